@@ -1,0 +1,39 @@
+"""A way out, as the deliver step sees it. A new channel is one file beside this one and one line in app.py."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from notifier.message import Message, Receipt
+
+
+class Channel(Protocol):
+    """
+    One kind of way out: email, slack, console.
+
+    `kind` is the word in a subscriber's file, `folder`-relative `forms` are the template files that a message needs
+    on this channel (`subject.txt`, `body.html`, `slack.json`, …).
+    """
+
+    kind: str
+    forms: tuple[str, ...]
+
+    def refusal(self, address: str) -> str:
+        """Why this address can never work here, in a sentence with the mend; "" when it looks right. No network."""
+        ...
+
+    def masked(self, address: str) -> str:
+        """The address as it may be shown: enough to recognise it, not enough to use it."""
+        ...
+
+    async def send(self, message: Message, address: str) -> Receipt:
+        """Hand the message over. Raises `TryLater` or `Refused`, with a sentence that names no address or secret."""
+        ...
+
+    async def check(self) -> str:
+        """Try the way out without sending (log in, say hello) and tell in a line how it went. Raises as `send`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. Safe to call twice."""
+        ...

@@ -1,0 +1,328 @@
+"""
+What happens, as facts in the past tense.
+
+An event's id is a pure function of its cause, so doing a thing twice records it once, on any log and in any process.
+It is a UUIDv8 (RFC 9562): 48 bits of time inherited from the root cause, which keep neighbours together in the
+index, then a hash of the event's type, its cause and its `key`. The clock on the wall never enters it.
+
+No event carries an address or a secret: a channel is named as the subscriber's file names it, and what lies behind
+that name stays in the file. `alert` in the events about deliveries is the id of the `AlertRaised`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from notifier.statement import Statement
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    Any event. `cause` is the id of the event that led to it; "" for a root, which is born of the outside world.
+
+    `type` is the name on the log, with its version: a changed shape is a new version, and old ones stay readable.
+    """
+
+    type: ClassVar[str] = ""
+
+    cause: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells this event from others of its type and cause."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str:
+        """What the event is about, in the sense of CloudEvents: a statement, a feed, or a subscriber."""
+        raise NotImplementedError
+
+    @property
+    def born_at(self) -> datetime | None:
+        """The time that a root event hands down to all that follow from it; only neighbourhood depends on it."""
+        return None
+
+    @property
+    def id(self) -> str:
+        """The event's id: 32 hexadecimal digits of a UUIDv8, with its hyphens."""
+        return event_id(self.type, self.cause, self.key, self.born_at)
+
+
+def event_id(type: str, cause: str, key: tuple[str, ...], born_at: datetime | None) -> str:
+    """The UUIDv8 for an event of this type, cause and key; equal input gives the equal id, for ever."""
+    if cause:
+        prefix = cause[:8] + cause[9:13]
+    else:
+        milliseconds = int(born_at.timestamp() * 1000) if born_at else 0
+        # A date before 1970 or after 10889 is somebody's mistake; only the neighbourhood suffers.
+        prefix = f"{min(max(milliseconds, 0), 0xFFFFFFFFFFFF):012x}"
+    # Lengths go in with the parts, so no two lists of parts can run together into one.
+    named = "".join(f"{len(part)}:{part}" for part in (type, cause, *key))
+    hash = hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    variant = "89ab"[int(hash[3], 16) & 3]
+    return f"{prefix[:8]}-{prefix[8:]}-8{hash[:3]}-{variant}{hash[4:7]}-{hash[7:19]}"
+
+
+# ---------------------------------------------------------------- feeds
+
+
+class FeedBaselined(Event, frozen=True, kw_only=True):
+    """A feed was read for the first time; its `entries` statements were recorded and alert nobody."""
+
+    type: ClassVar[str] = "feed.baselined.v1"
+
+    feed: str
+    entries: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.feed,)
+
+    @property
+    def subject(self) -> str:
+        return self.feed
+
+
+class FeedHealthChanged(Event, frozen=True, kw_only=True):
+    """
+    A feed's polls end differently from before: `outcome` where it was `before` ("" at first).
+
+    Outcomes: ok, ok-empty, blocked, not-a-feed, parse-error, moved, retired, unreachable, throttled. An unchanged
+    poll is no event. `changed_at` is when the poll ended.
+    """
+
+    type: ClassVar[str] = "feed.health-changed.v1"
+
+    feed: str
+    outcome: str
+    changed_at: datetime
+    before: str = ""
+    detail: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.feed, self.outcome, self.before, self.changed_at.isoformat())
+
+    @property
+    def subject(self) -> str:
+        return self.feed
+
+    @property
+    def born_at(self) -> datetime:
+        return self.changed_at
+
+
+class FeedMoved(Event, frozen=True, kw_only=True):
+    """A feed's address answered with a permanent redirect (301, 308); `url` is where it led."""
+
+    type: ClassVar[str] = "feed.moved.v1"
+
+    feed: str
+    url: str
+    url_before: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.feed, self.url_before, self.url)
+
+    @property
+    def subject(self) -> str:
+        return self.feed
+
+
+# ---------------------------------------------------------------- statements
+
+
+class StatementPublished(Event, frozen=True, kw_only=True):
+    """
+    A statement was seen for the first time.
+
+    `quiet` says why it alerts nobody ("baseline", "over 30 days old"), or is "".
+    """
+
+    type: ClassVar[str] = "statement.published.v1"
+
+    statement: Statement
+    seen_at: datetime
+    quiet: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.statement.id, self.statement.fingerprint)
+
+    @property
+    def subject(self) -> str:
+        return self.statement.id
+
+    @property
+    def born_at(self) -> datetime | None:
+        # Not `seen_at`: the id follows from the statement alone, so two machines that see it record it once.
+        return self.statement.published_at
+
+
+class StatementRevised(Event, frozen=True, kw_only=True):
+    """A statement's words changed. `replaces` is the fingerprint of the words before; `quiet` as in the first."""
+
+    type: ClassVar[str] = "statement.revised.v1"
+
+    statement: Statement
+    replaces: str
+    seen_at: datetime
+    quiet: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.statement.id, self.statement.fingerprint, self.replaces)
+
+    @property
+    def subject(self) -> str:
+        return self.statement.id
+
+    @property
+    def born_at(self) -> datetime | None:
+        # Not `seen_at`: the id follows from the statement alone, so two machines that see it record it once.
+        return self.statement.published_at
+
+
+# ---------------------------------------------------------------- alerts
+
+
+class WatchlistMatched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One watchlist that a statement matched, within an alert: its name and query as they stood, and `words`, the
+    distinct words of the statement that decided, as written there, the first of them first.
+    """
+
+    watchlist: str
+    query: str
+    words: tuple[str, ...] = ()
+
+
+class AlertRaised(Event, frozen=True, kw_only=True):
+    """
+    We owe a subscriber word of a statement, on each of `channels`. Its cause is the statement's event.
+
+    One alert per subscriber and wording of a statement, however many of his watchlists matched.
+    """
+
+    type: ClassVar[str] = "alert.raised.v1"
+
+    subscriber: str
+    statement_id: str
+    matches: tuple[WatchlistMatched, ...]
+    channels: tuple[str, ...]
+    matcher: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.subscriber,)
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+
+class AlertDelivered(Event, frozen=True, kw_only=True):
+    """A channel took an alert over. `reply` is what the other side said, `attempt` counts from 1."""
+
+    type: ClassVar[str] = "alert.delivered.v1"
+
+    alert: str
+    subscriber: str
+    channel: str
+    attempt: int
+    reply: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.channel,)
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+
+class DeliveryPostponed(Event, frozen=True, kw_only=True):
+    """
+    An attempt failed and another follows at `due_at`. `unknown`: the other side may have taken the message over.
+    """
+
+    type: ClassVar[str] = "delivery.postponed.v1"
+
+    alert: str
+    subscriber: str
+    channel: str
+    attempt: int
+    due_at: datetime
+    reason: str
+    unknown: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.channel, str(self.attempt))
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+
+class DeliveryAbandoned(Event, frozen=True, kw_only=True):
+    """There will be no further attempt: refused for good, expired, or withdrawn. `reason` says which."""
+
+    type: ClassVar[str] = "delivery.abandoned.v1"
+
+    alert: str
+    subscriber: str
+    channel: str
+    attempt: int
+    reason: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.channel,)
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+
+# ---------------------------------------------------------------- subscriptions
+
+
+class SubscriptionsApplied(Event, frozen=True, kw_only=True):
+    """
+    The subscriptions in force from here on: `digest` is a hash over all of them, `subscribers` and `watchlists`
+    their numbers. No address, no secret.
+    """
+
+    type: ClassVar[str] = "subscriptions.applied.v1"
+
+    digest: str
+    subscribers: int
+    watchlists: int
+    applied_at: datetime
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.digest, self.applied_at.isoformat())
+
+    @property
+    def subject(self) -> str:
+        return "subscriptions"
+
+    @property
+    def born_at(self) -> datetime:
+        return self.applied_at
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """An event in the log, at its `position` (from 1, without gaps), with when it was recorded (UTC)."""
+
+    position: int
+    id: str
+    recorded_at: datetime
+    event: Event

@@ -1,0 +1,98 @@
+"""A feed, a document fetched from it, and an entry in that document."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["rss", "atom", "rdf", "jsonfeed"]
+Identity = Literal["guid", "link", "link-without-fragment", "title"]
+
+ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
+
+
+class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    An address we poll, and who speaks there.
+
+    `every` is seconds between polls, `identity` says what makes an entry the same statement (FEEDS: three questions),
+    `dates` are strptime formats to try before the usual ones, in `timezone` where they name none; `headers` are sent
+    with each request. `country` is an ISO 3166 code, `lang` a BCP 47 tag.
+    """
+
+    id: str
+    url: str
+    issuer: str
+    kind: Kind = "rss"
+    country: str = ""
+    lang: str = ""
+    every: float = 300.0
+    identity: Identity = "guid"
+    dates: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    headers: dict[str, str] = {}
+
+
+class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What lets the next poll ask "anything new?": both HTTP validators as they came, and a hash of the body."""
+
+    etag: str = ""
+    last_modified: str = ""
+    body_hash: str = ""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A body as fetched, decoded from its transfer and content codings. `url` is where it was found in the end;
+    `moved_to` is set when a permanent redirect led there.
+    """
+
+    body: bytes
+    url: str
+    content_type: str = ""
+    validators: Validators = Validators()
+    moved_to: str = ""
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """The server said 304, or the body is the one we know. `validators` are those to send next time."""
+
+    validators: Validators
+    moved_to: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One item as it came, untrusted, with its markup turned to text.
+
+    `id` is the guid or "", `link` absolute http(s) or ""; dates are RFC 3339 in UTC or None, with the raw text beside.
+    """
+
+    id: str = ""
+    title: str = ""
+    link: str = ""
+    published: str | None = None
+    updated: str | None = None
+    published_raw: str = ""
+    summary: str = ""
+    text: str = ""
+    authors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    lang: str = ""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a parse made of a document: its entries, and `problem`, why the document is not whole or not well formed
+    ("" when it is). A degraded reading keeps its good entries; its validators must not be stored where `cut_short`.
+    """
+
+    entries: tuple[Entry, ...]
+    title: str = ""
+    link: str = ""
+    lang: str = ""
+    problem: str = ""
+    cut_short: bool = False
+    warnings: tuple[str, ...] = ()
