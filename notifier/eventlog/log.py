@@ -90,8 +90,8 @@ class EventLog(Protocol):
         """The position of the newest event; 0 in an empty log."""
         ...
 
-    async def wait(self, after: int, timeout: float | None = None) -> bool:
-        """Return once the log has grown past a position: True; or False when `timeout` seconds have gone by."""
+    async def wait(self, after: int) -> None:
+        """Return once the log has grown past a position, be it by this process or another."""
         ...
 
     def follow(self, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
