@@ -17,14 +17,17 @@ import msgspec
 # without anything having been said.
 _WORDS = re.compile(r"\w+")
 
+# Characters of a long summary that stay in the event itself, for those who only glance.
+SHOWN = 500
+
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """
     What one issuer said in one feed. Times are UTC; `published_at` is None when the feed gave none that we can read,
     and `published_raw` then holds what it gave. `link` is an http(s) address or "".
 
-    `text_blob` names the text in the log's blobs (sha256, hex) when it is too long to travel inside an event;
-    `text` is "" then, and `attached` puts it back.
+    `text_blob` names a blob of the log (sha256, hex) that holds summary and text when they are too long to travel
+    inside an event; `attached` puts them back.
     """
 
     id: str
@@ -62,16 +65,20 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
         }
 
     def detached(self, limit: int) -> tuple[Statement, bytes | None]:
-        """This statement fit for an event: with its text as a blob beside it when it has over `limit` bytes."""
-        body = self.text.encode()
-        if len(body) <= limit:
+        """
+        This statement fit for an event: where summary and text together have over `limit` bytes, they go into the
+        blob returned beside it, and only the first `SHOWN` characters of the summary stay.
+        """
+        if len(self.summary.encode()) + len(self.text.encode()) <= limit:
             return self, None
+        body = msgspec.json.encode([self.summary, self.text])
         name = hashlib.sha256(body).hexdigest()
-        return msgspec.structs.replace(self, text="", text_blob=name), body
+        return msgspec.structs.replace(self, summary=self.summary[:SHOWN], text="", text_blob=name), body
 
     def attached(self, blob: bytes) -> Statement:
-        """This statement with its text back in place."""
-        return msgspec.structs.replace(self, text=blob.decode(), text_blob="")
+        """This statement with its words back in place."""
+        summary, text = msgspec.json.decode(blob, type=tuple[str, str])
+        return msgspec.structs.replace(self, summary=summary, text=text, text_blob="")
 
 
 def fingerprint(*texts: str) -> str:

@@ -1,0 +1,1 @@
+"""29–30 June 2020 replayed on loopback, with nothing to set up."""

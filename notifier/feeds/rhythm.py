@@ -1,0 +1,53 @@
+"""
+When is each feed polled next?
+
+A heap of due times, of our own: a scheduler's job per feed drops what it cannot start in time, and a dropped poll is
+a statement seen late. Seconds are those of a monotonic clock that the caller reads.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+
+from notifier.feeds.feed import Feed
+
+JITTER = 0.1  # share of the interval by which polls are spread, so feeds of one interval do not march in step
+SLOWEST = 3600.0  # seconds; a feed that keeps failing is still asked this often
+LONGEST_WAIT = 86_400.0  # seconds that a server's Retry-After may hold us off
+
+
+class Rhythm:
+    """Which feeds are due. A feed taken by `due` is not given out again until `polled` says when it comes next."""
+
+    def __init__(self, feeds: Iterable[Feed], now: float, random: Callable[[], float]) -> None:
+        self._feeds = {feed.id: feed for feed in feeds}
+        self._random = random
+        self._failures: dict[str, int] = {}
+        # All are due at the start, in the order of the settings: a restart must not make anyone wait.
+        self._heap = [(now, order, id) for order, id in enumerate(self._feeds)]
+
+    def due(self, now: float) -> list[Feed]:
+        """The feeds to poll now, the longest overdue first."""
+        taken = []
+        while self._heap and self._heap[0][0] <= now:
+            taken.append(self._feeds[heapq.heappop(self._heap)[2]])
+        return taken
+
+    def polled(self, feed: Feed, now: float, *, failed: bool, after: float | None = None) -> float:
+        """
+        Seconds until this feed is due again: its interval, doubled for each failure in a row up to an hour, never
+        less than the server asked for in `after`.
+        """
+        failures = self._failures.get(feed.id, 0) + 1 if failed else 0
+        self._failures[feed.id] = failures
+        wait = feed.every if failures < 2 else min(feed.every * 2 ** (failures - 1), max(SLOWEST, feed.every))
+        wait *= 1 + JITTER * (2 * self._random() - 1)
+        if after is not None:
+            wait = max(wait, min(after, LONGEST_WAIT))
+        heapq.heappush(self._heap, (now + wait, 0, feed.id))
+        return wait
+
+    def next_due(self) -> float | None:
+        """When the next feed is due; None while all are being polled."""
+        return self._heap[0][0] if self._heap else None

@@ -1,0 +1,153 @@
+"""
+When each step runs.
+
+A step runs when its time comes and when the log has grown, one run at a time; asked while it runs, it runs once more.
+About ten jobs of the scheduler keep the time. Feeds are none of them: they have a heap of their own (feeds/rhythm).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from notifier.eventlog.log import EventLog
+from notifier.feeds.feed import Feed
+from notifier.feeds.rhythm import Rhythm
+from notifier.poll import Poll
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 64  # polls under way together; the limit a host is the fetcher's
+
+
+class Lane:
+    """One step's turn: never two runs together, and no wish to run is lost."""
+
+    def __init__(self, name: str, step: Callable[[], Awaitable[object]]) -> None:
+        self._name = name
+        self._step = step
+        self._wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self) -> None:
+        """Run the step soon."""
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._turn(), name=self._name)
+
+    async def _turn(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            try:
+                await self._step()
+            except Exception:
+                # The boundary of a step: a bug in one must not end the others. It stays loud, and its time comes again.
+                logger.exception("%s failed; it is tried again when its time comes", self._name)
+
+    async def finish(self) -> None:
+        """Wait for the run that is under way; start no other."""
+        self._wanted = False
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Rounds:
+    """Polls every feed when it is due, some together, and none waits for a slow one."""
+
+    def __init__(
+        self,
+        feeds: Iterable[Feed],
+        poll: Callable[[Feed], Awaitable[Poll]],
+        random: Callable[[], float],
+        now: Callable[[], float] = time.monotonic,
+        told: Callable[[Feed, Poll], None] = lambda feed, poll: None,
+    ) -> None:
+        self._poll = poll
+        self._now = now
+        self._told = told
+        self._rhythm = Rhythm(feeds, now(), random)
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def start_due(self) -> None:
+        """Start the polls that are due, and do not wait for them."""
+        for feed in self._rhythm.due(self._now()):
+            task = asyncio.get_running_loop().create_task(self._one(feed), name=f"poll {feed.id}")
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _one(self, feed: Feed) -> None:
+        failed, after = True, None
+        try:
+            async with self._places:
+                poll = await self._poll(feed)
+            failed, after = not (poll.outcome.startswith("ok") or poll.outcome == "unchanged"), poll.after
+            self._told(feed, poll)
+        except Exception:
+            # As in a lane: one feed's bug is loud, and the others are polled all the same.
+            logger.exception("polling %s failed; it is tried again when its time comes", feed.id)
+        finally:
+            self._rhythm.polled(feed, self._now(), failed=failed, after=after)
+
+    async def stop(self) -> None:
+        """End the polls under way. What they had not stored is asked for again at the next start."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+
+class Schedule:
+    """The clockwork of a running service."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._lanes: list[Lane] = []
+        self._upon_growth: list[Lane] = []
+        self._watch: asyncio.Task[None] | None = None
+        # The defaults drop a job that starts a second late; ours may start late, and never not at all.
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        )
+
+    def every(
+        self, seconds: float, name: str, step: Callable[[], Awaitable[object]], *, upon_growth: bool = False
+    ) -> None:
+        """Run a step at once, then every so many seconds; with `upon_growth` also whenever the log has grown."""
+        lane = Lane(name, step)
+        self._lanes.append(lane)
+        if upon_growth:
+            self._upon_growth.append(lane)
+
+        async def turn() -> None:
+            lane.ask()
+
+        self._scheduler.add_job(turn, "interval", seconds=seconds, id=name)
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._scheduler.start()
+        self._watch = asyncio.get_running_loop().create_task(self._watch_log(), name="watch the log")
+        for lane in self._lanes:
+            lane.ask()
+
+    async def _watch_log(self) -> None:
+        seen = await self._log.head()
+        while True:
+            await self._log.wait(seen)
+            seen = await self._log.head()
+            for lane in self._upon_growth:
+                lane.ask()
+
+    async def stop(self) -> None:
+        """Start nothing more, and let what runs come to its end."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await asyncio.gather(*(lane.finish() for lane in self._lanes))

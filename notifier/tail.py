@@ -1,0 +1,124 @@
+"""
+The log → one line per event, for people.
+
+A line says when, what kind of thing, about what, and in a sentence what happened; a program reads the events
+themselves (`tail --json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from notifier.events import (
+    AlertDelivered,
+    AlertRaised,
+    DeliveryAbandoned,
+    DeliveryPostponed,
+    Event,
+    FeedBaselined,
+    FeedHealthChanged,
+    FeedMoved,
+    Recorded,
+    StatementPublished,
+    StatementRevised,
+    SubscriptionsApplied,
+)
+
+
+class Line(msgspec.Struct, frozen=True):
+    """
+    One event as people read it. `name` is its type without the version; `mood` is one of good, news, quiet, warning,
+    bad, plain, and says how it may be coloured.
+    """
+
+    recorded_at: datetime
+    name: str
+    about: str
+    sentence: str
+    mood: str
+    position: int
+
+
+def line(recorded: Recorded) -> Line:
+    """The line for an event; one of a type unknown here says so and is not lost."""
+    event = recorded.event
+    about, sentence, mood = _DESCRIBED.get(type(event), _unknown)(event)
+    name = event.type.rpartition(".v")[0] or event.type
+    return Line(recorded.recorded_at, name, about, sentence, mood, recorded.position)
+
+
+def _published(event: StatementPublished) -> tuple[str, str, str]:
+    if event.quiet:
+        return event.statement.feed, f"{event.statement.title} ({event.quiet}: alerts nobody)", "quiet"
+    return event.statement.feed, event.statement.title, "news"
+
+
+def _revised(event: StatementRevised) -> tuple[str, str, str]:
+    return event.statement.feed, f"{event.statement.title} (its words changed)", "quiet" if event.quiet else "news"
+
+
+def _baselined(event: FeedBaselined) -> tuple[str, str, str]:
+    return event.feed, f"first poll: {counted(event.entries, 'statement')} known from here on, nobody alerted", "plain"
+
+
+def _health(event: FeedHealthChanged) -> tuple[str, str, str]:
+    was = f", was {event.before}" if event.before else ""
+    detail = f": {event.detail}" if event.detail else ""
+    return event.feed, f"{event.outcome}{was}{detail}", "good" if event.outcome.startswith("ok") else "warning"
+
+
+def _moved(event: FeedMoved) -> tuple[str, str, str]:
+    return event.feed, f"moved for good to {event.url}; please change its url", "warning"
+
+
+def _raised(event: AlertRaised) -> tuple[str, str, str]:
+    names = ", ".join(f"“{match.watchlist}”" for match in event.matches)
+    words = ", ".join(dict.fromkeys(word for match in event.matches for word in match.words))
+    return event.subscriber, f"{names} matched: {words} → {', '.join(event.channels)}", "plain"
+
+
+def _delivered(event: AlertDelivered) -> tuple[str, str, str]:
+    again = f" at attempt {event.attempt}" if event.attempt > 1 else ""
+    return f"{event.subscriber} · {event.channel}", f"taken over{again}: {event.reply}", "good"
+
+
+def _postponed(event: DeliveryPostponed) -> tuple[str, str, str]:
+    unknown = " (it may have arrived)" if event.unknown else ""
+    again = f"{event.due_at:%H:%M:%S}Z"
+    return f"{event.subscriber} · {event.channel}", f"{event.reason}{unknown}; again at {again}", "warning"
+
+
+def _abandoned(event: DeliveryAbandoned) -> tuple[str, str, str]:
+    return f"{event.subscriber} · {event.channel}", f"given up: {event.reason}", "bad"
+
+
+def _applied(event: SubscriptionsApplied) -> tuple[str, str, str]:
+    sentence = f"{counted(event.subscribers, 'subscriber')}, {counted(event.watchlists, 'watchlist')} in force"
+    return "subscriptions", sentence, "plain"
+
+
+def _unknown(event: Event) -> tuple[str, str, str]:
+    return event.subject, "an event of a newer notifier", "plain"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 statement`, `2 statements`, `1,000 statements`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+_DESCRIBED: dict[type[Event], Callable[[Any], tuple[str, str, str]]] = {
+    StatementPublished: _published,
+    StatementRevised: _revised,
+    FeedBaselined: _baselined,
+    FeedHealthChanged: _health,
+    FeedMoved: _moved,
+    AlertRaised: _raised,
+    AlertDelivered: _delivered,
+    DeliveryPostponed: _postponed,
+    DeliveryAbandoned: _abandoned,
+    SubscriptionsApplied: _applied,
+}
