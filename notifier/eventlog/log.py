@@ -6,11 +6,12 @@ Every engine keeps the same contract, and one suite of tests runs against all of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
+from notifier.errors import TooLarge
 from notifier.events import Event, Recorded
 
 
@@ -57,6 +58,19 @@ class Page(msgspec.Struct, frozen=True):
 
     events: list[Recorded]
     position: int
+
+
+BATCH_EVENTS, BATCH_BYTES = 1_000, 4 * 1024 * 1024
+
+
+def checked_size(batch: Iterable[bytes]) -> None:
+    """Raise `TooLarge` for a batch over 1,000 events or 4 MiB."""
+    sizes = [len(data) for data in batch]
+    if len(sizes) > BATCH_EVENTS or sum(sizes) > BATCH_BYTES:
+        raise TooLarge(
+            f"{len(sizes):,} events of {sum(sizes):,} bytes in one append; "
+            f"it takes {BATCH_EVENTS:,} and {BATCH_BYTES:,}: append them in parts"
+        )
 
 
 class EventLog(Protocol):

@@ -1,0 +1,105 @@
+"""
+Events as bytes, and bytes as events: the exact CloudEvents 1.0 JSON that the log keeps.
+
+What is stored is never written anew. A changed event gets a new version in its type's name and a function here that
+lifts the old data to it, so old rows stay readable for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from notifier import events
+from notifier.errors import LogError, TooLarge
+from notifier.events import Event
+
+EVENT_BYTES = 65_535
+
+E = TypeVar("E")
+
+
+class _Cloud(msgspec.Struct, omit_defaults=True):
+    """A CloudEvent, written. `position` is an extension attribute, for those who read the log from outside."""
+
+    specversion: str = msgspec.field(default_factory=lambda: "1.0")
+    id: str = ""
+    source: str = ""
+    type: str = ""
+    subject: str = ""
+    time: datetime | None = None
+    datacontenttype: str = ""
+    position: int = 0
+    data: Event | None = None
+
+
+class _Stored(msgspec.Struct, Generic[E], gc=False):
+    """A CloudEvent, read: only what does not stand in a column beside it."""
+
+    time: datetime
+    data: E
+
+
+TYPES: dict[str, type[Event]] = {
+    cls.type: cls for cls in vars(events).values() if isinstance(cls, type) and issubclass(cls, Event) and cls.type
+}
+"""Every type of event by its name in the log."""
+
+# From an old type's name to the new name and the function that lifts its data; empty until a type first changes.
+UPCASTS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+
+_encoder = msgspec.json.Encoder()
+_decoders = {name: msgspec.json.Decoder(_Stored[cls]) for name, cls in TYPES.items()}  # type: ignore[valid-type]
+_untyped = msgspec.json.Decoder(_Stored[dict[str, Any]])
+
+
+def encode(event: Event, recorded_at: datetime, position: int = 0, id: str = "") -> bytes:
+    """
+    The event as one line of CloudEvents 1.0 JSON. Equal events recorded at equal times give equal bytes.
+
+    Raises `TooLarge` over 65,535 bytes, and `LogError` for text that is not Unicode (a lone surrogate).
+    """
+    cloud = _Cloud(
+        id=id or event.id,
+        source="/notifier",
+        type=event.type,
+        subject=event.subject,
+        time=recorded_at,
+        datacontenttype="application/json",
+        position=position,
+        data=event,
+    )
+    try:
+        data = _encoder.encode(cloud)
+    except UnicodeEncodeError as error:
+        raise LogError(f"{event.type}: text with half a surrogate pair cannot be stored; clean it first") from error
+    if len(data) > EVENT_BYTES:
+        raise TooLarge(f"{event.type} has {len(data):,} bytes and may have {EVENT_BYTES:,}; store its text as a blob")
+    return data
+
+
+def decode(type: str, data: bytes) -> tuple[datetime, Event]:
+    """When it was recorded, and the event, lifted to its newest version. Raises `LogError` for an unknown type."""
+    decoder = _decoders.get(type)
+    if decoder is not None:
+        stored = decoder.decode(data)
+        return stored.time, stored.data
+    if type not in UPCASTS:
+        raise LogError(f"the log holds an event of type {type}, which a newer notifier wrote; update this one")
+    old = _untyped.decode(data)
+    lifted = old.data
+    while type in UPCASTS:
+        type, lift = UPCASTS[type]
+        lifted = lift(lifted)
+    return old.time, msgspec.convert(lifted, TYPES[type], strict=False)
+
+
+def same_words(one: bytes, other: bytes) -> bool:
+    """Are these the same event, whenever recorded?"""
+    if one == other:
+        return True
+    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
+    return bool(first | {"time": None} == second | {"time": None})
