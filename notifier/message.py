@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
+
+# C0 and C1 but for tab and line feed (escape sequences begin with one of them), and the embeddings, overrides and
+# isolates that make text read in another order than it is written. The plain direction marks may stay: Arabic and
+# Hebrew need them, and alone they move nothing.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SEPARATORS = re.compile("\r\n|[\r\x85\u2028\u2029]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def without_controls(text: str) -> str:
+    """
+    The text with nothing in it that acts on a terminal, a header or the order of reading.
+
+    All line ends become `\\n`, half characters (lone surrogates) become U+FFFD; letters, marks and tabs stay.
+    """
+    return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _SEPARATORS.sub("\n", text)))
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,208 @@
+"""
+What we still owe, folded from the log.
+
+An alert is owed on each of its channels until that delivery has ended: handed over, or abandoned. Nothing is kept
+elsewhere, so an outbox folded anew after a crash is the same outbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from notifier.events import (
+    AlertDelivered,
+    AlertRaised,
+    DeliveryAbandoned,
+    DeliveryPostponed,
+    Recorded,
+    WatchlistMatched,
+)
+
+# News of this kind is stale after three days; mail's own habit of four to five (RFC 5321, 4.5.4.1) is for letters.
+EXPIRY = timedelta(hours=72)
+
+# Seconds to wait after the first, second, … failed attempt; the last one from there on.
+LADDER = (60, 300, 900, 1800, 3600, 7200, 14400)
+JITTER = 0.2
+# What a peer may ask for. A longer wait would be a way to silence us, a shorter one a way to make us spin.
+SHORTEST, LONGEST = 1.0, 3600.0
+# A peer who keeps saying "in a second" is taken at his word this often, and asked at our own pace from then on.
+TRUSTED = 3
+
+
+class Owed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """
+    One alert on one channel, not ended yet.
+
+    `position` and `raised_at` are those of the `AlertRaised` in the log, `cause` the id of the statement's event,
+    `channel` the name in the subscriber's file. `attempts` were made so far, `unknowns` of them with an end that the
+    other side may have taken for a success; the next is allowed from `due_at`.
+    """
+
+    alert_id: str
+    position: int
+    cause: str
+    statement_id: str
+    subscriber: str
+    channel: str
+    raised_at: datetime
+    due_at: datetime
+    matches: tuple[WatchlistMatched, ...]
+    attempts: int = 0
+    unknowns: int = 0
+
+    @property
+    def expires_at(self) -> datetime:
+        """From when on it is not worth telling any more, and is abandoned instead."""
+        return self.raised_at + EXPIRY
+
+
+Lane = tuple[str, str]
+Head = tuple[datetime, int, Lane]
+
+
+class Outbox:
+    """
+    All that is owed, in lanes: one per subscriber and channel.
+
+    A lane keeps the order of the log. A postponed alert holds back the later ones of its lane, for two reasons: they
+    go to the same address and would most likely fail the same way, and whoever reads a correction before the
+    statement it corrects is misled. It holds back nobody else (promise P5), and at most until it expires.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[Lane, dict[str, Owed]] = {}
+        # Heads of lanes by due time. Entries go stale or come twice as heads change; they are dropped on surfacing.
+        self._heads: list[Head] = []
+        self._owed = 0
+
+    def apply(self, recorded: Recorded) -> None:
+        """Fold one event in; events of other types change nothing. Positions must not go back."""
+        match recorded.event:
+            case AlertRaised() as raised:
+                for channel in dict.fromkeys(raised.channels):
+                    self._add(_owed(recorded, raised, channel))
+            case DeliveryPostponed() as postponed:
+                self._postpone(postponed)
+            case AlertDelivered(alert=alert, subscriber=subscriber, channel=channel):
+                self._end((subscriber, channel), alert)
+            case DeliveryAbandoned(alert=alert, subscriber=subscriber, channel=channel):
+                self._end((subscriber, channel), alert)
+            case _:
+                pass
+
+    def due(self, now: datetime) -> list[Owed]:
+        """What may be tried now, in the order of the log; within a lane nothing stands before what it waits for."""
+        ready: dict[Lane, Head] = {}
+        found: list[Owed] = []
+        while self._heads and self._heads[0][0] <= now:
+            head = heapq.heappop(self._heads)
+            lane = head[2]
+            if lane in ready or not self._is_current(head):
+                continue
+            ready[lane] = head
+            for owed in self._lanes[lane].values():
+                if owed.due_at > now:
+                    break
+                found.append(owed)
+        # They stay owed until the log says how it went: asking twice gives the same answer.
+        for head in ready.values():
+            heapq.heappush(self._heads, head)
+        found.sort(key=_position)
+        return found
+
+    def next_due(self) -> datetime | None:
+        """When something may next be tried; a moment in the past when it may now, None when nothing is owed."""
+        while self._heads and not self._is_current(self._heads[0]):
+            heapq.heappop(self._heads)
+        return self._heads[0][0] if self._heads else None
+
+    def owed(self) -> int:
+        """How many deliveries have not ended."""
+        return self._owed
+
+    def _add(self, owed: Owed) -> None:
+        lane = (owed.subscriber, owed.channel)
+        waiting = self._lanes.setdefault(lane, {})
+        if owed.alert_id in waiting:
+            return
+        waiting[owed.alert_id] = owed
+        self._owed += 1
+        if len(waiting) == 1:
+            self._show(lane)
+
+    def _postpone(self, postponed: DeliveryPostponed) -> None:
+        lane = (postponed.subscriber, postponed.channel)
+        owed = self._lanes.get(lane, {}).get(postponed.alert)
+        if owed is None:
+            return
+        self._lanes[lane][postponed.alert] = msgspec.structs.replace(
+            owed, due_at=postponed.due_at, attempts=postponed.attempt, unknowns=owed.unknowns + postponed.unknown
+        )
+        self._show(lane)
+
+    def _end(self, lane: Lane, alert: str) -> None:
+        waiting = self._lanes.get(lane)
+        if waiting is None or waiting.pop(alert, None) is None:
+            return
+        self._owed -= 1
+        if waiting:
+            self._show(lane)
+        else:
+            del self._lanes[lane]
+
+    def _show(self, lane: Lane) -> None:
+        head = next(iter(self._lanes[lane].values()))
+        heapq.heappush(self._heads, (head.due_at, head.position, lane))
+
+    def _is_current(self, entry: Head) -> bool:
+        due_at, position, lane = entry
+        waiting = self._lanes.get(lane)
+        if not waiting:
+            return False
+        head = next(iter(waiting.values()))
+        return (head.due_at, head.position) == (due_at, position)
+
+
+def _owed(recorded: Recorded, raised: AlertRaised, channel: str) -> Owed:
+    return Owed(
+        alert_id=recorded.id,
+        position=recorded.position,
+        cause=raised.cause,
+        statement_id=raised.statement_id,
+        subscriber=raised.subscriber,
+        channel=channel,
+        raised_at=recorded.recorded_at,
+        due_at=recorded.recorded_at,
+        matches=raised.matches,
+    )
+
+
+def _position(owed: Owed) -> int:
+    return owed.position
+
+
+def delivery_id(alert: str, channel: str) -> str:
+    """The lasting name of one alert's way over one channel: 32 hexadecimal digits, the same on every attempt."""
+    return hashlib.blake2b(f"{len(alert)}:{alert}{channel}".encode(), digest_size=16).hexdigest()
+
+
+def backoff(attempt: int, after: float | None, random: Callable[[], float]) -> float:
+    """
+    Seconds to wait after failed attempt number `attempt` (from 1).
+
+    Without `after` the ladder 1, 5, 15, 30 min, 1, 2, 4 h, give or take a fifth. With it, what the other side asked
+    for (at least 1 s, at most 1 h) and up to a fifth more, never less. `random` gives numbers in [0, 1).
+    """
+    step = LADDER[min(attempt, len(LADDER)) - 1]
+    if after is None:
+        return step * (1 - JITTER + 2 * JITTER * random())
+    asked = min(max(after, SHORTEST), LONGEST)
+    if attempt > TRUSTED:
+        asked = max(asked, LADDER[min(attempt - TRUSTED, len(LADDER)) - 1])
+    return asked * (1 + JITTER * random())

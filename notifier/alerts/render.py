@@ -1,0 +1,171 @@
+"""
+Templates and a view → the forms of a message.
+
+A template is an operator's file and may be wrong or careless; what it is filled with comes from strangers. So it runs
+in a sandbox, sees plain values only, and whatever it writes is escaped for its form, without a way around it.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined
+from jinja2.exceptions import TemplateNotFound
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from notifier.errors import Misconfigured, Mistake
+from notifier.message import without_controls
+
+# What lets text through as it stands, or writes markup of its own.
+_WAYS_AROUND = ("safe", "xmlattr", "urlize")
+_WAYS_AROUND_JSON = (*_WAYS_AROUND, "e", "escape", "forceescape")
+
+ONE_LINE = "subject.txt"
+
+
+class Renderer:
+    """
+    Fills the templates found in `folders`, the first of them first: an operator's own before the built-in ones.
+
+    A form's ending says how its text is made safe. `.html`: every value is escaped. `.json`: every value is written as
+    a whole JSON value, quotes included, and the result must parse. `.txt`: no control characters; `subject.txt` is one
+    line. A changed template is taken up at the next message.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+        loader = FileSystemLoader([str(folder) for folder in self._folders])
+        self._environments = {
+            ".html": _environment(loader, _WAYS_AROUND, autoescape=True),
+            ".json": _environment(loader, _WAYS_AROUND_JSON, autoescape=True, finalize=_as_json),
+            ".txt": _environment(loader, _WAYS_AROUND, autoescape=False),
+        }
+
+    def render(self, folder: str, forms: Sequence[str], view: msgspec.Struct | Mapping[str, object]) -> dict[str, str]:
+        """
+        The text of each form by its file name, from `folder/form` with the view's fields as variables.
+
+        Raises `Misconfigured` naming file and line where a template is missing or broken, uses a variable that there
+        is not, or writes what is no JSON.
+        """
+        values: dict[str, object] = msgspec.to_builtins(view)
+        return {form: self._form(f"{folder}/{form}", values) for form in forms}
+
+    def _form(self, name: str, values: Mapping[str, object]) -> str:
+        text, file = self._filled(name, values)
+        if name.endswith(".json"):
+            return _checked_json(text, file)
+        text = without_controls(text)
+        if name.endswith(ONE_LINE):
+            return " ".join(text.split())
+        return text.strip("\n") + "\n"
+
+    def _filled(self, name: str, values: Mapping[str, object]) -> tuple[str, str]:
+        """What the template wrote, and its file."""
+        try:
+            template = self._environments[Path(name).suffix].get_template(name)
+            return template.render(values), template.filename or name
+        except TemplateNotFound as error:
+            looked = " or ".join(str(path) for path in self._folders)
+            raise Misconfigured(
+                [Mistake(str(error.name or name), 0, "no such template", f"put it into {looked}")]
+            ) from error
+        except TemplateSyntaxError as error:
+            raise _misconfigured(error.filename or name, error.lineno, error.message or "unreadable") from error
+        # A template is a program of the operator's: it may divide by zero, or call what is no function. Whatever it
+        # raises is a mistake in that file, and is told with its place.
+        except Exception as error:
+            file, line = self._place(error)
+            raise _misconfigured(file or name, line, str(error) or type(error).__name__) from error
+
+    def _place(self, error: Exception) -> tuple[str, int]:
+        """The file and line of the innermost template that the error passed through; "" and 0 where there is none."""
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if any(Path(frame.filename).is_relative_to(at) for at in self._folders)]
+        return (ours[-1].filename, ours[-1].lineno or 0) if ours else ("", 0)
+
+
+class _NoTrust(Extension):
+    """Takes the `autoescape` tag out of the language: there is no telling a template that a text is safe."""
+
+    def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+        """Pass all tokens on but that one."""
+        before = ""
+        for token in stream:
+            if before == "block_begin" and token.test("name:autoescape"):
+                raise TemplateSyntaxError("autoescape cannot be changed", token.lineno, stream.name, stream.filename)
+            before = token.type
+            yield token
+
+
+def _environment(
+    loader: BaseLoader,
+    forbidden: Sequence[str],
+    *,
+    autoescape: bool,
+    finalize: Callable[[object], object] | None = None,
+) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=loader,
+        autoescape=autoescape,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        extensions=[_NoTrust],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in forbidden:
+        del environment.filters[name]
+    del environment.globals["lipsum"]  # writes HTML
+    environment.filters.update(clip=clip, mrkdwn=mrkdwn, wrap=wrap)
+    return environment
+
+
+def clip(text: str, most: int) -> str:
+    """At most `most` characters, the last of them an ellipsis where something is missing; cut between words."""
+    if len(text) <= most:
+        return text
+    cut = text[: most - 1]
+    space = cut.rfind(" ")
+    return (cut[:space] if space > most // 2 else cut).rstrip() + "…"
+
+
+def mrkdwn(text: str) -> str:
+    """Slack's three letters escaped (&, <, >): no mention, no link and no channel alarm comes of it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def wrap(text: str, width: int = 72, indent: str = "") -> str:
+    """Lines of at most `width` columns, each after `indent`; words longer than that stay whole."""
+    return textwrap.fill(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Markup):
+        return value  # a macro's result, or JSON already
+    if isinstance(value, Undefined):
+        return str(value)  # raises: strict
+    return Markup(json.dumps(value, ensure_ascii=False))  # noqa: S704 JSON, for JSON
+
+
+def _checked_json(text: str, file: str) -> str:
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except json.JSONDecodeError as error:
+        near = " ".join(text[max(error.pos - 30, 0) : error.pos + 10].split())
+        raise _misconfigured(file, 0, f"what it writes is no JSON: {error.msg}, near {near!r}") from error
+
+
+def _misconfigured(file: str, line: int, problem: str) -> Misconfigured:
+    said = " ".join(without_controls(problem).split())
+    return Misconfigured([Mistake(file, line, clip(said, 300), "see docs/templates.md")])
