@@ -24,6 +24,7 @@ from notifier.statement import Statement
 TITLE = 300  # characters of a title that are shown; a longer one is somebody's mistake
 PASSAGES = 3
 LINK = 2000
+UNTITLED = "Statement without a title"
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -94,6 +95,7 @@ def alert_view(
     title = as_runs(statement.title, spans.get("title", ()), 0, TITLE)
     if len(statement.title) > TITLE:
         title = (*title, Run("…"))
+    title = title or (Run(UNTITLED),)
     why = tuple(
         Why(
             watchlist=_line(match.watchlist),

@@ -114,8 +114,8 @@ def _cut_before(text: str, earliest: int, latest: int) -> int:
 def _quoted(text: str, hits: Sequence[Span], window: Span) -> tuple[Run, ...]:
     begin, end = window
     runs = as_runs(text, hits, begin, end)
-    before = (Run("… "),) if text[:begin].strip() else ()
-    after = (Run(" …"),) if text[end:].strip() else ()
+    before = (Run("…\u00a0"),) if text[:begin].strip() else ()
+    after = (Run("\u00a0…"),) if text[end:].strip() else ()
     return _joined((*before, *runs, *after))
 
 

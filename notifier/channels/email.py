@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import ssl
-from email.utils import parseaddr
 from typing import Literal, cast
 
 import aiosmtplib
@@ -272,7 +272,9 @@ def _validated(address: str) -> ValidatedEmail:
 
 
 def _sender(text: str) -> Sender:
-    name, address = parseaddr(text)
+    # Read by hand: to the standard library a comma in the name begins a second address.
+    found = re.fullmatch(r'\s*"?(?P<name>.*?)"?\s*<(?P<address>[^<>]*)>\s*', text)
+    name, address = (found["name"], found["address"]) if found else ("", text.strip())
     try:
         valid = validate_email(address, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:

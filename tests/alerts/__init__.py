@@ -1,0 +1,1 @@
+"""Tests of what we owe and how it is worded."""
