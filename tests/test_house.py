@@ -1,0 +1,169 @@
+"""
+Does the house still stand as it was drawn?
+
+Imports are read from the source, so that a bent arrow is named with its file and line before anything runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "notifier"
+
+# From the ground up. What stands on one floor knows the floors below, and of its own floor only itself.
+FLOORS = (
+    {"errors", "events", "statement", "message", "guard"},
+    {"feeds", "watchlists", "alerts", "channels", "eventlog"},
+    {"shipped", "settings", "subscriptions"},
+    {"poll", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
+    {"schedule"},
+    {"app"},
+    {"demo"},
+    {"cli"},
+    {"__main__"},
+)
+GROUND = FLOORS[0]
+
+# Where an outside library is known by name: a file, or a folder on the top floors. msgspec's values are everywhere.
+HOMES = {
+    "aiohttp": ("feeds/fetch.py", "channels/slack.py", "demo/peers.py"),
+    "aiosmtpd": ("demo/peers.py",),
+    "aiosmtplib": ("channels/email.py",),
+    "apscheduler": ("schedule.py",),
+    "apsw": ("eventlog/sqlite.py",),
+    "click": ("cli/",),
+    "email_validator": ("channels/email.py",),
+    "feedparser": ("feeds/reading.py",),
+    "jinja2": ("alerts/render.py",),
+    "lxml": ("feeds/plain.py",),
+    "markupsafe": ("alerts/render.py",),
+    "msgspec": ("",),
+    "numpy": ("watchlists/index.py",),
+    "pyroaring": ("watchlists/index.py",),
+    "rich": ("cli/", "demo/"),
+}
+
+
+class Import(msgspec.Struct, frozen=True):
+    """One import: the file it stands in (from the package's root), the line, and the whole name it brings in."""
+
+    file: str
+    line: int
+    name: str
+
+    @property
+    def library(self) -> str:
+        return self.name.partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"notifier/{self.file}, line {self.line}: imports {self.name}"
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports() -> Iterator[Import]:
+    for path in files():
+        file = path.relative_to(PACKAGE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Import(names=names):
+                    yield from (Import(file, node.lineno, alias.name) for alias in names)
+                case ast.ImportFrom(module=str(module), level=0, names=names):
+                    # `from notifier import settings` brings in a part as much as `import notifier.settings` does.
+                    whole = [f"{module}.{alias.name}" for alias in names] if module == "notifier" else [module]
+                    yield from (Import(file, node.lineno, name) for name in whole)
+                case ast.ImportFrom(module=module):
+                    yield Import(file, node.lineno, f".{module}")
+                case _:
+                    pass
+
+
+def part_of(file: str) -> str:
+    """`feeds/fetch.py` belongs to `feeds`, `poll.py` is `poll`."""
+    return file.partition("/")[0].removesuffix(".py")
+
+
+def floor_of(part: str) -> int:
+    return next((number for number, parts in enumerate(FLOORS) if part in parts), -1)
+
+
+def test_every_part_has_a_floor():
+    """A new file at the top of the package, or a new folder, is given its place in the house first."""
+    homeless = {part_of(path.relative_to(PACKAGE).as_posix()) for path in files()} - set().union(*FLOORS)
+
+    assert homeless - {"__init__"} == set()
+
+
+def test_arrows_point_down():
+    """A part imports from floors below its own, and of its own only itself; the ground knows the ground."""
+    ours = [found for found in imports() if found.library == "notifier"]
+
+    bent = [
+        str(found)
+        for found in ours
+        if (here := part_of(found.file)) != (there := found.name.split(".")[1])
+        and not (here in GROUND and there in GROUND)
+        and not floor_of(here) > floor_of(there) >= 0
+    ]
+
+    assert len(ours) > 100
+    assert bent == []
+
+
+def test_imports_are_absolute_and_at_the_top():
+    """No import is relative, inside a function, or only for the type checker: each says something stands wrong."""
+    hidden = []
+    for path in files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.If | ast.Try):
+                hidden += [
+                    f"{path}, line {inner.lineno}"
+                    for inner in ast.walk(node)
+                    if isinstance(inner, ast.Import | ast.ImportFrom)
+                ]
+    hidden += [str(found) for found in imports() if found.name.startswith(".")]
+
+    assert hidden == []
+
+
+def test_a_library_has_one_home():
+    """An outside library is imported where it is said to live, and every library has such a place."""
+    outside = [found for found in imports() if found.library not in {"notifier", *sys.stdlib_module_names}]
+
+    astray = [str(found) for found in outside if not found.file.startswith(HOMES.get(found.library, ()))]
+
+    assert outside
+    assert astray == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in files() if path.name == "__init__.py"], ids=lambda path: path.parent.name
+)
+def test_a_package_says_one_sentence(path: Path):
+    """An `__init__.py` holds what the folder is for, and nothing that could run."""
+    (only,) = ast.parse(path.read_text("utf-8")).body
+
+    assert isinstance(only, ast.Expr)
+    assert isinstance(only.value, ast.Constant)
+    assert only.value.value.endswith(".")
+
+
+def test_names_say_what_a_thing_is_for():
+    """Nothing is called after its shape or its rank: such a file takes in anything."""
+    said = re.compile(r"(utils?|helpers?|common|base|managers?|misc|core|types)")
+
+    assert [str(path) for path in files() if said.fullmatch(path.stem)] == []
+
+
+def test_modules_open_with_a_sentence():
+    """Each module begins by saying to a stranger what it is."""
+    assert [str(path) for path in files() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))] == []
