@@ -15,7 +15,7 @@ class ConsoleChannel:
     """Writes each alert to `stream`, whole, without anything in it that a terminal would obey."""
 
     kind = "console"
-    forms = (FORM,)
+    forms: tuple[str, ...] = (FORM,)
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -45,7 +45,8 @@ class Dialogue(asyncio.Protocol):
 
     def take_over(self, transport: asyncio.Transport) -> None:
         """Speak over this transport from here on."""
-        transport.set_write_buffer_limits(high=0)
+        # So that "written" means out of our hands. Not 0: asyncio's TLS would then hold an empty buffer for a full one.
+        transport.set_write_buffer_limits(high=1)
         transport.set_protocol(self)
         self._transport = transport
         self._writable.set()

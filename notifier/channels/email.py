@@ -58,7 +58,7 @@ class EmailChannel:
     """
 
     kind = "email"
-    forms = (SUBJECT, TEXT, HTML)
+    forms: tuple[str, ...] = (SUBJECT, TEXT, HTML)
 
     def __init__(self, relay: Relay, *, tls_context: ssl.SSLContext | None = None) -> None:
         self._relay = relay

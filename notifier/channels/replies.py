@@ -23,7 +23,9 @@ POLICY = 900.0  # our own set-up is refused: somebody must mend it, and nothing 
 SHOWN = 160  # characters of a reply that are kept
 
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
-_WAIT = re.compile(r"\b(?:in|for|after)\s+(\d{1,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)?\b", re.IGNORECASE)
+_WAIT = re.compile(
+    r"\b(?:in|for|after)\s+(\d{1,6})(?:\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b|(?=[.,;)]|$))", re.IGNORECASE
+)
 _GREYLISTING = re.compile(r"gr[ea]y-?list|try again|later", re.IGNORECASE)
 _ADDRESS = re.compile(r"<[^<>\s]*@[^<>\s]*>|[^\s<>@,;:\"'()]+@[^\s<>,;\"'()]+")
 
@@ -42,7 +44,8 @@ class Reply(msgspec.Struct, frozen=True):
 
     def shown(self, address: str = "") -> str:
         """The reply fit for the log: one short line, in which no mail address is left, least of all `address`."""
-        text = " ".join(without_controls(self.text).split())
+        # Cut before it is searched, too: the search takes the square of a word's length.
+        text = " ".join(without_controls(self.text[: 4 * SHOWN]).split())
         text = _ADDRESS.sub("…", text)
         for part in (address, address.rpartition("@")[0]):
             if part:

@@ -57,7 +57,7 @@ class SlackChannel:
     """
 
     kind = "slack"
-    forms = (FORM,)
+    forms: tuple[str, ...] = (FORM,)
 
     def __init__(
         self,
@@ -265,15 +265,16 @@ def _lost(host: str, progress: _Progress, error: Exception) -> TryLater:
 
 def within_limits(payload: dict[str, Any]) -> dict[str, Any]:
     """
-    The payload such that Slack takes it: texts cut to their limits, no more than 50 blocks, 12,000 characters in all.
+    The payload such that Slack takes it: texts cut to their limits and without control characters, no more than 50
+    blocks, 12,000 characters in all.
 
     Slack refuses a message whole for one text too long; a shortened alert with its link is better than none.
     """
-    fitted: dict[str, Any] = dict(payload, text=_cut_escaped(str(payload.get("text", "")), FALLBACK))
+    fitted: dict[str, Any] = dict(payload, text=_text(str(payload.get("text", "")), FALLBACK, escaped=True))
     blocks = [_cut(block, SECTION) for block in payload.get("blocks", [])][:BLOCKS]
     for block in blocks:
-        if block.get("type") == "header" and isinstance(block.get("text"), dict):
-            block["text"]["text"] = block["text"]["text"][:HEADER]
+        if block.get("type") == "header":
+            block["text"] = _cut(block.get("text", {}), HEADER)
     while blocks and sum(map(_length, blocks)) + len(fitted["text"]) > WHOLE:
         blocks.pop()
     if blocks:
@@ -284,28 +285,27 @@ def within_limits(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(value: Any, most: int) -> Any:
-    """The block with every text in it at most so long."""
-    if isinstance(value, dict):
-        escaped = value.get("type") == "mrkdwn"
-        return {
-            key: (_cut_escaped(part, most) if escaped else part[:most])
-            if key == "text" and isinstance(part, str)
-            else _cut(part, most)
-            for key, part in value.items()
-        }
+    """The block with every text in it made fit."""
     if isinstance(value, list):
         return [_cut(part, most) for part in value]
-    return value
+    if not isinstance(value, dict):
+        return value
+    cut = {key: _cut(part, most) for key, part in value.items()}
+    if isinstance(cut.get("text"), str):
+        cut["text"] = _text(cut["text"], most, escaped=cut.get("type") == "mrkdwn")
+    return cut
 
 
-def _cut_escaped(text: str, most: int) -> str:
-    """At most so many characters of escaped text, never the half of an entity."""
-    return text if len(text) <= most else re.sub(r"&[a-z]{0,3}$", "", text[:most])
+def _text(text: str, most: int, *, escaped: bool) -> str:
+    """At most so many characters; of an escaped text never the half of an entity."""
+    text = without_controls(text)
+    if len(text) <= most:
+        return text
+    return re.sub(r"&[a-z]{0,3}$", "", text[:most]) if escaped else text[:most]
 
 
 def _length(value: Any) -> int:
     if isinstance(value, dict):
-        return sum(
-            len(part) if key == "text" and isinstance(part, str) else _length(part) for key, part in value.items()
-        )
+        own = value["text"] if isinstance(value.get("text"), str) else ""
+        return len(own) + sum(map(_length, value.values()))
     return sum(map(_length, value)) if isinstance(value, list) else 0

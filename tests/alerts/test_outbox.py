@@ -205,7 +205,8 @@ def test_a_delivery_keeps_its_name() -> None:
 
 def test_waits_grow_and_stay_near_their_step() -> None:
     """Without a word from the other side the waits are 1, 5, 15, 30 min, 1, 2, 4 h, give or take a fifth."""
-    soonest, latest = [[backoff(attempt, None, lambda x=x: x) for attempt in range(1, 10)] for x in (0.0, 0.999)]
+    soonest = [backoff(attempt, None, lambda: 0.0) for attempt in range(1, 10)]
+    latest = [backoff(attempt, None, lambda: 0.999) for attempt in range(1, 10)]
 
     for n, step in enumerate([60, 300, 900, 1800, 3600, 7200, 14400, 14400, 14400]):
         assert soonest[n] == pytest.approx(0.8 * step)

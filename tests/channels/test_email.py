@@ -1,0 +1,420 @@
+"""Mail over SMTP: real servers, and peers that misbehave on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email
+import email.message
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+import pytest
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from notifier.channels.email import EmailChannel, Relay
+from notifier.errors import Misconfigured, Refused, TryLater
+from tests.channels.messages import message
+from tests.channels.peers import (
+    HANG_UP,
+    HANG_UP_AFTER_354,
+    SILENCE,
+    Answers,
+    MailPeer,
+    server_tls,
+    trusting_tls,
+)
+
+SENDER = "Policy alerts <alerts@house.example>"
+PASSWORD = "correct horse"
+DESK = "desk@bank.example"
+
+
+@contextlib.asynccontextmanager
+async def to(peer: MailPeer, **relay: Any) -> AsyncIterator[EmailChannel]:
+    """A channel to this peer."""
+    settings: dict[str, Any] = {"host": "127.0.0.1", "port": peer.port, "tls": "none", "sender": SENDER} | relay
+    channel = EmailChannel(Relay(**settings), tls_context=trusting_tls())
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+async def failure(answers: Answers, **relay: Any) -> tuple[TryLater | Refused, MailPeer]:
+    """How sending ends against a peer with this script."""
+    async with MailPeer(answers) as peer, to(peer, **relay) as channel:
+        with pytest.raises((TryLater, Refused)) as caught:
+            await channel.send(message(), DESK)
+        assert isinstance(caught.value, TryLater | Refused)
+        return caught.value, peer
+
+
+# ---------------------------------------------------------------- the transaction
+
+
+async def test_messages_in_a_row_share_a_connection() -> None:
+    """While messages come, the server is greeted once; on closing it is taken leave of."""
+    async with MailPeer() as peer:
+        async with to(peer) as channel:
+            for _ in range(3):
+                await channel.send(message(), DESK)
+
+        assert peer.connections == 1
+        assert len(peer.taken) == 3
+        assert peer.said[-1] == "QUIT"
+
+
+async def test_messages_at_once_share_a_few_connections() -> None:
+    """Forty at once go over at most four connections, each to its own recipient."""
+    async with MailPeer() as peer, to(peer) as channel:
+        await asyncio.gather(*(channel.send(message(), f"desk{n}@bank.example") for n in range(40)))
+
+        assert peer.connections <= 4
+        assert sorted(recipient for recipient, _ in peer.taken) == sorted(f"desk{n}@bank.example" for n in range(40))
+
+
+async def test_an_end_before_the_dot_leaves_no_doubt() -> None:
+    """A server that wanted the message and hung up instead of reading has not taken it."""
+    error, _ = await failure({"DATA": HANG_UP_AFTER_354})
+
+    assert isinstance(error, TryLater)
+    assert (error.outcome, error.unknown) == ("cut-off", False)
+
+
+async def test_an_end_after_the_dot_is_unknown() -> None:
+    """The reply was lost, and perhaps nothing else: a quarter of an hour, then the same message again."""
+    error, peer = await failure({".": HANG_UP})
+
+    assert isinstance(error, TryLater)
+    assert (error.outcome, error.unknown, error.after) == ("unknown", True, 900)
+    assert peer.said.count("DATA") == 1
+
+
+async def test_silence_after_the_dot_is_unknown() -> None:
+    """So is an answer that does not come in time."""
+    error, _ = await failure({".": SILENCE}, after_dot=0.05)
+
+    assert isinstance(error, TryLater)
+    assert error.unknown
+
+
+@pytest.mark.parametrize("verb", ["greeting", "EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("way", [SILENCE, HANG_UP])
+async def test_silence_before_the_message_is_bounded(verb: str, way: str) -> None:
+    """Wherever a server falls silent or hangs up before the message, the attempt ends, without doubt about it."""
+    error, _ = await failure({verb: way}, timeout=0.05)
+
+    assert isinstance(error, TryLater)
+    assert not error.unknown
+
+
+async def test_a_refused_recipient_does_not_spoil_the_connection() -> None:
+    """The transaction is reset, and the next message goes over the same connection."""
+    async with MailPeer({"RCPT": ["550 5.1.1 unknown", "250 ok"]}) as peer, to(peer) as channel:
+        with pytest.raises(Refused):
+            await channel.send(message(), "nobody@bank.example")
+        await channel.send(message(), DESK)
+
+        assert [recipient for recipient, _ in peer.taken] == [DESK]
+        assert peer.connections == 1
+
+
+async def test_a_refusal_is_what_counts_though_the_reset_stalls() -> None:
+    """550 and then silence is 550, and the next message finds a connection of its own."""
+    answers = {"RCPT": ["550 5.1.1 unknown", "250 ok"], "RSET": SILENCE}
+    async with MailPeer(answers) as peer, to(peer, timeout=0.05) as channel:
+        with pytest.raises(Refused) as caught:
+            await channel.send(message(), "nobody@bank.example")
+        await channel.send(message(), DESK)
+
+        assert caught.value.outcome == "no-such-address"
+        assert [recipient for recipient, _ in peer.taken] == [DESK]
+
+
+async def test_a_connection_that_was_closed_while_idle_is_made_anew() -> None:
+    """A server may end what waits; nothing was sent, so nobody hears of it."""
+    async with MailPeer({"RSET": HANG_UP, "RCPT": ["450 4.7.1 later", "250 ok"]}) as peer, to(peer) as channel:
+        with pytest.raises(TryLater):
+            await channel.send(message(), DESK)
+        await channel.send(message(), DESK)
+
+        assert peer.connections == 2
+        assert len(peer.taken) == 1
+
+
+async def test_a_busy_server_is_left_alone() -> None:
+    """421 closes the connection, and the next message makes another."""
+    async with MailPeer({"MAIL": ["421 4.7.0 too busy", "250 ok"]}) as peer, to(peer) as channel:
+        with pytest.raises(TryLater) as caught:
+            await channel.send(message(), DESK)
+        await channel.send(message(), DESK)
+
+        assert caught.value.outcome == "throttled"
+        assert peer.connections == 2
+
+
+async def test_a_cancelled_message_leaves_no_connection_behind() -> None:
+    """A reply that comes too late must not be taken for the answer to something else."""
+    async with MailPeer({"RCPT": [SILENCE, "250 ok"]}) as peer, to(peer) as channel:
+        sending = asyncio.create_task(channel.send(message(), DESK))
+        await peer.heard("RCPT")
+        sending.cancel()
+        await asyncio.wait([sending])
+        await channel.send(message(), DESK)
+
+        assert peer.connections == 2
+        assert len(peer.taken) == 1
+
+
+async def test_a_reply_without_end_is_cut_off() -> None:
+    """A server that never stops talking costs a little memory, and the attempt."""
+    error, _ = await failure({"MAIL": "250-" + "x" * 100_000})
+
+    assert isinstance(error, TryLater)
+
+
+async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
+    """Two replies to one command would shift all that follow, and the last would be taken for the message's."""
+    async with MailPeer({"MAIL": ["250 ok\r\n250 and this", "250 ok"]}) as peer, to(peer) as channel:
+        with pytest.raises(TryLater) as caught:
+            await channel.send(message(), DESK)
+
+        assert not caught.value.unknown
+        assert peer.taken == []
+
+
+async def test_lines_of_dots_arrive_as_they_were() -> None:
+    """A lone dot in the text does not end the message (RFC 5321, 4.5.2)."""
+    async with MailPeer() as peer, to(peer) as channel:
+        await channel.send(message(text=".\n..\n.QUIT\n"), DESK)
+
+        ((_, data),) = peer.taken
+        plain = email.message_from_bytes(data).get_payload(0)
+        assert isinstance(plain, email.message.Message)
+        assert plain.get_payload(decode=True) == b".\r\n..\r\n.QUIT"
+
+
+# ---------------------------------------------------------------- addresses
+
+
+async def test_a_domain_of_any_script_travels_as_ascii() -> None:
+    """IDNA (RFC 5891) in the envelope and in the header."""
+    async with MailPeer() as peer, to(peer) as channel:
+        await channel.send(message(), "desk@bücher.example")
+
+        ((recipient, data),) = peer.taken
+        assert recipient == "desk@xn--bcher-kva.example"
+        assert b"\r\nTo: desk@xn--bcher-kva.example\r\n" in data
+
+
+async def test_a_mailbox_of_any_script_needs_a_server_that_takes_it() -> None:
+    """Without SMTPUTF8 it is refused before anything is sent, and the next recipient is served."""
+    async with MailPeer(extensions=["8BITMIME"]) as peer, to(peer) as channel:
+        with pytest.raises(Refused) as caught:
+            await channel.send(message(), "büro@bank.example")
+        await channel.send(message(), DESK)
+
+        assert caught.value.outcome == "needs-smtputf8"
+        assert [recipient for recipient, _ in peer.taken] == [DESK]
+        assert sum(line.startswith("MAIL") for line in peer.said) == 1
+
+
+async def test_a_mailbox_of_any_script_is_served_where_the_server_can() -> None:
+    """With SMTPUTF8 (RFC 6531) the address travels as it is."""
+    async with MailPeer() as peer, to(peer) as channel:
+        await channel.send(message(), "büro@bank.example")
+
+        ((recipient, data),) = peer.taken
+        assert recipient == "büro@bank.example"
+        assert "\r\nTo: büro@bank.example\r\n".encode() in data
+        assert "MAIL FROM:<alerts@house.example> SMTPUTF8" in peer.said
+
+
+@pytest.mark.parametrize(
+    "address", ["desk@bank.example\r\nRCPT TO:<x@y.example>", "<desk@bank.example>", "a@b.example, c@d.example", "desk"]
+)
+async def test_a_wrong_address_never_reaches_the_server(address: str) -> None:
+    """Should one have slipped into a file, nothing is sent and nothing injected."""
+    async with MailPeer() as peer, to(peer) as channel:
+        with pytest.raises(Refused):
+            await channel.send(message(), address)
+
+        assert peer.said == []
+
+
+def test_masking_keeps_the_first_letter_and_the_domain() -> None:
+    """Enough to recognise it by."""
+    channel = EmailChannel(Relay(host="localhost", tls="none", sender=SENDER))
+
+    assert channel.masked(DESK) == "d…@bank.example"
+
+
+# ---------------------------------------------------------------- TLS and login
+
+
+class Accounts:
+    """An aiosmtpd server's mailboxes and its one account."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.logins = 0
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        assert session.ssl is not None
+        self.taken.append(envelope.original_content or b"")
+        return "250 2.0.0 OK"
+
+    def authenticate(self, server: SMTP, session: Session, envelope: Envelope, way: str, data: Any) -> AuthResult:
+        self.logins += 1
+        return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+
+
+@contextlib.asynccontextmanager
+async def secured(accounts: Accounts) -> AsyncIterator[int]:
+    """A real SMTP server that asks for STARTTLS and a login; the port it listens on."""
+
+    def session() -> SMTP:
+        return SMTP(
+            accounts,
+            hostname="peer.example",
+            require_starttls=True,
+            auth_required=True,
+            authenticator=accounts.authenticate,
+            tls_context=server_tls(),
+        )
+
+    server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def login(port: int, *, tls: Literal["starttls", "implicit"] = "starttls", password: str = PASSWORD) -> Relay:
+    return Relay(host="localhost", port=port, tls=tls, sender=SENDER, username="alerts", password=password)
+
+
+async def test_a_mail_goes_over_starttls_after_a_login() -> None:
+    """Against a real server that refuses anything else."""
+    accounts = Accounts()
+    async with secured(accounts) as port:
+        channel = EmailChannel(login(port), tls_context=trusting_tls())
+        await channel.send(message(), DESK)
+        await channel.send(message(), DESK)
+        said = await channel.check()
+        await channel.close()
+
+    assert len(accounts.taken) == 2
+    assert "logged in" in said
+
+
+async def test_a_mail_goes_over_implicit_tls_after_a_login() -> None:
+    """TLS from the first byte, as on port 465 (RFC 8314)."""
+    peer = MailPeer({"AUTH": "235 2.7.0 welcome"}, extensions=["AUTH PLAIN"], tls=server_tls())
+    async with peer:
+        channel = EmailChannel(login(peer.port, tls="implicit"), tls_context=trusting_tls())
+        await channel.send(message(), DESK)
+        await channel.close()
+
+    assert len(peer.taken) == 1
+    assert [line[:10] for line in peer.said if line.startswith("AUTH")] == ["AUTH PLAIN"]
+
+
+async def test_a_certificate_that_does_not_hold_gets_nothing_over_starttls() -> None:
+    """Neither password nor mail goes to a server that cannot prove its name."""
+    accounts = Accounts()
+    async with secured(accounts) as port:
+        channel = EmailChannel(login(port))
+        with pytest.raises(TryLater) as caught:
+            await channel.send(message(), DESK)
+        await channel.close()
+
+    assert caught.value.outcome == "bad-certificate"
+    assert (accounts.logins, accounts.taken) == (0, [])
+
+
+async def test_a_certificate_that_does_not_hold_gets_nothing_over_implicit_tls() -> None:
+    """Nor where TLS is there from the first byte."""
+    async with MailPeer(tls=server_tls()) as peer:
+        channel = EmailChannel(login(peer.port, tls="implicit"))
+        with pytest.raises(TryLater) as caught:
+            await channel.send(message(), DESK)
+        await channel.close()
+
+    assert caught.value.outcome == "bad-certificate"
+    assert peer.said == []
+
+
+async def test_a_certificate_for_another_name_gets_nothing() -> None:
+    """A certificate that is trusted, but made out to `localhost`, does not do for its number."""
+    async with MailPeer(tls=server_tls()) as peer:
+        channel = EmailChannel(
+            Relay(host="127.0.0.1", port=peer.port, tls="implicit", sender=SENDER), tls_context=trusting_tls()
+        )
+        with pytest.raises(TryLater) as caught:
+            await channel.send(message(), DESK)
+        await channel.close()
+
+    assert caught.value.outcome == "bad-certificate"
+    assert peer.said == []
+
+
+async def test_a_server_that_hides_starttls_gets_nothing() -> None:
+    """Where TLS was asked for and is not offered, neither login nor mail goes in clear."""
+    async with (
+        MailPeer(extensions=["AUTH PLAIN LOGIN"]) as peer,
+        to(peer, tls="starttls", username="alerts", password=PASSWORD) as channel,
+    ):
+        with pytest.raises(TryLater) as caught:
+            await channel.send(message(), DESK)
+
+        assert caught.value.outcome == "no-tls"
+        assert not [line for line in peer.said if line[:4] in {"AUTH", "MAIL"}]
+
+
+async def test_a_wrong_password_is_tried_once() -> None:
+    """Ten alerts are postponed after one refused login; a server that counts would lock the account."""
+    accounts = Accounts()
+    async with secured(accounts) as port:
+        channel = EmailChannel(login(port, password="wrong horse"), tls_context=trusting_tls())
+        results = [await asyncio.gather(channel.send(message(), DESK), return_exceptions=True) for _ in range(10)]
+        await channel.close()
+
+    outcomes = {(type(error), getattr(error, "outcome", "")) for (error,) in results}
+    assert outcomes == {(TryLater, "login-refused")}
+    assert all("horse" not in str(error) for (error,) in results)
+    assert accounts.logins <= 2  # PLAIN and LOGIN, once each
+
+
+async def test_a_check_tries_a_mended_password_at_once() -> None:
+    """The operator who has just mended it does not wait for the quarter of an hour."""
+    accounts = Accounts()
+    async with secured(accounts) as port:
+        channel = EmailChannel(login(port, password="wrong horse"), tls_context=trusting_tls())
+        for _ in range(2):
+            with pytest.raises(TryLater):
+                await channel.check()
+        await channel.close()
+
+    assert accounts.logins >= 2
+
+
+@pytest.mark.parametrize("sender", ["", "nobody", "Alerts <nobody>", "a@b.example, c@d.example"])
+def test_a_sender_without_address_is_a_mistake_of_the_settings(sender: str) -> None:
+    """It is told with the place to mend, before anything is sent."""
+    with pytest.raises(Misconfigured, match=r"notifier\.toml: \[email\]"):
+        EmailChannel(Relay(host="localhost", tls="none", sender=sender))
+
+
+def test_a_password_does_not_travel_in_clear() -> None:
+    """A login without TLS is for a server on this machine alone."""
+    with pytest.raises(Misconfigured, match="in clear"):
+        EmailChannel(Relay(host="mail.example", tls="none", sender=SENDER, username="a", password="b"))
+
+    EmailChannel(Relay(host="127.0.0.1", tls="none", sender=SENDER, username="a", password="b"))
+
+
+def test_the_settings_do_not_show_the_password() -> None:
+    """Not even to whoever prints them."""
+    assert PASSWORD not in repr(login(587)) + str(login(587))
