@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -67,26 +68,29 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """
     One item as it came, untrusted, with its markup turned to text.
 
-    `id` is the guid or "", `link` absolute http(s) or ""; dates are RFC 3339 in UTC or None, with the raw text beside.
+    `id` is the guid or "", `link` absolute http(s) or ""; dates are UTC, or None where there is none that we can read,
+    with the raw text beside. `whole` is false for an item that the end of the document cut off.
     """
 
     id: str = ""
     title: str = ""
     link: str = ""
-    published: str | None = None
-    updated: str | None = None
+    published: datetime | None = None
+    updated: datetime | None = None
     published_raw: str = ""
     summary: str = ""
     text: str = ""
     authors: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     lang: str = ""
+    whole: bool = True
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a parse made of a document: its entries, and `problem`, why the document is not whole or not well formed
-    ("" when it is). A degraded reading keeps its good entries; its validators must not be stored where `cut_short`.
+    ("" when it is). A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored:
+    the rest would never be asked for. `warnings` are for the operator, about letters that look lost.
     """
 
     entries: tuple[Entry, ...]

@@ -1,0 +1,71 @@
+"""
+The child that parses: reads documents from stdin, answers with readings on stdout, and may be killed at any time.
+
+It has no environment, no secrets and no network to speak of; its memory is bounded, and so is its time on each
+document. Frames are four bytes of length, then MessagePack.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import BinaryIO
+
+import msgspec
+
+from notifier.errors import Refused
+from notifier.feeds.feed import Document, Feed, Reading
+from notifier.feeds.reading import read
+
+MEMORY = 768 * 1024 * 1024  # bytes of address space
+CPU = 5  # seconds a document
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A document to read."""
+
+    document: Document
+    feed: Feed
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What became of it: a reading, or why there is none."""
+
+    reading: Reading | None = None
+    outcome: str = ""
+    problem: str = ""
+
+
+def answer(asked: Asked) -> Answered:
+    """Read one document."""
+    try:
+        return Answered(reading=read(asked.document, asked.feed))
+    except Refused as refusal:
+        return Answered(outcome=refusal.outcome, problem=str(refusal))
+    except (MemoryError, RecursionError) as error:
+        return Answered(outcome="parse-error", problem=f"it takes too much to read: {type(error).__name__}")
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer until the source ends."""
+    decoder, encoder = msgspec.msgpack.Decoder(Asked), msgspec.msgpack.Encoder()
+    while len(head := source.read(4)) == 4:
+        asked = decoder.decode(source.read(int.from_bytes(head, "big")))
+        _allow_seconds(CPU)
+        frame = encoder.encode(answer(asked))
+        sink.write(len(frame).to_bytes(4, "big") + frame)
+        sink.flush()
+
+
+def _allow_seconds(more: int) -> None:
+    """Move the limit of CPU time (RLIMIT_CPU, which counts from the process's birth) to so many seconds from now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + more + 1, hard))
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    serve(sys.stdin.buffer, sys.stdout.buffer)

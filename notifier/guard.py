@@ -1,0 +1,75 @@
+"""
+Nothing connects inside: a check at connect time, on the numeric address.
+
+It stands in the socket factory, behind every name look-up and redirect, so that a name which answers differently the
+second time, an odd spelling of an address, or a redirect to a cloud's metadata service all come to the same end.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from notifier.errors import Refused
+
+Network = IPv4Network | IPv6Network
+AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
+
+# Ranges of the IANA special-purpose registries that Python's `is_global` lets through: they reach inside by
+# translation or relay (NAT64, 6to4, Teredo), or are documentation and site-local space.
+_NEVER = [
+    ip_network(network)
+    for network in (
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/32",
+        "2002::/16",
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+        "192.88.99.0/24",
+    )
+]
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """The operator's allow-list, read. Raises ValueError for what is no address or network."""
+    return tuple(ip_network(text) for text in texts)
+
+
+def is_public(address: str, allowed: Iterable[Network] = ()) -> bool:
+    """May we connect to this numeric address: is it on the public internet, or in the operator's allow-list?"""
+    try:
+        number: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(number, IPv6Address) and number.ipv4_mapped is not None:
+        number = number.ipv4_mapped
+    if any(number in network for network in allowed):
+        return True
+    if any(number in network for network in _NEVER):
+        return False
+    return number.is_global and not (number.is_multicast or number.is_reserved or number.is_unspecified)
+
+
+def refuse_inside(allowed: Iterable[Network] = ()) -> Callable[[AddressInfo], socket.socket]:
+    """
+    A socket factory (as aiohttp's connector takes one) that makes sockets to public and allowed addresses only.
+
+    Raises `Refused("blocked-address")` for any other, before a socket exists.
+    """
+    known = tuple(allowed)
+
+    def factory(info: AddressInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        host = str(address[0])
+        if not is_public(host, known):
+            raise Refused(
+                f"{host} is not a public address; if it is meant, allow it under [fetch] in notifier.toml",
+                outcome="blocked-address",
+            )
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    return factory
