@@ -39,19 +39,19 @@ _ACCEPT = (
 
 class Fetcher:
     """
-    Fetches documents over one shared session. `allowed` are networks inside that may be reached all the same,
+    Fetches documents over one shared session. `allow` are networks inside that may be reached all the same,
     `contact` an address or URL by which a publisher can reach the operator. Close it at the end.
     """
 
     def __init__(
         self,
-        allowed: Iterable[Network] = (),
+        allow: Iterable[Network] = (),
         contact: str = "",
         seconds: float = SECONDS,
         a_host: int = A_HOST,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._guard: Any = refuse_inside(allowed)
+        self._guard: Any = refuse_inside(allow)
         self._seconds = seconds
         self._a_host = a_host
         self._now = now
