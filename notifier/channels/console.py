@@ -30,6 +30,8 @@ class ConsoleChannel:
 
     async def send(self, message: Message, address: str) -> Receipt:
         """Write the alert. Raises `TryLater` where the stream takes nothing any more."""
+        if self._stream.closed:
+            raise TryLater("the console is closed", outcome="console-gone")
         try:
             self._stream.write(without_controls(message.parts[FORM]).rstrip("\n") + "\n\n")
             self._stream.flush()

@@ -62,7 +62,8 @@ class Dialogue(asyncio.Protocol):
 
         An address beyond ASCII needs a server that takes those (RFC 6531), and is refused before anything is sent
         where it does not. Raises `TryLater` or `Refused`. The end of the connection, or silence, is `TryLater`,
-        `unknown` only when it came after the final dot; the connection is closed then.
+        `unknown` only when it came after the final dot; the connection is closed then. Whoever cancels this must
+        `abort`: a reply may still come, and would be taken for the answer to whatever is asked next.
         """
         self.phase = "idle"
         utf8 = not recipient.isascii()
@@ -142,10 +143,6 @@ class Dialogue(asyncio.Protocol):
         except (TimeoutError, ConnectionError) as error:
             self.abort()
             raise self._ended(place) from error
-        except asyncio.CancelledError:
-            # A reply may still come, and would be taken for the answer to whatever is asked next.
-            self.abort()
-            raise
         finally:
             self._awaited = None
 

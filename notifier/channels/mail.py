@@ -97,7 +97,8 @@ def _part(subtype: str, text: str) -> list[str]:
     body, encoding = quoted, "quoted-printable"
     # Scripts other than Latin cost nine bytes a letter when quoted, and four in base64.
     if len(quoted) > 1.5 * len(data):
-        body, encoding = base64.encodebytes(data), "base64"
+        # Under base64 the line ends are data, and text in mail has CRLF (RFC 2046, 4.1.1).
+        body, encoding = base64.encodebytes(data.replace(b"\n", b"\r\n")), "base64"
     return [
         f"Content-Type: text/{subtype}; charset=utf-8",
         f"Content-Transfer-Encoding: {encoding}",

@@ -138,7 +138,7 @@ class SlackChannel:
             async with self._opened().post(
                 address,
                 data=msgspec.json.encode(payload),
-                headers={"Content-Type": "application/json; charset=utf-8"},
+                headers={"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"},
                 allow_redirects=False,
                 trace_request_ctx=progress,
             ) as response:

@@ -92,6 +92,15 @@ def test_a_postponed_alert_holds_back_the_later_ones_of_its_lane() -> None:
     assert [owed.position for owed in outbox.due(later)] == [1, 2]
 
 
+def test_nothing_overtakes_within_a_lane() -> None:
+    """Also where the first may go and the second may not, the third waits for the second."""
+    first, second, third = raised(1), raised(2), raised(3)
+
+    outbox = folded(first, second, third, postponed(second, NOW + timedelta(hours=1)))
+
+    assert [owed.position for owed in outbox.due(NOW)] == [1]
+
+
 def test_a_postponed_alert_holds_back_nobody_else() -> None:
     """Other subscribers, and other channels of the same one, are due as if nothing had happened."""
     first = raised(1, channels=("email", "slack"))

@@ -104,7 +104,7 @@ class MailPeer(Peer):
         while answer != HANG_UP:
             if answer != SILENCE:
                 writer.write(f"{answer}\r\n".encode())
-            if answer.startswith(("221", "421")) or answer == HANG_UP_AFTER_354:
+            if answer.startswith("221") or answer == HANG_UP_AFTER_354:
                 return
             line = (await reader.readuntil(b"\r\n")).decode().rstrip("\r\n")
             self.said.append(line)

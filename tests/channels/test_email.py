@@ -144,7 +144,7 @@ async def test_a_connection_that_was_closed_while_idle_is_made_anew() -> None:
 
 
 async def test_a_busy_server_is_left_alone() -> None:
-    """421 closes the connection, and the next message makes another."""
+    """421 ends the connection from our side too, and the next message makes another."""
     async with MailPeer({"MAIL": ["421 4.7.0 too busy", "250 ok"]}) as peer, to(peer) as channel:
         with pytest.raises(TryLater) as caught:
             await channel.send(message(), DESK)
@@ -167,13 +167,6 @@ async def test_a_cancelled_message_leaves_no_connection_behind() -> None:
         assert len(peer.taken) == 1
 
 
-async def test_a_reply_without_end_is_cut_off() -> None:
-    """A server that never stops talking costs a little memory, and the attempt."""
-    error, _ = await failure({"MAIL": "250-" + "x" * 100_000})
-
-    assert isinstance(error, TryLater)
-
-
 async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
     """Two replies to one command would shift all that follow, and the last would be taken for the message's."""
     async with MailPeer({"MAIL": ["250 ok\r\n250 and this", "250 ok"]}) as peer, to(peer) as channel:
@@ -181,7 +174,7 @@ async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
             await channel.send(message(), DESK)
 
         assert not caught.value.unknown
-        assert peer.taken == []
+        assert not [line for line in peer.said if line.startswith("RCPT")]
 
 
 async def test_lines_of_dots_arrive_as_they_were() -> None:
@@ -392,12 +385,14 @@ async def test_a_check_tries_a_mended_password_at_once() -> None:
     accounts = Accounts()
     async with secured(accounts) as port:
         channel = EmailChannel(login(port, password="wrong horse"), tls_context=trusting_tls())
-        for _ in range(2):
-            with pytest.raises(TryLater):
-                await channel.check()
+        with pytest.raises(TryLater):
+            await channel.check()
+        first = accounts.logins
+        with pytest.raises(TryLater):
+            await channel.check()
         await channel.close()
 
-    assert accounts.logins >= 2
+    assert accounts.logins == 2 * first
 
 
 @pytest.mark.parametrize("sender", ["", "nobody", "Alerts <nobody>", "a@b.example, c@d.example"])

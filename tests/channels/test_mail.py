@@ -148,6 +148,18 @@ def test_lines_end_with_crlf_and_nothing_else() -> None:
     assert b"\r" not in data.replace(b"\r\n", b"")
 
 
+@pytest.mark.parametrize("word", ["curbs", "香港"])
+def test_text_has_the_line_ends_of_mail(word: str) -> None:
+    """CRLF once unpacked, however the text came and however it is packed."""
+    mail = parsed(written(message(text=f"{word}\r\n{word}\n{word}\n")))
+
+    part = mail.get_body(("plain",))
+    assert part is not None
+    unpacked = part.get_payload(decode=True)
+    assert isinstance(unpacked, bytes)
+    assert unpacked.decode().rstrip("\r\n") == f"{word}\r\n{word}\r\n{word}"
+
+
 def test_latin_text_stays_readable_in_the_source() -> None:
     """English is quoted-printable; Chinese is base64, at less than half of what quoting would cost."""
     english, chinese = written(message(text="Curbs on exports, “suspended”.\n")), written(message(text="香港" * 200))
