@@ -58,7 +58,7 @@ def subject(data: bytes) -> str:
 def body(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
     assert isinstance(part, EmailMessage)
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 def test_a_mail_has_each_header_once() -> None:
