@@ -15,9 +15,6 @@ from notifier.channels.replies import Reply, Stage, judged
 from notifier.errors import Refused, TryLater
 
 LIMIT = 64 * 1024  # bytes of a reply; a server that says more has nothing to say
-# Seconds to wait for the reply to the final dot. RFC 5321, 4.5.3.2.6: a hasty time-out here makes second copies.
-AFTER_DOT = 600.0
-
 Phase = Literal["idle", "envelope", "body", "dot"]
 
 
@@ -29,7 +26,7 @@ class Dialogue(asyncio.Protocol):
     wants the message, `body` until its last line is sent, `dot` from there to the reply.
     """
 
-    def __init__(self, timeout: float, after_dot: float = AFTER_DOT, *, takes_utf8: bool = False) -> None:
+    def __init__(self, timeout: float, after_dot: float, *, takes_utf8: bool = False) -> None:
         self.phase: Phase = "idle"
         self.sent = 0
         self._timeout = timeout

@@ -7,54 +7,30 @@ aiosmtplib opens the connection, secures it and logs in; from the first MAIL on 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import ssl
-from typing import Literal, cast
+from typing import cast
 
 import aiosmtplib
-import msgspec
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
-from notifier.channels.dialogue import AFTER_DOT, Dialogue
-from notifier.channels.mail import HTML, SUBJECT, TEXT, Sender, composed
+from notifier.channels.address import mailbox, masked
+from notifier.channels.dialogue import Dialogue
+from notifier.channels.mail import HTML, SUBJECT, TEXT, composed
+from notifier.channels.relay import Relay
 from notifier.channels.replies import POLICY, Reply
-from notifier.errors import Misconfigured, Mistake, Refused, TryLater
+from notifier.errors import Refused, TryLater
 from notifier.message import Message, Receipt
 
 CONNECTIONS = 4  # to the mail server at once, so that one slow recipient does not hold up the others
 IDLE = 5.0  # seconds that a connection is kept for the next message
+COOLING = 5.0  # seconds that a server which could not be reached is left alone
 RECYCLED = 100  # messages over one connection; some servers count
-
-
-class Relay(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    The mail server that takes our mails, and who we are to it: `[email]` in notifier.toml.
-
-    `tls`: `starttls` (usually port 587) and `implicit` (465) never send anything in clear, and never to a server whose
-    certificate does not hold; `none` is for a server on this machine. `sender` is `Name <address>`, `hello` our own
-    host name (default: the sender's domain). `timeout` is seconds for connecting and for each command.
-    """
-
-    host: str
-    sender: str
-    port: int = 587
-    tls: Literal["starttls", "implicit", "none"] = "starttls"
-    username: str = ""
-    password: str = ""
-    hello: str = ""
-    timeout: float = 60.0
-    after_dot: float = AFTER_DOT
-
-    def __repr__(self) -> str:
-        return f"Relay({self.host}:{self.port}, tls={self.tls})"
 
 
 class EmailChannel:
     """
     Mail over SMTP. `tls_context` replaces the system's certificate authorities (a company's own, a test's).
 
-    Raises `Misconfigured` for a sender that is no address, and for a password that would travel in clear.
+    Raises `Misconfigured` for a relay that cannot be used as it is.
     """
 
     kind = "email"
@@ -62,37 +38,33 @@ class EmailChannel:
 
     def __init__(self, relay: Relay, *, tls_context: ssl.SSLContext | None = None) -> None:
         self._relay = relay
-        self._sender = _sender(relay.sender)
-        if relay.username and relay.tls == "none" and not _is_here(relay.host):
-            raise Misconfigured([_mistake("the password would travel in clear", 'set tls = "starttls" or "implicit"')])
+        self._sender = relay.checked()
         self._tls_context = tls_context
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[Dialogue] = []
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._shut_until = 0.0
-        self._shut_because = ""
+        self._shut_by: TryLater | None = None
 
     def refusal(self, address: str) -> str:
         """Why no mail can go to this address, "" when it looks right. Asks no server."""
         try:
-            _validated(address)
-        except EmailNotValidError as error:
-            return f"this is no address for mail: {error}"
+            mailbox(address)
+        except ValueError as error:
+            return str(error)
         return ""
 
     def masked(self, address: str) -> str:
         """`desk@example.com` as `d…@example.com`."""
-        local, at, domain = address.rpartition("@")
-        return f"{local[:1]}…@{domain}" if at else "…"
+        return masked(address)
 
     async def send(self, message: Message, address: str) -> Receipt:
         """Hand one mail to the server for one recipient. Raises `TryLater` or `Refused`."""
         try:
-            valid = _validated(address)
-        except EmailNotValidError as error:
+            recipient = mailbox(address)
+        except ValueError as error:
             raise Refused("the subscriber's address is no address for mail", outcome="no-such-address") from error
-        recipient = f"{valid.local_part}@{valid.ascii_domain}"
         async with self._places:
             reply = await self._hand_over(composed(message, self._sender, recipient), recipient)
         return Receipt(reply.shown(recipient))
@@ -166,8 +138,22 @@ class EmailChannel:
 
     async def _connected(self) -> Dialogue:
         """A new connection, secured and logged in. Raises `TryLater`: whatever is wrong here can be mended."""
+        now = asyncio.get_running_loop().time()
+        if self._shut_by is not None and now < self._shut_until:
+            by = self._shut_by
+            raise TryLater(str(by), outcome=by.outcome, after=by.after) from by
+        try:
+            return await self._new_connection()
+        except TryLater as error:
+            # Those who wait behind this one are told the same: a dead server costs a few time-outs, not one for each
+            # message, and one that counts wrong passwords does not lock the account.
+            self._shut_by = error
+            wait = POLICY if error.outcome == "login-refused" else COOLING
+            self._shut_until = asyncio.get_running_loop().time() + wait
+            raise
+
+    async def _new_connection(self) -> Dialogue:
         relay, place = self._relay, f"the mail server {self._relay.host}:{self._relay.port}"
-        self._mind_the_login()
         client = aiosmtplib.SMTP(
             hostname=relay.host,
             port=relay.port,
@@ -180,7 +166,7 @@ class EmailChannel:
         try:
             return await self._opened(client, place)
         except aiosmtplib.SMTPAuthenticationError as error:
-            raise self._login_refused(place, Reply(error.code, error.message)) from error
+            raise _login_refused(place, Reply(error.code, error.message).shown(relay.username), error.code) from error
         except aiosmtplib.SMTPResponseException as error:
             told = Reply(error.code, error.message).shown(relay.username)
             raise TryLater(f"{place} does not take our mails now: {told}", outcome="try-later") from error
@@ -206,7 +192,7 @@ class EmailChannel:
             await _greet(client)
         if relay.username:
             if not client.supports_extension("auth"):
-                raise self._login_refused(place, Reply(502, "it offers no AUTH"))
+                raise _login_refused(place, "it offers none", 502)
             await client.login(relay.username, relay.password)
         dialogue = Dialogue(relay.timeout, relay.after_dot, takes_utf8=client.supports_extension("smtputf8"))
         transport = client.transport
@@ -222,20 +208,12 @@ class EmailChannel:
             self._tls_context = ssl.create_default_context()
         return self._tls_context
 
-    def _mind_the_login(self) -> None:
-        wait = self._shut_until - asyncio.get_running_loop().time()
-        if wait > 0:
-            raise TryLater(self._shut_because, outcome="login-refused", after=wait)
 
-    def _login_refused(self, place: str, reply: Reply) -> TryLater:
-        """A server that counts wrong passwords locks the account: try again once in a while, not with each alert."""
-        told = reply.shown(self._relay.username)
-        because = f"{place} refuses our login: {told}; see username and password under [email] in notifier.toml"
-        if reply.code // 100 == 4:
-            return TryLater(because, outcome="try-later")
-        self._shut_because = because
-        self._shut_until = asyncio.get_running_loop().time() + POLICY
-        return TryLater(because, outcome="login-refused", after=POLICY)
+def _login_refused(place: str, told: str, code: int) -> TryLater:
+    because = f"{place} refuses our login: {told}; see username and password under [email] in notifier.toml"
+    if code // 100 == 4:
+        return TryLater(because, outcome="try-later")
+    return TryLater(because, outcome="login-refused", after=POLICY)
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
@@ -264,32 +242,3 @@ def _unreachable(place: str, error: Exception) -> TryLater:
         return TryLater(f"{place} does not answer", outcome="unreachable")
     reason = getattr(cause, "strerror", None) or "it hung up"
     return TryLater(f"{place} cannot be reached: {reason}", outcome="unreachable")
-
-
-def _validated(address: str) -> ValidatedEmail:
-    return validate_email(address, check_deliverability=False, allow_smtputf8=True)
-
-
-def _sender(text: str) -> Sender:
-    # Read by hand: to the standard library a comma in the name begins a second address.
-    found = re.fullmatch(r'\s*"?(?P<name>.*?)"?\s*<(?P<address>[^<>]*)>\s*', text)
-    name, address = (found["name"], found["address"]) if found else ("", text.strip())
-    try:
-        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False)
-    except EmailNotValidError as error:
-        raise Misconfigured([_mistake(f"the sender is no address: {error}", 'write "Name <address>"')]) from error
-    return Sender(" ".join(name.split()), f"{valid.local_part}@{valid.ascii_domain}")
-
-
-def _mistake(problem: str, mend: str) -> Mistake:
-    return Mistake("notifier.toml", 0, f"[email]: {problem}", mend)
-
-
-def _is_here(host: str) -> bool:
-    """Is this host our own machine, by its name or number?"""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from notifier.channels.blocks import within_limits
 from notifier.errors import Refused, TryLater
 from notifier.guard import AddressInfo, Network
 from notifier.message import Message, Receipt, without_controls
@@ -28,9 +29,6 @@ FORM = "slack.json"
 TOTAL = 15.0  # seconds for one message, all told
 ANSWER = 4096  # bytes of an answer that are read
 SHORTEST, LONGEST = 1.0, 3600.0  # seconds that a Retry-After may ask for
-
-# Slack's limits, in characters: a header's text, any other text object, the fallback, the whole; and in blocks.
-HEADER, SECTION, FALLBACK, WHOLE, BLOCKS = 150, 3000, 3000, 12_000, 50
 
 # What Slack says where this webhook will never work again, with any message.
 _DEAD = {
@@ -261,51 +259,3 @@ def _lost(host: str, progress: _Progress, error: Exception) -> TryLater:
         return TryLater(f"{host} does not speak TLS as it should; nothing was sent", outcome="bad-certificate")
     reason = getattr(error, "strerror", None) or "no answer"
     return TryLater(f"{host} cannot be reached: {without_controls(str(reason))}", outcome="unreachable")
-
-
-def within_limits(payload: dict[str, Any]) -> dict[str, Any]:
-    """
-    The payload such that Slack takes it: texts cut to their limits and without control characters, no more than 50
-    blocks, 12,000 characters in all.
-
-    Slack refuses a message whole for one text too long; a shortened alert with its link is better than none.
-    """
-    fitted: dict[str, Any] = dict(payload, text=_text(str(payload.get("text", "")), FALLBACK, escaped=True))
-    blocks = [_cut(block, SECTION) for block in payload.get("blocks", [])][:BLOCKS]
-    for block in blocks:
-        if block.get("type") == "header":
-            block["text"] = _cut(block.get("text", {}), HEADER)
-    while blocks and sum(map(_length, blocks)) + len(fitted["text"]) > WHOLE:
-        blocks.pop()
-    if blocks:
-        fitted["blocks"] = blocks
-    else:
-        fitted.pop("blocks", None)
-    return fitted
-
-
-def _cut(value: Any, most: int) -> Any:
-    """The block with every text in it made fit."""
-    if isinstance(value, list):
-        return [_cut(part, most) for part in value]
-    if not isinstance(value, dict):
-        return value
-    cut = {key: _cut(part, most) for key, part in value.items()}
-    if isinstance(cut.get("text"), str):
-        cut["text"] = _text(cut["text"], most, escaped=cut.get("type") == "mrkdwn")
-    return cut
-
-
-def _text(text: str, most: int, *, escaped: bool) -> str:
-    """At most so many characters; of an escaped text never the half of an entity."""
-    text = without_controls(text)
-    if len(text) <= most:
-        return text
-    return re.sub(r"&[a-z]{0,3}$", "", text[:most]) if escaped else text[:most]
-
-
-def _length(value: Any) -> int:
-    if isinstance(value, dict):
-        own = value["text"] if isinstance(value.get("text"), str) else ""
-        return len(own) + sum(map(_length, value.values()))
-    return sum(map(_length, value)) if isinstance(value, list) else 0

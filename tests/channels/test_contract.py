@@ -12,7 +12,8 @@ import pytest
 
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
-from notifier.channels.email import EmailChannel, Relay
+from notifier.channels.email import EmailChannel
+from notifier.channels.relay import Relay
 from notifier.channels.slack import SlackChannel
 from notifier.errors import Refused, TryLater
 from notifier.guard import networks, refuse_inside

@@ -47,7 +47,7 @@ class Wire(asyncio.Transport):
 
 async def sent(*answers: list[bytes]) -> tuple[Reply | TryLater, Wire]:
     """How a message ends where the server says this after MAIL, RCPT, DATA, the message, and the dot."""
-    dialogue = Dialogue(timeout=5)
+    dialogue = Dialogue(timeout=5, after_dot=5)
     wire = Wire(dialogue, *answers)
     try:
         return await dialogue.hand_over("a@house.example", "desk@bank.example", b"words\r\n"), wire
@@ -70,7 +70,7 @@ async def test_a_reply_may_come_in_pieces(size: int) -> None:
 @pytest.mark.parametrize("endless", [b"250-" + b"x" * 100_000, b"250-x\r\n" * 20_000, b"x" * 100_000])
 def test_a_reply_without_end_is_cut_off(endless: bytes) -> None:
     """A server that never stops talking costs 64 KiB at most, and the connection."""
-    dialogue = Dialogue(timeout=5)
+    dialogue = Dialogue(timeout=5, after_dot=5)
     wire = Wire(dialogue)
 
     dialogue.data_received(endless)

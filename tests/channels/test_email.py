@@ -12,7 +12,8 @@ from typing import Any, Literal
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from notifier.channels.email import EmailChannel, Relay
+from notifier.channels.email import EmailChannel
+from notifier.channels.relay import Relay
 from notifier.errors import Misconfigured, Refused, TryLater
 from tests.channels.messages import message
 from tests.channels.peers import (
@@ -186,6 +187,15 @@ async def test_lines_of_dots_arrive_as_they_were() -> None:
         plain = email.message_from_bytes(data).get_payload(0)
         assert isinstance(plain, email.message.Message)
         assert plain.get_payload(decode=True) == b".\r\n..\r\n.QUIT"
+
+
+async def test_a_dead_server_costs_a_few_time_outs() -> None:
+    """Forty alerts behind a server that says nothing are postponed together, not one time-out after another."""
+    async with MailPeer({"greeting": SILENCE}) as peer, to(peer, timeout=0.05) as channel:
+        ends = await asyncio.gather(*(channel.send(message(), DESK) for _ in range(40)), return_exceptions=True)
+
+        assert {(type(end), getattr(end, "outcome", "")) for end in ends} == {(TryLater, "unreachable")}
+        assert peer.connections <= 4
 
 
 # ---------------------------------------------------------------- addresses

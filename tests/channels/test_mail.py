@@ -135,7 +135,7 @@ def test_any_text_survives(text: str) -> None:
         assert part is not None
         raw = part.get_payload(decode=True)
         assert isinstance(raw, bytes)
-        assert raw.decode().rstrip("\n").replace("\r\n", "\n") == text.replace("\r\n", "\n").rstrip("\n")
+        assert raw.decode().replace("\r\n", "\n").rstrip("\n") == text.replace("\r\n", "\n").rstrip("\n")
     assert data.isascii()
     assert max(map(len, data.split(b"\r\n"))) <= 200
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.slack import SlackChannel, within_limits
+from notifier.channels.blocks import within_limits
+from notifier.channels.slack import SlackChannel
 from notifier.errors import NotifierError, Refused, TryLater
 from notifier.guard import networks, refuse_inside
 from tests.channels.messages import message
