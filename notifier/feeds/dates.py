@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 _MONTHS = {
@@ -33,8 +33,8 @@ _MONTHS = {
     for name in names.split()
 }
 
-# Hours east of Greenwich. RFC 822 fixes the American ones; left out is what means several things (IST, BST aside from
-# London's use in feeds, AST), since half of the readers would be told a wrong hour.
+# Hours east of Greenwich. RFC 822 fixes the American ones; left out is what means several things (IST, AST), since
+# half of the readers would be told a wrong hour. A feed's own zone comes first: CST is +8 to one in Shanghai.
 _ZONES = {
     "ut": 0, "utc": 0, "gmt": 0, "z": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "cest": 2, "mez": 1, "mesz": 2,
     "eet": 2, "eest": 3, "msk": 3, "sast": 2, "hkt": 8, "sgt": 8, "awst": 8, "jst": 9, "kst": 9, "aest": 10,
@@ -42,9 +42,10 @@ _ZONES = {
     "pdt": -7, "akst": -9, "akdt": -8, "hst": -10,
 }  # fmt: skip
 
-_WEEKDAY = r"(?:[a-z]{2,9}\.?,?\s*)?"
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}\.?,?\s*)?"
 _TIME = (
-    r"(?:,?\s+(?:at\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?(?:\s*(?P<half>[ap]m))?)?"
+    r"(?:,?\s+(?:at\s+|-\s+)?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{1,2})(?:\.\d+)?)?"
+    r"(?:\s*(?P<half>[ap]m))?)?"
 )
 _OFFSET = r"(?:\s*(?P<zone>[a-z]{1,5})?\s*(?P<offset>[+-]\d{1,2}(?::?\d{2})?)?(?:\s*\([^)]*\))?)?"
 
@@ -56,9 +57,13 @@ _MONTH_FIRST = re.compile(
     rf"{_WEEKDAY}(?P<month>[a-z]{{3,9}})\.?\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}}){_TIME}{_OFFSET}", re.I
 )
 _ISO = re.compile(
-    r"(?P<year>\d{4})-(?P<month>\d{2})(?:-(?P<day>\d{2})(?:[T\s](?P<hour>\d{2}):(?P<minute>\d{2})"
-    r"(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<zone>Z|UTC|GMT)?(?P<offset>[+-]\d{2}(?::?\d{2})?)?)?)?",
+    r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:[T\s](?P<hour>\d{2}):(?P<minute>\d{2})"
+    r"(?::(?P<second>\d{2})(?:[.,]\d+)?)?\s*(?P<zone>[a-z]{1,5})?\s*(?P<offset>[+-]\d{2}(?::?\d{2})?)?)?",
     re.I,
+)
+_HAN = re.compile(
+    r"(?P<year>\d{4})\s*年\s*(?P<month>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*日"
+    r"(?:\s*(?P<hour>\d{1,2})[:時时点](?P<minute>\d{2})(?:[:分](?P<second>\d{2})?秒?)?)?"
 )
 
 
@@ -67,7 +72,8 @@ def read_date(raw: str, formats: Iterable[str] = (), zone: str = "UTC") -> datet
     The moment that a feed's date means, in UTC; None when it cannot be told for certain.
 
     `formats` are strptime formats that the feed is known to use, tried first. `zone` (IANA) holds where the text
-    names none. Read are RFC 822/5322 dates with their usual breakages, RFC 3339/ISO 8601, and `June 29, 2020`.
+    names none, or names it by an abbreviation. Read are RFC 822/5322 dates with their usual breakages, RFC 3339/ISO
+    8601, `June 29, 2020` and `2020年6月30日`; a date without a time is the midnight that began it.
     """
     text = " ".join(raw.split())
     if not text or len(text) > 100:
@@ -78,7 +84,7 @@ def read_date(raw: str, formats: Iterable[str] = (), zone: str = "UTC") -> datet
         except ValueError:
             continue
         return _utc(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone)))
-    for pattern in (_ISO, _DAY_FIRST, _MONTH_FIRST):
+    for pattern in (_ISO, _DAY_FIRST, _MONTH_FIRST, _HAN):
         if found := pattern.fullmatch(text):
             return _moment(found.groupdict(), zone)
     return None
@@ -87,8 +93,7 @@ def read_date(raw: str, formats: Iterable[str] = (), zone: str = "UTC") -> datet
 def _moment(parts: dict[str, str | None], zone: str) -> datetime | None:
     month = parts["month"] or ""
     number = int(month) if month.isdigit() else _MONTHS.get(month.casefold())
-    offset = _offset(parts.get("zone"), parts.get("offset"))
-    if number is None or offset == "unknown":
+    if number is None:
         return None
     hour = int(parts.get("hour") or 0)
     if half := parts.get("half"):
@@ -96,31 +101,38 @@ def _moment(parts: dict[str, str | None], zone: str) -> datetime | None:
     year = int(parts["year"] or 0)
     # Two digits: RFC 5322 4.3.
     year += 2000 if year < 50 else 1900 if year < 1000 else 0
+    second = int(parts.get("second") or 0)
     try:
         moment = datetime(
             year,
             number,
             int(parts["day"] or 1),
             hour,
-            int(parts["minute"] or 0),
-            min(int(parts["second"] or 0), 59),  # a leap second
-            tzinfo=ZoneInfo(zone) if offset is None else timezone(timedelta(minutes=int(offset))),
+            int(parts.get("minute") or 0),
+            min(second, 59) if second <= 60 else second,  # a leap second
+            tzinfo=_zone(parts.get("zone") or "", parts.get("offset") or "", year, ZoneInfo(zone)),
         )
     except ValueError:
         return None
     return _utc(moment)
 
 
-def _offset(name: str | None, digits: str | None) -> int | str | None:
-    """Minutes east of Greenwich; None when nothing is said, "unknown" for a name that we do not know."""
-    if name and name.casefold() not in _ZONES:
-        return "unknown"
-    if digits:
+def _zone(name: str, digits: str, year: int, own: ZoneInfo) -> tzinfo:
+    """The zone that a date names by number or abbreviation; the feed's own when it names none. Else ValueError."""
+    name = name.casefold()
+    if digits and (not name or name in _ZONES):
         sign = -1 if digits[0] == "-" else 1
         plain = digits[1:].replace(":", "")
         hours, minutes = (int(plain), 0) if len(plain) <= 2 else (int(plain[:-2]), int(plain[-2:]))
-        return sign * (hours * 60 + minutes) if hours < 24 and minutes < 60 else "unknown"
-    return _ZONES[name.casefold()] * 60 if name else None
+        if hours > 14 or minutes > 59:
+            raise ValueError(f"no place on earth is at {digits}")
+        return timezone(sign * timedelta(hours=hours, minutes=minutes))
+    # Summer and winter: some label every date EST, all year, and mean the clock on their wall.
+    if not name or name in {str(datetime(year, month, 1, tzinfo=own).tzname()).casefold() for month in (1, 7)}:
+        return own
+    if name not in _ZONES:
+        raise ValueError(f"an unknown zone: {name}")
+    return timezone(timedelta(hours=_ZONES[name]))
 
 
 def _utc(moment: datetime) -> datetime | None:

@@ -15,7 +15,7 @@ from urllib.parse import urldefrag
 
 from notifier.events import Event, StatementPublished, StatementRevised
 from notifier.feeds.feed import Entry, Feed, Reading
-from notifier.feeds.known import Known
+from notifier.feeds.known import Known, day_of
 from notifier.statement import Statement, fingerprint
 
 OLD = timedelta(days=30)  # an entry dated so far back alerts nobody on arrival
@@ -28,44 +28,65 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
     What is new in a document, oldest first, as events; none for what we hold.
 
     With `baseline` (a feed's first poll) everything is recorded and alerts nobody. Only whole entries count, and a
-    wording that a statement has had before is no revision: caches serve old copies.
+    wording that a statement has had before is no revision: caches serve old copies. What has left the window is
+    nothing.
     """
     events: list[Event] = []
     seen: dict[str, list[str]] = {}
+    entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
+    statements = _told_apart(entries, feed)
+    renamed = _Renamed(statements, feed, known)
     # Feeds list the newest first; the log reads oldest first.
-    statements = _told_apart([entry for entry in reading.entries if entry.whole], feed)
-    renamed = _renamed_wholesale(statements, feed, known)
     for statement in reversed(statements):
         held = seen.setdefault(statement.id, list(known.wordings(feed.id, statement.id)))
-        if statement.fingerprint in held:
+        if statement.fingerprint in held or renamed.has(statement):
             continue
-        quiet = BASELINE if baseline else _old(statement, now)
         if held:
-            replaces = held[-1]
-            events.append(StatementRevised(statement=statement, replaces=replaces, seen_at=now, quiet=quiet))
-        elif known.said_on_that_day(statement) or (renamed and known.holds_words(statement)):
-            # The same words under a new guid or link: the publisher renamed it, and said nothing new. The same words
-            # on another day are news, though: a warning is lifted and given again.
-            continue
+            # However old: that an old text changes is news.
+            quiet = BASELINE if baseline else ""
+            events.append(StatementRevised(statement=statement, replaces=held[-1], seen_at=now, quiet=quiet))
         else:
+            quiet = BASELINE if baseline else _old(statement, now)
             events.append(StatementPublished(statement=statement, seen_at=now, quiet=quiet))
         held.append(statement.fingerprint)
     return events
 
 
-def _renamed_wholesale(statements: Sequence[Statement], feed: Feed, known: Known) -> bool:
-    """Do most entries bear names that we never saw, over words that we hold? Then the feed's scheme has changed."""
-    strange = [statement for statement in statements if not known.wordings(feed.id, statement.id)]
-    return len(strange) >= 3 and sum(map(known.holds_words, strange)) * 2 > len(statements)
+class _Renamed:
+    """
+    Which statements are old ones under a new name?
+
+    Those of words that we hold under a name which is gone from the document: of the same day, or of any day where that
+    happened to most entries, so that the publisher has changed his guids or links. The same words of another day are
+    news else: a warning is lifted, and given again.
+    """
+
+    def __init__(self, statements: Sequence[Statement], feed: Feed, known: Known) -> None:
+        strange = [statement for statement in statements if not known.wordings(feed.id, statement.id)]
+        present = {statement.id for statement in statements}
+        self._before = known.by_words(feed.id, without=present) if strange else {}
+        familiar = sum(statement.fingerprint in self._before for statement in strange)
+        self._wholesale = familiar >= 3 and familiar * 2 > len(statements)
+
+    def has(self, statement: Statement) -> bool:
+        if statement.fingerprint not in self._before:
+            return False
+        day, before = day_of(statement), self._before[statement.fingerprint]
+        return self._wholesale or day is None or before is None or day == before
 
 
-def as_statement(entry: Entry, feed: Feed, key: str) -> Statement:
-    """The entry as a statement of its feed's issuer; `key` is what makes it the same statement next time."""
+def as_statement(entry: Entry, feed: Feed, key: str = "") -> Statement:
+    """
+    The entry as a statement of its feed's issuer.
+
+    `key` is what makes it the same statement next time; by default what the feed declares (`Feed.identity`).
+    """
+    named = (key or _key(entry, feed)).encode("utf-8", "surrogatepass")
     return Statement(
-        id=f"{feed.id}/{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}",
+        id=f"{feed.id}/{hashlib.blake2b(named, digest_size=8).hexdigest()}",
         feed=feed.id,
         issuer=feed.issuer,
-        title=entry.title or _first_words(entry.summary or entry.text),
+        title=entry.title or _first_words(entry.summary or entry.text) or entry.link,
         fingerprint=fingerprint(entry.title, entry.summary, entry.text),
         link=entry.link,
         summary=entry.summary,
@@ -129,8 +150,13 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _old(statement: Statement, now: datetime) -> str:
-    published = statement.published_at
-    return "dated over 30 days back" if published and now - published > OLD else ""
+    # An old statement that is listed now because it was updated now is no old news.
+    dates = [date for date in (statement.published_at, statement.updated_at) if date]
+    return "over 30 days old" if dates and now - max(dates) > OLD else ""
+
+
+def _has_words(entry: Entry) -> bool:
+    return bool(entry.title or entry.summary or entry.text)
 
 
 def _first_words(text: str) -> str:

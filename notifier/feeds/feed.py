@@ -88,9 +88,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a parse made of a document: its entries, and `problem`, why the document is not whole or not well formed
-    ("" when it is). A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored:
-    the rest would never be asked for. `warnings` are for the operator, about letters that look lost.
+    What a parse made of a document: its entries, the newest first as it gave them, and `problem`, why the document is
+    not whole or not well formed ("" when it is).
+
+    A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
+    would never be asked for. `warnings` are for the operator, about letters that look lost.
     """
 
     entries: tuple[Entry, ...]

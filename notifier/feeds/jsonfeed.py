@@ -2,61 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
 from notifier.errors import Refused
 from notifier.feeds.dates import read_date
-from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.feed import Entry, Feed, Reading
+from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.plain import one_line, to_text
-from notifier.feeds.prescan import ITEMS
+from notifier.feeds.prescan import ITEMS, within
 
 
-def read(document: Document, feed: Feed) -> Reading:
-    """The entries of a JSON Feed. Raises `Refused` with outcome not-a-feed or parse-error."""
+def read(body: bytes, url: str, feed: Feed) -> Reading:
+    """
+    The entries of a JSON Feed (UTF-8) found at `url`. An item that is no object is left out.
+
+    Raises `Refused` with outcome not-a-feed or parse-error; one that is cut short cannot be read at all.
+    """
     try:
-        found = msgspec.json.decode(document.body, type=dict[str, Any])
+        found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(f"JSON that cannot be read: {error}", outcome="parse-error") from error
-    items = found.get("items")
-    if "jsonfeed.org" not in str(found.get("version", "")) or not isinstance(items, list):
+    items = found.get("items") if isinstance(found, dict) else None
+    if not isinstance(items, list) or "jsonfeed.org" not in str(found.get("version", "")):
         raise Refused("JSON, but not a JSON Feed", outcome="not-a-feed")
-    base = _web(str(found.get("home_page_url", "")), document.url) or document.url
-    entries = tuple(_entry(item, feed, base) for item in items[:ITEMS] if isinstance(item, dict))
-    title = one_line(to_text(str(found.get("title", ""))))
-    return Reading(entries=entries, title=title, link=base, lang=str(found.get("language", ""))[:35])
-
-
-def _entry(item: dict[str, Any], feed: Feed, base: str) -> Entry:
-    def said(name: str) -> str:
-        value = item.get(name)
-        return str(value) if isinstance(value, str | int | float) else ""
-
-    summary = to_text(said("summary"))
-    text = to_text(said("content_html")) or to_text(said("content_text"))
-    published_raw = one_line(said("date_published"), 100)
-    authors = item.get("authors") or [item.get("author")]
-    return Entry(
-        id=said("id").strip()[:2_000],
-        title=one_line(to_text(said("title"))),
-        link=_web(said("url"), base) or _web(said("external_url"), base),
-        published=read_date(published_raw, feed.dates, feed.timezone),
-        updated=read_date(said("date_modified"), feed.dates, feed.timezone),
-        published_raw=published_raw,
-        summary=summary or text,
-        text="" if not summary or text == summary else text,
-        authors=tuple(one_line(str(who.get("name", "")), 200) for who in authors if isinstance(who, dict))[:20],
-        tags=tuple(one_line(str(tag), 200) for tag in item.get("tags") or ())[:20],
-        lang=said("language")[:35],
+    within(len(items), ITEMS, "items")
+    link = absolute(_said(found, "home_page_url"), url)
+    return Reading(
+        entries=tuple(_entry(item, feed, link or url) for item in items if isinstance(item, dict)),
+        title=one_line(to_text(_said(found, "title"))),
+        link=link,
+        lang=_said(found, "language")[:35],
     )
 
 
-def _web(href: str, base: str) -> str:
-    try:
-        joined = urljoin(base, href) if href else ""
-        web = urlsplit(joined).scheme in ("http", "https") and bool(urlsplit(joined).hostname)
-    except ValueError:
-        return ""
-    return joined if web and len(joined) <= 2_000 else ""
+def _entry(item: dict[str, Any], feed: Feed, base: str) -> Entry:
+    summary = to_text(_said(item, "summary"))
+    text = to_text(_said(item, "content_html")) or to_text(_said(item, "content_text"))
+    published_raw = one_line(_said(item, "date_published"), 100)
+    return Entry(
+        id=_said(item, "id").strip()[:LONGEST],
+        title=one_line(to_text(_said(item, "title"))),
+        link=absolute(_said(item, "url"), base) or absolute(_said(item, "external_url"), base),
+        published=read_date(published_raw, feed.dates, feed.timezone),
+        updated=read_date(_said(item, "date_modified"), feed.dates, feed.timezone),
+        published_raw=published_raw,
+        summary=summary or text,
+        text="" if not summary or text == summary else text,
+        authors=_distinct(_said(who, "name") for who in _objects(item.get("authors") or [item.get("author")])),
+        tags=_distinct(tag for tag in _list(item.get("tags")) if isinstance(tag, str)),
+        lang=_said(item, "language")[:35],
+    )
+
+
+def _said(item: dict[str, Any], name: str) -> str:
+    """What stands under a name, if it is text or a number: some publishers number their items."""
+    value = item.get(name)
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _list(value: object) -> list[object]:
+    return value[:20] if isinstance(value, list) else []
+
+
+def _objects(value: object) -> Iterable[dict[str, Any]]:
+    return (found for found in _list(value) if isinstance(found, dict))
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    lines = (one_line(name, 200) for name in names)
+    return tuple(dict.fromkeys(line for line in lines if line))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 from pathlib import Path
 
@@ -25,14 +26,21 @@ FRAME = 64 * 1024 * 1024  # bytes of an answer
 class Parser:
     """Reads documents one at a time in a child, made when first needed. Close it at the end."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
+    def __init__(self, seconds: float = SECONDS, idle: float = IDLE) -> None:
         self._seconds = seconds
+        self._idle = idle
         self._turn = asyncio.Lock()
         self._child: asyncio.subprocess.Process | None = None
+        self._leaving: asyncio.subprocess.Process | None = None
         self._letting_go: asyncio.TimerHandle | None = None
 
     async def parse(self, document: Document, feed: Feed) -> Reading:
-        """The document's entries. Raises `Refused` with the outcomes of reading.read, parse-error for what broke it."""
+        """
+        The document's entries.
+
+        Raises `Refused` with the outcomes of reading.read; parse-error also for what takes over five seconds of work,
+        too long or too much memory. A child that breaks is replaced.
+        """
         async with self._turn:
             if self._letting_go is not None:
                 self._letting_go.cancel()
@@ -40,15 +48,12 @@ class Parser:
                 async with asyncio.timeout(self._seconds):
                     answered = await self._ask(document, feed)
             except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
-                await self._end()
-                raise Refused(
-                    "reading it takes too long or too much; it was given up", outcome="parse-error"
-                ) from error
+                raise Refused(_why(await self._end()), outcome="parse-error") from error
             except asyncio.CancelledError:
                 # Half an answer may be in the pipe: the next document must not get it.
                 await self._end()
                 raise
-            self._letting_go = asyncio.get_running_loop().call_later(IDLE, self._let_go)
+            self._letting_go = asyncio.get_running_loop().call_later(self._idle, self._let_go)
         reading, outcome, problem = answered
         if reading is None:
             raise Refused(problem, outcome=outcome)
@@ -77,6 +82,7 @@ class Parser:
                 "notifier.feeds.child",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                limit=2**20,
                 # No secret of ours is where a broken parser could find it.
                 env={"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
                 start_new_session=True,
@@ -86,19 +92,33 @@ class Parser:
     def _let_go(self) -> None:
         if self._child is not None and self._child.stdin is not None and not self._turn.locked():
             self._child.stdin.close()  # it ends when its input does
+            self._leaving, self._child = self._child, None
 
-    async def _end(self) -> None:
+    async def _end(self) -> int:
+        """Kill the child and return how it ended: the signal, negative, or its exit code."""
         child, self._child = self._child, None
-        if child is not None:
+        if child is None:
+            return 0
+        if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
-            await child.wait()
+        return await child.wait()
 
     async def close(self) -> None:
         """End the child."""
         if self._letting_go is not None:
             self._letting_go.cancel()
         await self._end()
+        if self._leaving is not None:
+            await self._leaving.wait()
+
+
+def _why(ended: int) -> str:
+    """Why a child ended without an answer, in words; -9 is our own kill, once the clock had run out."""
+    if ended > 0:
+        return "the parser broke on it; what it said is on stderr"
+    cpu = ended == -signal.SIGXCPU
+    return f"reading it takes {'too much work' if cpu else 'too long'}; it was given up"
 
 
 class _Answered(msgspec.Struct, frozen=True):

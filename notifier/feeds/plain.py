@@ -12,10 +12,10 @@ import re
 import lxml.etree
 import lxml.html
 
-TEXT = 64 * 1024  # characters of a text that we keep
-TITLE = 1_000
+TEXT = 64 * 1024  # bytes (UTF-8) of a text that we keep
+TITLE = 1_000  # characters of a title
 
-_MARKUP = re.compile(r"<\s*/?\s*[a-zA-Z!?][^<>]*>|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_MARKUP = re.compile(r"</?[a-zA-Z!?][^<>]*>|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 # All controls but tab and newline, what is no character at all, and halves of surrogate pairs.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 _NEVER_SHOWN = {"script", "style", "template", "noscript", "head", "title", "iframe", "object", "svg", "math"}
@@ -39,16 +39,19 @@ def one_line(text: str, limit: int = TITLE) -> str:
 
 def to_text(markup: str, limit: int = TEXT) -> str:
     """
-    The words of an HTML fragment: paragraphs apart by a blank line, scripts and styles left out, at most `limit`
-    characters. Text without markup comes back as it is; markup escaped twice over, as some publishers do, is read too.
+    The words of an HTML fragment: paragraphs apart by a blank line, scripts and styles left out, at most `limit` bytes.
+
+    Text without markup comes back as it is; markup escaped twice over, as some publishers do, is read too.
     """
-    text = markup[: 4 * limit * 8]
+    text = markup[: 32 * limit]
     for _ in range(2):
         if not _MARKUP.search(text):
             break
         text = _read(text)
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", cleaned(text)))
-    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)[:limit].rstrip()
+    joined = "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+    # A character cut in two at the end is left out.
+    return joined.encode()[:limit].decode(errors="ignore").rstrip() if len(joined) * 4 > limit else joined
 
 
 def _read(markup: str) -> str:

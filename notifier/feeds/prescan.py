@@ -2,7 +2,8 @@
 A look at a document's shape before anything expensive reads it.
 
 Feed parsers are quadratic in some shapes: attributes, namespaces, depth. A strict parser that keeps nothing counts
-them first, and refuses what no publisher needs.
+them first, and refuses what no publisher needs. It sees a document up to its first fault; past that, the limits of
+the child process hold.
 """
 
 from __future__ import annotations
@@ -21,24 +22,23 @@ _ITEM = re.compile(rb"<(/?)\s*(?:[\w.-]+:)?(?:item|entry)[\s/>]", re.I)
 
 def prescan(body: bytes) -> str:
     """
-    Refuse a document of a hostile shape; else say why it is not well-formed XML, "" when it is.
+    Refuse a document (UTF-8) of a hostile shape; else say why it is not well-formed XML, "" when it is.
 
     Raises `Refused("parse-error")` that names the limit: entity declarations, depth 200, 100 attributes in one element,
-    64 namespaces, 5,000 items, two million characters of text in one element.
+    64 namespaces an item, 5,000 items, two million characters of text in one element.
     """
     scan = _Scan()
     try:
         scan.parser.Parse(body, True)
     except expat.ExpatError as error:
         return f"not well-formed XML: line {error.lineno}, {expat.errors.messages[error.code]}"
-    except (LookupError, ValueError) as error:
-        return f"not well-formed XML: {error}"
     return ""
 
 
 class _Scan:
     def __init__(self) -> None:
-        self.parser = expat.ParserCreate(namespace_separator="\x1f")
+        self.parser = expat.ParserCreate(encoding="utf-8", namespace_separator="\x1f")
+        self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
@@ -50,27 +50,28 @@ class _Scan:
         self._depth += 1
         self._letters = 0
         self._items += name.rpartition("\x1f")[2] in ("item", "entry")
-        _limit(self._depth, DEPTH, "levels of elements")
-        _limit(len(attributes), ATTRIBUTES, "attributes in one element")
-        _limit(self._items, ITEMS, "items")
+        within(self._depth, DEPTH, "levels of elements")
+        within(len(attributes), ATTRIBUTES, "attributes in one element")
+        within(self._items, ITEMS, "items")
 
     def _end(self, name: str) -> None:
         self._depth -= 1
 
     def _text(self, text: str) -> None:
         self._letters += len(text)
-        _limit(self._letters, TEXT, "characters of text in one element")
+        within(self._letters, TEXT, "characters of text in one element")
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
         self._namespaces += 1
         # Counted as declared: some feeds declare the same few on every item, so the bound is a feed's, times items.
-        _limit(self._namespaces, NAMESPACES * max(self._items, 1), "namespace declarations")
+        within(self._namespaces, NAMESPACES * max(self._items, 1), "namespace declarations")
 
     def _entity(self, *declared: object) -> None:
         raise Refused("the document declares entities, which no feed needs; it is not read", outcome="parse-error")
 
 
-def _limit(number: int, limit: int, what: str) -> None:
+def within(number: int, limit: int, what: str) -> None:
+    """Raise `Refused("parse-error")` for a document that has more of something than a publisher needs."""
     if number > limit:
         raise Refused(f"the document has over {limit:,} {what}; it is not read", outcome="parse-error")
 

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import feedparser
 
@@ -19,16 +19,17 @@ from notifier.errors import Refused
 from notifier.feeds import jsonfeed
 from notifier.feeds.dates import read_date
 from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.letters import letters
+from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.plain import one_line, to_text
-from notifier.feeds.prescan import ITEMS, cut_short, ends_inside_item, prescan
+from notifier.feeds.prescan import ITEMS, cut_short, ends_inside_item, prescan, within
 
-LINK = 2_000  # characters of a link that we keep
-
-_HTML = re.compile(rb"<\s*(?:!doctype\s+html|html|body)\b", re.I)
+_HTML = re.compile(rb"<\s*(?:!doctype\s+html|html|head|body|title)\b", re.I)
 _FEED = re.compile(rb"<\s*(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s>]", re.I)
 _ITEM = re.compile(rb"<\s*(?:[\w.-]+:)?(?:item|entry)[\s>]", re.I)
-_DECLARED = re.compile(rb"""^(\s*<\?xml[^>]*?encoding\s*=\s*["'])([^"']*)(["'])""", re.I)
-_BAD_REFERENCE = re.compile(rb"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));")
+_XML = re.compile(r"^\s*(?:<\?xml[^>]*\?>)?\s*")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));")
 _WALLS = re.compile(
     rb"captcha|incapsula|human verification|verify (?:that )?you are (?:a )?human|cf-chl|challenge-platform|awswaf|"
     rb"request unsuccessful|access denied|are you a robot|bot check|unusual traffic",
@@ -44,97 +45,93 @@ def read(document: Document, feed: Feed) -> Reading:
     Raises `Refused` with outcome not-a-feed, blocked (a human-check page), retired (the publisher says that the feed
     has ended) or parse-error (a hostile shape, or nothing that can be read).
     """
-    body = document.body
-    if body.lstrip()[:1] == b"{":
-        return jsonfeed.read(document, feed)
+    text, guessed = letters(document.body, document.content_type)
+    if text.lstrip()[:1] in ("{", "["):
+        return jsonfeed.read(text.encode(), document.url, feed)
+    body = _mended(text)
     _refuse_other(body)
     problem = prescan(body)
     parsed = _parsed(body)
-    if not parsed.get("version") and not parsed["entries"] and not _FEED.search(body[:4096]):
+    found = parsed["entries"]
+    if not parsed.get("version") and not found and not _FEED.search(body[:4096]):
         raise Refused("XML, but not a feed", outcome="not-a-feed")
-    if problem and not parsed["entries"] and _ITEM.search(body):
+    if problem and not found and _ITEM.search(body):
         raise Refused(problem, outcome="parse-error")
+    within(len(found), ITEMS, "items")
     cut = cut_short(body)
-    last_is_half = cut and ends_inside_item(body)
-    channel = parsed["feed"]
-    base = _absolute(str(channel.get("link", "")), document.url) or document.url
-    total = len(parsed["entries"])
-    entries = tuple(
-        _entry(raw, feed, base, whole=not (last_is_half and n == total - 1))
-        for n, raw in enumerate(parsed["entries"][:ITEMS])
-    )
+    last = len(found) - 1 if cut and ends_inside_item(body) else None
+    base = _base_of(parsed, document.url)
+    entries = tuple(_entry(dict(raw), feed, base, whole=n != last) for n, raw in enumerate(found))
     if len(entries) == 1 and entries[0].title.casefold() == _ENDED:
         raise Refused("its publisher says that this feed has ended", outcome="retired")
+    channel = parsed["feed"]
     return Reading(
         entries=entries,
         title=one_line(to_text(str(channel.get("title", "")))),
-        link=base,
+        link=absolute(str(channel.get("link", "")), document.url),
         lang=str(channel.get("language", ""))[:35],
         problem="the document is cut short" if cut else problem,
         cut_short=cut,
-        warnings=_warnings(entries),
+        warnings=_warnings(entries, guessed),
     )
 
 
-def _refuse_other(body: bytes) -> None:
-    """Raise for what is plainly no feed, by what it is and not by what the server calls it."""
-    if not body.strip():
-        raise Refused("the document is empty", outcome="not-a-feed")
-    if _FEED.search(body[:65_536]):
-        return
-    if _HTML.search(body[:4096]) or _WALLS.search(body[:65_536]):
-        if _WALLS.search(body[:65_536]):
-            raise Refused("a page that checks for humans stands before the feed", outcome="blocked")
-        raise Refused("a web page and not a feed", outcome="not-a-feed")
-    if b"\0" not in body[:4096] and b"<" not in body[:4096]:
-        raise Refused("plain text and not a feed", outcome="not-a-feed")
+def _mended(text: str) -> bytes:
+    """The document as UTF-8, without what is no XML and would make a parser read wrongly, or raise."""
+    text = _REFERENCE.sub(_reference, _NOT_IN_XML.sub("", text))
+    return ('<?xml version="1.0" encoding="utf-8"?>' + _XML.sub("", text, count=1)).encode()
 
 
-def _parsed(body: bytes) -> Mapping[str, Any]:
-    options = {"sanitize_html": False, "resolve_relative_uris": False}
-    try:
-        # A stream, never bytes or text: those feedparser may take for the name of a file or an address.
-        parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(_mended(body)), **options)
-    except (ValueError, LookupError, OverflowError, AssertionError, TypeError, KeyError, AttributeError) as error:
-        raise Refused(f"the parser gave up: {type(error).__name__}", outcome="parse-error") from error
-    return parsed
-
-
-def _mended(body: bytes) -> bytes:
-    """The bytes without what makes feedparser read wrongly, or raise."""
-    declared = _DECLARED.search(body[:400])
-    if declared and declared.group(2).lower() not in (b"utf-8", b"utf8") and _is_utf8(body):
-        # Many declare an 8-bit set and send UTF-8. Text in such a set is next to never valid UTF-8 by chance.
-        body = body[: declared.start(2)] + b"utf-8" + body[declared.end(2) :]
-    return _BAD_REFERENCE.sub(_reference, body)
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return not body.isascii()
-
-
-def _reference(found: re.Match[bytes]) -> bytes:
+def _reference(found: re.Match[str]) -> str:
     """A character reference, unless it refers to no character."""
     digits = found.group(1) or found.group(2)
     if len(digits) < 9:
         number = int(digits, 16 if found.group(1) else 10)
         if 0 < number < 0xD800 or 0xDFFF < number < 0x110000:
             return found.group(0)
-    return "\ufffd".encode()
+    return "\ufffd"
 
 
-def _entry(raw: Mapping[str, Any], feed: Feed, base: str, *, whole: bool) -> Entry:
-    base = _base(raw, base)
+def _refuse_other(body: bytes) -> None:
+    """Raise for what is plainly no feed, by what it is and not by what the server calls it."""
+    start = body.partition(b"?>")[2][:65_536]
+    if not start.strip():
+        raise Refused("the document is empty", outcome="not-a-feed")
+    if _FEED.search(start):
+        return
+    if _WALLS.search(start):
+        raise Refused("a page that checks for humans stands before the feed", outcome="blocked")
+    if _HTML.search(start[:4096]):
+        raise Refused("a web page and not a feed", outcome="not-a-feed")
+    if b"<" not in start[:4096]:
+        raise Refused("neither XML nor JSON, so not a feed", outcome="not-a-feed")
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    options = {"sanitize_html": False, "resolve_relative_uris": False}
+    try:
+        # A stream, never bytes or text: those feedparser may take for the name of a file or an address.
+        parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(body), **options)
+    except (ValueError, LookupError, OverflowError, AssertionError, TypeError, AttributeError) as error:
+        raise Refused(f"the parser gave up: {type(error).__name__}", outcome="parse-error") from error
+    return parsed
+
+
+def _base_of(parsed: Mapping[str, Any], url: str) -> str:
+    """What relative links of a feed start from: its own address in Atom (RFC 4287), its site's in RSS by custom."""
+    if str(parsed.get("version", "")).startswith("atom"):
+        return url
+    return absolute(str(parsed["feed"].get("link", "")), url) or url
+
+
+def _entry(raw: dict[str, Any], feed: Feed, base: str, *, whole: bool) -> Entry:
+    # A plain dict: feedparser's own answers `updated` with `published` where there is none.
     published_raw = one_line(str(raw.get("published", "") or raw.get("updated", "")), 100)
     summary, text = _words(raw)
     return Entry(
-        id=str(raw.get("id", "")).strip()[:LINK],
+        id=str(raw.get("id", "")).strip()[:LONGEST],
         title=one_line(to_text(str(raw.get("title", "")))),
-        link=_link(raw, base),
+        link=_link(raw, _own_base(raw, base)),
         published=read_date(published_raw, feed.dates, feed.timezone),
         updated=read_date(str(raw.get("updated", "")), feed.dates, feed.timezone),
         published_raw=published_raw,
@@ -155,7 +152,7 @@ def _words(raw: Mapping[str, Any]) -> tuple[str, str]:
     return summary, "" if text == summary else text
 
 
-def _base(raw: Mapping[str, Any], base: str) -> str:
+def _own_base(raw: Mapping[str, Any], base: str) -> str:
     for name in ("title_detail", "summary_detail"):
         if own := (raw.get(name) or {}).get("base"):
             return urljoin(base, str(own))
@@ -167,21 +164,9 @@ def _link(raw: Mapping[str, Any], base: str) -> str:
     links = [link for link in raw.get("links", ()) if link.get("rel") in (None, "alternate") and link.get("href")]
     pages = [link["href"] for link in links if link.get("type") in (None, "", "text/html", "application/xhtml+xml")]
     for href in [*pages, raw.get("link", ""), *(link["href"] for link in links)]:
-        if link := _absolute(str(href), base):
+        if link := absolute(str(href), base):
             return link
     return ""
-
-
-def _absolute(href: str, base: str) -> str:
-    try:
-        joined = urljoin(base, href.strip()) if base else href.strip()
-        parts = urlsplit(joined)
-        host = parts.hostname
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https") or not host or len(joined) > LINK:
-        return ""
-    return quote(joined, safe="/:?#[]@!$&'()*+,;=%~-._", errors="replace")
 
 
 def _names(found: Iterable[Mapping[str, Any]], key: str) -> tuple[str, ...]:
@@ -189,12 +174,11 @@ def _names(found: Iterable[Mapping[str, Any]], key: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _warnings(entries: Iterable[Entry]) -> tuple[str, ...]:
+def _warnings(entries: Iterable[Entry], guessed: str) -> tuple[str, ...]:
     text = "".join(entry.title + entry.summary for entry in entries)
-    letters = max(len(text), 1)
-    warnings = []
-    if text.count("\ufffd") > max(5, letters // 200):
+    warnings = [guessed] if guessed else []
+    if text.count("\ufffd") > max(5, len(text) // 200):
         warnings.append("many characters could not be decoded: is its charset declared wrongly?")
-    if text.count("?") > max(20, letters // 10):
+    if text.count("?") > max(20, len(text) // 10):
         warnings.append("one character in ten is a question mark: has it lost its own script?")
     return tuple(warnings)
