@@ -21,7 +21,8 @@ PACKAGE = Path(__file__).parent.parent / "notifier"
 FLOORS = (
     {"errors", "events", "statement", "message", "guard"},
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
-    {"shipped", "settings", "subscriptions"},
+    {"shipped", "handwritten"},
+    {"settings", "subscriptions"},
     {"poll", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
     {"schedule"},
     {"app"},
@@ -39,7 +40,7 @@ HOMES = {
     "apscheduler": ("schedule.py",),
     "apsw": ("eventlog/sqlite.py",),
     "click": ("cli/",),
-    "email_validator": ("channels/email.py",),
+    "email_validator": ("channels/address.py",),
     "feedparser": ("feeds/reading.py",),
     "jinja2": ("alerts/render.py",),
     "lxml": ("feeds/plain.py",),

@@ -1,0 +1,53 @@
+"""
+The shape of a subscriber's file: its tables, their keys, and a sentence on each for whoever fills them in.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+
+
+def _text(description: str, *examples: str) -> msgspec.Meta:
+    return msgspec.Meta(description=description, examples=list(examples), min_length=1)
+
+
+class WatchlistTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[watchlist]]`: a named wish. Without `feeds` and `issuers` it holds for all that is polled."""
+
+    name: Annotated[str, _text("What alerts call it", "Hong Kong exports")]
+    query: Annotated[str, _text("What to look for", '"Hong Kong" AND ("dual-use" OR "export licence")')]
+    feeds: Annotated[tuple[str, ...], msgspec.Meta(description="Ids of feeds; * stands for any letters")] = ()
+    issuers: Annotated[tuple[str, ...], msgspec.Meta(description="Who must have spoken, as the feeds name them")] = ()
+
+
+class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[channel]]`: one way to reach the subscriber. Exactly one of the keys says which kind, and is the address."""
+
+    keys_are: ClassVar[str] = "channel"
+
+    email: Annotated[str, _text("A mail address, bare", "desk@example.com")] = ""
+    slack: Annotated[str, _text("An incoming webhook's URL; a secret", "${DESK_SLACK}")] = ""
+    console: Annotated[str, _text("The terminal that the notifier runs in", "stdout")] = ""
+    name: Annotated[str, _text("What the log calls it; the kind, if there is one of that kind")] = ""
+
+
+class SubscriberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One subscriber: who it is, what is watched, and the channels to tell it on."""
+
+    watchlist: tuple[WatchlistTable, ...]
+    channel: tuple[ChannelTable, ...]
+    name: Annotated[str, _text("What people call the subscriber; the id, if left out", "Hong Kong desk")] = ""
+    timezone: Annotated[str, _text("For times in alerts", "Asia/Hong_Kong")] = ""
+    frequency: Annotated[Literal["immediately"], msgspec.Meta(description="When alerts are sent")] = "immediately"
+
+
+# The keys of a channel that say what kind it is.
+KINDS = ("email", "slack", "console")
+
+
+def schema() -> str:
+    """The shape as JSON Schema: with a `#:schema` line at the top, editors complete a file by it."""
+    whole = msgspec.json.schema(SubscriberFile)
+    return msgspec.json.format(msgspec.json.encode(whole, order="deterministic"), indent=2).decode() + "\n"

@@ -1,0 +1,272 @@
+"""
+What the operator decides: `notifier.toml` in the home, and the environment, which has the last word.
+
+Read once, all or nothing; every mistake is told at once, with its line and mend. A setting's name in the environment
+is its place in the file, `NOTIFIER_EMAIL__HOST` for `host` under `[email]`; with `_FILE` at the end it names a file
+that holds the value, and a systemd credential of that name is taken too. In the file, `${NAME}` stands for what the
+environment holds under that name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+
+from notifier.channels.relay import Relay
+from notifier.errors import Misconfigured, Mistake
+from notifier.feeds.catalogue import catalogue
+from notifier.feeds.feed import ID, Feed
+from notifier.guard import Network
+from notifier.handwritten import toml
+from notifier.handwritten.checked import Misfit, checked, converted, did_you_mean, shown, struct_in, zone
+from notifier.handwritten.secret import NotFound, filled, find
+from notifier.handwritten.toml import Place, TomlFile
+
+FILE = "notifier.toml"
+SHORTEST, LONGEST = 30.0, 86_400.0  # seconds between polls of a feed: politeness, and a day
+
+Seconds = Annotated[float, msgspec.Meta(ge=SHORTEST, le=LONGEST)]
+
+
+class FeedsTable(msgspec.Struct, frozen=True):
+    """`[feeds]`: those of the catalogue that are polled, and how often, in seconds, unless a feed says otherwise."""
+
+    enabled: tuple[str, ...] = ()
+    every: Seconds = 300.0
+
+
+class FetchTable(msgspec.Struct, frozen=True):
+    """`[fetch]`: networks inside that may be reached all the same, seconds for a poll, polls of a host at a time."""
+
+    allow: tuple[str, ...] = ()
+    timeout: Annotated[float, msgspec.Meta(ge=1, le=300)] = 30.0
+    per_host: Annotated[int, msgspec.Meta(ge=1, le=32)] = 2
+
+
+class SettingsFile(msgspec.Struct, frozen=True):
+    """The shape of notifier.toml. Each `[[feed]]` is a feed of the operator's own."""
+
+    contact: str = ""
+    timezone: str = "UTC"
+    email: Relay | None = None
+    feeds: FeedsTable = FeedsTable()
+    fetch: FetchTable = FetchTable()
+    feed: tuple[Feed, ...] = ()
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """How feeds are fetched: networks inside that may be reached, seconds for a poll, polls of a host at a time."""
+
+    allow: tuple[Network, ...] = ()
+    timeout: float = 30.0
+    per_host: int = 2
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the operator decided.
+
+    `contact` is how publishers reach him, "" or an address or URL; `timezone` (IANA) is for subscribers who name none;
+    `email` is None where no mail server is set up; `feeds` are all that are polled. `origins` tells where a setting
+    came from ("email.host": "notifier.toml, line 3"); what it does not name is a default.
+    """
+
+    contact: str = ""
+    timezone: str = "UTC"
+    email: Relay | None = None
+    feeds: tuple[Feed, ...] = ()
+    fetch: Fetch = Fetch()
+    origins: Mapping[str, str] = {}
+
+    @classmethod
+    def load(cls, home: Path, environ: Mapping[str, str]) -> Settings:
+        """The settings of a home. Raises `Misconfigured` with every mistake in the file and in the environment."""
+        return _Reader(home / FILE, environ).settings()
+
+
+class _Reader:
+    """Reads the settings once; what is wrong with them gathers in `mistakes`."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._mistakes: list[Mistake] = []
+        self._origins: dict[str, str] = {}
+        self._file = self._read(path)
+
+    def settings(self) -> Settings:
+        self._fill(self._file.values, ())
+        self._origins = {
+            ".".join(map(str, place)): f"{FILE}, line {line}"
+            for place, line in self._file.lines.items()
+            if len(place) <= 2 and not any(isinstance(step, int) for step in place)
+        }
+        self._take_overrides()
+        said = checked(self._file, (), SettingsFile, self._mistakes)
+        if said is None:
+            raise self._misconfigured()
+        self._check(said)
+        settings = Settings(
+            contact=said.contact,
+            timezone=said.timezone,
+            email=said.email,
+            feeds=(*self._enabled(said.feeds), *self._own(said)),
+            fetch=Fetch(tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host),
+            origins=self._origins,
+        )
+        if self._mistakes:
+            raise self._misconfigured()
+        return settings
+
+    def _misconfigured(self) -> Misconfigured:
+        return Misconfigured(sorted(self._mistakes, key=lambda mistake: (mistake.file, mistake.line)))
+
+    def _wrong(self, place: Place, problem: str, mend: str = "") -> None:
+        self._mistakes.append(self._file.mistake(place, problem, mend))
+
+    def _fits(self, place: Place, check: Callable[..., object], *values: Any) -> None:
+        try:
+            check(*values)
+        except Misfit as error:
+            self._wrong(place, f'"{place[-1]}" {error.problem}', error.mend)
+
+    # ---------------------------------------------------------------- where values come from
+
+    def _read(self, path: Path) -> TomlFile:
+        try:
+            file = toml.read(path, FILE)
+        except FileNotFoundError:
+            if not any(find(name, self._environ) for name, _, _ in _names()):
+                mend = "make one with `notifier init`, or say with --home where it is"
+                raise Misconfigured([Mistake(FILE, 0, "there is no such file", mend)]) from None
+            return TomlFile(FILE, {}, {})
+        except OSError as error:
+            raise Misconfigured([Mistake(FILE, 0, f"this file cannot be read: {error.strerror}")]) from error
+        if isinstance(file, Mistake):
+            raise Misconfigured([file])
+        return file
+
+    def _fill(self, values: dict[Any, Any], place: Place) -> None:
+        """Put in what `${NAME}` stands for, wherever text stands in the file."""
+        for key, value in values.items():
+            here = (*place, key)
+            if isinstance(value, dict):
+                self._fill(value, here)
+            elif isinstance(value, list):
+                elements = dict(enumerate(value))
+                self._fill(elements, here)
+                values[key] = list(elements.values())
+            elif isinstance(value, str):
+                try:
+                    values[key] = filled(value, self._environ)
+                except NotFound as error:
+                    self._wrong(here, error.problem, error.mend)
+
+    def _take_overrides(self) -> None:
+        """What the environment says goes before what the file says."""
+        known = {name: (place, type) for name, place, type in _names()}
+        for name, (place, type) in known.items():
+            try:
+                found = find(name, self._environ)
+                if found is None:
+                    continue
+                value = _value(found.text, type)
+            except (NotFound, Misfit) as error:
+                self._mistakes.append(Mistake("environment", 0, f"{name}: {error.problem}", error.mend))
+                continue
+            *tables, key = place
+            within = self._file.values
+            for table in tables:
+                within = within.setdefault(table, {})
+            if isinstance(within, dict):
+                within[key] = value
+                self._origins[".".join(place)] = found.where
+        for name in sorted(self._environ):
+            if re.match(r"NOTIFIER_[A-Z]+__", name) and name.removesuffix("_FILE") not in known:
+                mistake = Mistake("environment", 0, f"{name}: there is no such setting", did_you_mean(name, known))
+                self._mistakes.append(mistake)
+
+    # ---------------------------------------------------------------- what fits its type, and is wrong all the same
+
+    def _check(self, said: SettingsFile) -> None:
+        if said.contact and not re.fullmatch(r"[!-~]+@[!-~]+|https?://[!-~]+", said.contact):
+            self._wrong(("contact",), '"contact" is for publishers', "write a mail address or a URL")
+        self._fits(("timezone",), zone, said.timezone)
+        if said.email is not None:
+            try:
+                said.email.checked()
+            except Misconfigured as error:
+                for mistake in error.mistakes:
+                    self._wrong(("email",), mistake.problem, mistake.mend)
+
+    def _enabled(self, said: FeedsTable) -> Iterator[Feed]:
+        usable = [source.id for source in catalogue().values() if source.usable]
+        for index, id in enumerate(said.enabled):
+            place, source = ("feeds", "enabled", index), catalogue().get(id)
+            if source is None:
+                mend = did_you_mean(id, usable) or "`notifier feeds list --all` shows those that there are"
+                self._wrong(place, f"no feed {shown(id)} in the catalogue", mend)
+            elif not source.usable:
+                self._wrong(place, f"{shown(id)} cannot be polled: it {source.reason}", "leave it out")
+            elif id in said.enabled[:index]:
+                self._wrong(place, f"{shown(id)} is enabled twice", "keep one of them")
+            else:
+                yield source.feed(said.every)
+
+    def _own(self, said: SettingsFile) -> Iterator[Feed]:
+        taken = set(said.feeds.enabled)
+        for number, feed in enumerate(said.feed):
+            place = ("feed", number)
+            if not ID.fullmatch(feed.id):
+                self._wrong((*place, "id"), f"{shown(feed.id)} is no id", "write small letters, digits and hyphens")
+            if feed.id in taken:
+                self._wrong((*place, "id"), f"there is another feed {shown(feed.id)}", "give it an id of its own")
+            taken.add(feed.id)
+            if not _is_web_address(feed.url):
+                # The address itself stays out of the message: it may hold a key.
+                self._wrong((*place, "url"), "this is no address that can be polled", 'write it as "https://…"')
+            if not feed.issuer.strip():
+                self._wrong((*place, "issuer"), '"issuer" must not be empty', "say who speaks there")
+            self._fits((*place, "timezone"), zone, feed.timezone)
+            self._fits((*place, "every"), converted, feed.every, Seconds)
+            says_so = (*place, "every") in self._file.lines
+            yield feed if says_so else msgspec.structs.replace(feed, every=said.feeds.every)
+
+    def _networks(self, said: FetchTable) -> Iterator[Network]:
+        for index, text in enumerate(said.allow):
+            try:
+                yield ip_network(text)
+            except ValueError:
+                mend = 'write one as "127.0.0.1/32" or "10.1.0.0/16"'
+                self._wrong(("fetch", "allow", index), f"{shown(text)} is no network", mend)
+
+
+def _names() -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Every setting that the environment can name: its variable, its place in the file, its type."""
+    for field in msgspec.structs.fields(SettingsFile):
+        struct = struct_in(field.type)
+        if struct is None:
+            yield f"NOTIFIER_{field.name}".upper(), (field.name,), field.type
+        elif get_origin(field.type) is not tuple:
+            for inner in msgspec.structs.fields(struct):
+                yield f"NOTIFIER_{field.name}__{inner.name}".upper(), (field.name, inner.name), inner.type
+
+
+def _value(text: str, type: Any) -> Any:
+    """A text from the environment as a setting's type; lists are written with commas. Raises `Misfit`."""
+    if get_origin(type) is tuple:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return converted(text, type, strict=False)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        return False

@@ -1,0 +1,284 @@
+"""Does the operator get what he wrote, or all his mistakes at once, each with its line?"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from notifier.errors import Misconfigured
+from notifier.settings import Settings
+
+WHOLE = """\
+contact = "ops@example.org"
+timezone = "Asia/Hong_Kong"
+
+[email]
+host = "mail.example.org"
+port = 465
+tls = "implicit"
+username = "alerts"
+password = "${SMTP_PASSWORD}"
+sender = "Policy alerts <alerts@example.org>"
+
+[feeds]
+enabled = ["us-ustr", "us-fr-rss-bis"]
+every = 60
+
+[fetch]
+allow = ["127.0.0.1/32", "fd00::/8"]
+timeout = 10
+per_host = 1
+
+[[feed]]
+id = "ministry"
+url = "https://ministry.example/news.rss"
+issuer = "Ministry of Trade"
+
+[[feed]]
+id = "gazette"
+url = "https://gazette.example/atom"
+issuer = "Gazette"
+kind = "atom"
+every = 3600
+identity = "link"
+dates = ["%d.%m.%Y"]
+timezone = "Europe/Berlin"
+headers = { Accept = "application/atom+xml" }
+"""
+SECRETS = {"SMTP_PASSWORD": "hunter2"}
+
+
+def load(home: Path, text: str | None = None, **environ: str) -> Settings:
+    if text is not None:
+        (home / "notifier.toml").write_text(text, "utf-8")
+    return Settings.load(home, environ)
+
+
+def mistakes(home: Path, text: str | None = None, **environ: str) -> list[str]:
+    with pytest.raises(Misconfigured) as error:
+        load(home, text, **environ)
+    return [str(mistake) for mistake in error.value.mistakes]
+
+
+def test_a_whole_file_is_taken_as_written(tmp_path: Path):
+    """Every setting arrives, numbers as numbers and networks as networks."""
+    settings = load(tmp_path, WHOLE, **SECRETS)
+
+    assert settings.contact == "ops@example.org"
+    assert settings.timezone == "Asia/Hong_Kong"
+    assert settings.email is not None
+    assert (settings.email.host, settings.email.port, settings.email.tls) == ("mail.example.org", 465, "implicit")
+    assert settings.email.password == "hunter2"
+    assert settings.fetch.allow == (ip_network("127.0.0.1/32"), ip_network("fd00::/8"))
+    assert (settings.fetch.timeout, settings.fetch.per_host) == (10, 1)
+
+
+def test_feeds_of_the_catalogue_and_of_the_operator_are_polled_side_by_side(tmp_path: Path):
+    """Enabled feeds come first, then the operator's own; a feed without its own rhythm has the default one."""
+    feeds = {feed.id: feed for feed in load(tmp_path, WHOLE, **SECRETS).feeds}
+
+    assert list(feeds) == ["us-ustr", "us-fr-rss-bis", "ministry", "gazette"]
+    assert {id: feed.every for id, feed in feeds.items()} == {
+        "us-ustr": 60,
+        "us-fr-rss-bis": 900,
+        "ministry": 60,
+        "gazette": 3600,
+    }
+    assert feeds["gazette"].dates == ("%d.%m.%Y",)
+    assert feeds["gazette"].headers == {"Accept": "application/atom+xml"}
+
+
+def test_little_is_enough(tmp_path: Path):
+    """An empty file is a home without mail and feeds, and nobody allowed inside."""
+    settings = load(tmp_path, "")
+
+    assert (settings.email, settings.feeds, settings.fetch.allow, settings.timezone) == (None, (), (), "UTC")
+
+
+def test_secrets_do_not_show(tmp_path: Path):
+    """Settings can be printed or logged whole without the mail password in them."""
+    settings = load(tmp_path, WHOLE, **SECRETS)
+
+    assert "hunter2" not in f"{settings} {settings!r}"
+
+
+def test_the_environment_has_the_last_word(tmp_path: Path):
+    """A variable named after a setting goes before the file, read as what the setting is."""
+    settings = load(
+        tmp_path,
+        WHOLE,
+        **SECRETS,
+        NOTIFIER_CONTACT="https://desk.example/about",
+        NOTIFIER_EMAIL__PORT="587",
+        NOTIFIER_EMAIL__TLS="starttls",
+        NOTIFIER_FEEDS__ENABLED="us-ustr, un-press",
+        NOTIFIER_FETCH__ALLOW="",
+    )
+
+    assert settings.contact == "https://desk.example/about"
+    assert settings.email is not None
+    assert (settings.email.port, settings.email.tls, settings.email.username) == (587, "starttls", "alerts")
+    assert [feed.id for feed in settings.feeds][:2] == ["us-ustr", "un-press"]
+    assert settings.fetch.allow == ()
+
+
+def test_the_environment_alone_will_do(tmp_path: Path):
+    """Where nothing is written, as in a container, variables make up the whole of the settings."""
+    settings = load(tmp_path, NOTIFIER_EMAIL__HOST="localhost", NOTIFIER_EMAIL__SENDER="alerts@example.org")
+
+    assert settings.email is not None
+    assert settings.email.sender == "alerts@example.org"
+
+
+def test_a_password_comes_from_a_file_or_a_credential(tmp_path: Path):
+    """Container platforms mount secrets as files, systemd hands them over in a directory of its own."""
+    (tmp_path / "NOTIFIER_EMAIL__PASSWORD").write_text("from-systemd\n")
+    (tmp_path / "mounted").write_text("from-a-mount\n")
+    text = WHOLE.replace('password = "${SMTP_PASSWORD}"\n', "")
+
+    mounted = load(tmp_path, text, NOTIFIER_EMAIL__PASSWORD_FILE=str(tmp_path / "mounted"))
+    credential = load(tmp_path, text, CREDENTIALS_DIRECTORY=str(tmp_path))
+
+    assert mounted.email is not None
+    assert mounted.email.password == "from-a-mount"
+    assert credential.email is not None
+    assert credential.email.password == "from-systemd"
+
+
+def test_each_value_knows_where_it_came_from(tmp_path: Path):
+    """Whoever wonders why a setting is as it is finds the file's line or the variable's name, and never the value."""
+    origins = load(tmp_path, WHOLE, **SECRETS, NOTIFIER_EMAIL__PORT="587").origins
+
+    assert origins["email.host"] == "notifier.toml, line 5"
+    assert origins["email.port"] == "the variable NOTIFIER_EMAIL__PORT"
+    assert "email.hello" not in origins
+    assert "hunter2" not in str(origins)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path):
+    """One look shows everything that is wrong, in the order of the file, each with its mend."""
+    text = """\
+contcat = "ops@example.org"
+timezone = "Asia/Hongkong"
+
+[email]
+host = "mail.example.org"
+port = "465"
+tls = "ssl"
+sender = "alerts@example.org"
+
+[feeds]
+enabled = [
+  "us-ustr",
+  "us-ofac-recent-actions",
+  "us-whitehouse-new",
+]
+every = 5
+
+[fetch]
+allow = ["inside"]
+per_host = 0
+
+[[feed]]
+id = "x"
+url = "https://x.example/feed"
+"""
+
+    assert mistakes(tmp_path, text) == [
+        'notifier.toml, line 1: no key "contcat"; did you mean "contact"?',
+        'notifier.toml, line 6: "port" must be a whole number',
+        'notifier.toml, line 7: "tls" cannot be "ssl"; known are: starttls, implicit, none',
+        'notifier.toml, line 16: "every" must be at least 30',
+        'notifier.toml, line 20: "per_host" must be at least 1',
+        'notifier.toml, line 22: "issuer" is missing in [[feed]]; add issuer = …',
+    ]
+
+
+def test_what_fits_its_type_may_still_be_wrong(tmp_path: Path):
+    """Names of feeds and zones, networks and addresses are looked at too."""
+    text = """\
+contact = "ops"
+timezone = "Asia/Hongkong"
+
+[email]
+host = "mail.example.org"
+sender = "nobody"
+
+[feeds]
+enabled = [
+  "us-ustr",
+  "us-ofac-recent-actions",
+  "us-whitehouse-new",
+  "us-ustr",
+]
+
+[fetch]
+allow = ["inside", "10.0.0.1/8"]
+
+[[feed]]
+id = "us-ustr"
+url = "file:///etc/passwd"
+issuer = " "
+every = 5
+timezone = "Nowhere/Land"
+"""
+
+    found = mistakes(tmp_path, text)
+
+    assert [told.partition(": ")[0].removeprefix("notifier.toml, line ") for told in found] == [
+        "1", "2", "4", "11", "12", "13", "17", "17", "20", "21", "22", "23", "24",
+    ]  # fmt: skip
+    assert 'did you mean "Asia/Hong_Kong"?' in found[1]
+    assert "OFAC ended its feed" in found[3]
+    assert 'did you mean "us-whitehouse-news"?' in found[4]
+    assert "/etc/passwd" not in found[9]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("NOTIFIER_EMAIL__PORT", "smtp", '"environment": NOTIFIER_EMAIL__PORT: must be a whole number'),
+        (
+            "NOTIFIER_EMIAL__HOST",
+            "x",
+            'NOTIFIER_EMIAL__HOST: there is no such setting; did you mean "NOTIFIER_EMAIL__HOST"?',
+        ),
+        ("NOTIFIER_EMAIL__PASSWORD_FILE", "/nowhere", "the file of NOTIFIER_EMAIL__PASSWORD_FILE cannot be read"),
+    ],
+)
+def test_mistakes_in_the_environment_name_the_variable(tmp_path: Path, name: str, value: str, told: str):
+    """A variable that is misspelt or does not fit is a mistake like one in the file."""
+    found = mistakes(tmp_path, WHOLE, **SECRETS, **{name: value})
+
+    assert len(found) == 1
+    assert told.removeprefix('"environment": ') in found[0]
+
+
+def test_an_unset_secret_is_named_with_its_line(tmp_path: Path):
+    """A `${NAME}` that the environment lacks is told with where it stands."""
+    assert mistakes(tmp_path, WHOLE) == [
+        "notifier.toml, line 9: the variable SMTP_PASSWORD is not set; "
+        "set it, or SMTP_PASSWORD_FILE to a file that holds it"
+    ]
+
+
+def test_a_home_without_settings_says_how_to_begin(tmp_path: Path):
+    """Whoever runs the notifier in the wrong directory is told so."""
+    assert mistakes(tmp_path) == [
+        "notifier.toml: there is no such file; make one with `notifier init`, or say with --home where it is"
+    ]
+
+
+def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path):
+    """A slip of the pen is a mistake with a line, not a traceback."""
+    assert mistakes(tmp_path, "contact = ops@example.org\n")[0].startswith("notifier.toml, line 1: this is not TOML")
+
+
+@pytest.mark.parametrize("text", ['email = "x"\n', "email = [1]\n", "feed = 1\n", "feed = [1]\n", "feeds = []\n"])
+def test_a_value_in_place_of_a_table_is_a_mistake(tmp_path: Path, text: str):
+    """Whatever stands where a table should is told with its line, with overrides in the environment too."""
+    found = mistakes(tmp_path, text, NOTIFIER_EMAIL__HOST="h", NOTIFIER_EMAIL__SENDER="a@example.org")
+
+    assert found[0].startswith("notifier.toml, line 1: ")
