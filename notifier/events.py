@@ -61,10 +61,13 @@ def event_id(type: str, cause: str, key: tuple[str, ...], born_at: datetime | No
         # A date before 1970 or after 10889 is somebody's mistake; only the neighbourhood suffers.
         prefix = f"{min(max(milliseconds, 0), 0xFFFFFFFFFFFF):012x}"
     # Lengths go in with the parts, so no two lists of parts can run together into one.
-    named = "".join(f"{len(part)}:{part}" for part in (type, cause, *key))
+    named = "".join([f"{len(part)}:{part}" for part in (type, cause, *key)])
     hash = hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
-    variant = "89ab"[int(hash[3], 16) & 3]
-    return f"{prefix[:8]}-{prefix[8:]}-8{hash[:3]}-{variant}{hash[4:7]}-{hash[7:19]}"
+    return f"{prefix[:8]}-{prefix[8:]}-8{hash[:3]}-{_VARIANT[hash[3]]}{hash[4:7]}-{hash[7:19]}"
+
+
+# The variant of RFC 9562: a digit whose first two bits are 1 and 0.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 # ---------------------------------------------------------------- feeds

@@ -16,20 +16,23 @@ from notifier.errors import Refused
 Network = IPv4Network | IPv6Network
 AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
 
-# Ranges of the IANA special-purpose registries that Python's `is_global` lets through: they reach inside by
-# translation or relay (NAT64, 6to4, Teredo), or are documentation and site-local space.
+# Ranges that Python's `is_global` lets through, in one version or another: they reach inside by translation or relay
+# (NAT64, 6to4, Teredo), are documentation, site-local or protocol space (IANA's special-purpose registries), or are
+# where a cloud answers its own machines (Oracle in 192.0.0.0/24, Azure at 168.63.129.16).
 _NEVER = [
     ip_network(network)
     for network in (
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "100::/64",
-        "2001::/32",
+        "2001::/23",
         "2002::/16",
         "3fff::/20",
         "5f00::/16",
         "fec0::/10",
+        "192.0.0.0/24",
         "192.88.99.0/24",
+        "168.63.129.16/32",
     )
 ]
 

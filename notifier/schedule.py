@@ -12,17 +12,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC
+from urllib.parse import urlsplit
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from notifier.eventlog.log import EventLog
 from notifier.feeds.feed import Feed
+from notifier.feeds.health import HEALTHY
 from notifier.feeds.rhythm import Rhythm
 from notifier.poll import Poll
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 64  # polls under way together; the limit a host is the fetcher's
+AT_ONCE = 256  # polls under way together: so many bodies may be held, and connections open
+A_HOST = 32  # of them for feeds of one host, however slow it is; how many may ask it together is the fetcher's
 
 
 class Lane:
@@ -32,10 +35,13 @@ class Lane:
         self._name = name
         self._step = step
         self._wanted = False
+        self._over = False
         self._task: asyncio.Task[None] | None = None
 
     def ask(self) -> None:
-        """Run the step soon."""
+        """Run the step soon; nothing once `finish` was called."""
+        if self._over:
+            return
         self._wanted = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._turn(), name=self._name)
@@ -50,8 +56,8 @@ class Lane:
                 logger.exception("%s failed; it is tried again when its time comes", self._name)
 
     async def finish(self) -> None:
-        """Wait for the run that is under way; start no other."""
-        self._wanted = False
+        """Wait for the run that is under way; start no other, now or later."""
+        self._over, self._wanted = True, False
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
@@ -72,10 +78,14 @@ class Rounds:
         self._told = told
         self._rhythm = Rhythm(feeds, now(), random)
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._hosts: dict[str, asyncio.Semaphore] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._over = False
 
     async def start_due(self) -> None:
-        """Start the polls that are due, and do not wait for them."""
+        """Start the polls that are due, and do not wait for them; none once `stop` was called."""
+        if self._over:
+            return
         for feed in self._rhythm.due(self._now()):
             task = asyncio.get_running_loop().create_task(self._one(feed), name=f"poll {feed.id}")
             self._under_way.add(task)
@@ -84,9 +94,10 @@ class Rounds:
     async def _one(self, feed: Feed) -> None:
         failed, after = True, None
         try:
-            async with self._places:
+            # Its host's place first: a hundred feeds of a host that does not answer queue there, out of others' way.
+            async with self._host(feed), self._places:
                 poll = await self._poll(feed)
-            failed, after = not (poll.outcome.startswith("ok") or poll.outcome == "unchanged"), poll.after
+            failed, after = poll.outcome not in HEALTHY, poll.after
             self._told(feed, poll)
         except Exception:
             # As in a lane: one feed's bug is loud, and the others are polled all the same.
@@ -94,8 +105,12 @@ class Rounds:
         finally:
             self._rhythm.polled(feed, self._now(), failed=failed, after=after)
 
+    def _host(self, feed: Feed) -> asyncio.Semaphore:
+        return self._hosts.setdefault(urlsplit(feed.url).netloc, asyncio.Semaphore(A_HOST))
+
     async def stop(self) -> None:
         """End the polls under way. What they had not stored is asked for again at the next start."""
+        self._over = True
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -136,12 +151,15 @@ class Schedule:
             lane.ask()
 
     async def _watch_log(self) -> None:
-        seen = await self._log.head()
-        while True:
-            await self._log.wait(seen)
+        try:
             seen = await self._log.head()
-            for lane in self._upon_growth:
-                lane.ask()
+            while True:
+                await self._log.wait(seen)
+                seen = await self._log.head()
+                for lane in self._upon_growth:
+                    lane.ask()
+        except Exception:
+            logger.exception("the log cannot be watched any more; steps go on by the clock alone")
 
     async def stop(self) -> None:
         """Start nothing more, and let what runs come to its end."""

@@ -7,6 +7,7 @@ themselves (`tail --json`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -106,8 +107,9 @@ def _unknown(event: Event) -> tuple[str, str, str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 statement`, `2 statements`, `1,000 statements`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    """`1 statement`, `2 statements`, `2 deliveries`, `1,000 statements`."""
+    many = noun[:-1] + "ies" if re.search("[^aeiou]y$", noun) else noun + "s"
+    return f"{number:,} {noun if number == 1 else many}"
 
 
 _DESCRIBED: dict[type[Event], Callable[[Any], tuple[str, str, str]]] = {

@@ -24,6 +24,7 @@ FLOORS = (
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},
     {"poll", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
+    {"survey"},
     {"schedule"},
     {"app"},
     {"demo"},
@@ -46,8 +47,6 @@ HOMES = {
     "lxml": ("feeds/plain.py",),
     "markupsafe": ("alerts/render.py",),
     "msgspec": ("",),
-    "numpy": ("watchlists/index.py",),
-    "pyroaring": ("watchlists/index.py",),
     "rich": ("cli/", "demo/"),
 }
 

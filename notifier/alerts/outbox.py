@@ -116,6 +116,12 @@ class Outbox:
         found.sort(key=_position)
         return found
 
+    def first_due(self, lane: Lane, now: datetime) -> Owed | None:
+        """What a lane may try now: its oldest, or nothing while that waits."""
+        waiting = self._lanes.get(lane)
+        head = next(iter(waiting.values())) if waiting else None
+        return head if head and head.due_at <= now else None
+
     def next_due(self) -> datetime | None:
         """When something may next be tried; a moment in the past when it may now, None when nothing is owed."""
         while self._heads and not self._is_current(self._heads[0]):

@@ -15,7 +15,7 @@ import msgspec
 
 from notifier import events
 from notifier.errors import LogError, TooLarge
-from notifier.events import Event
+from notifier.events import Event, Recorded
 
 EVENT_BYTES = 65_535
 
@@ -37,8 +37,9 @@ class _Cloud(msgspec.Struct, omit_defaults=True):
 
 
 class _Stored(msgspec.Struct, Generic[E], gc=False):
-    """A CloudEvent, read: only what does not stand in a column beside it."""
+    """A CloudEvent, read: what we need of it."""
 
+    id: str
     time: datetime
     data: E
 
@@ -81,20 +82,29 @@ def encode(event: Event, recorded_at: datetime, position: int = 0, id: str = "")
     return data
 
 
-def decode(type: str, data: bytes) -> tuple[datetime, Event]:
-    """When it was recorded, and the event, lifted to its newest version. Raises `LogError` for an unknown type."""
-    decoder = _decoders.get(type)
-    if decoder is not None:
-        stored = decoder.decode(data)
-        return stored.time, stored.data
-    if type not in UPCASTS:
-        raise LogError(f"the log holds an event of type {type}, which a newer notifier wrote; update this one")
-    old = _untyped.decode(data)
-    lifted = old.data
+def decode(position: int, type: str, data: bytes) -> Recorded:
+    """
+    The event at a position, lifted to its newest version.
+
+    Raises `LogError` for a type that we do not know, and for bytes that are not what `encode` wrote.
+    """
+    try:
+        if decoder := _decoders.get(type):
+            stored = decoder.decode(data)
+            return Recorded(position, stored.id, stored.time, stored.data)
+        if type in UPCASTS:
+            old = _untyped.decode(data)
+            return Recorded(position, old.id, old.time, _lifted(type, old.data))
+    except msgspec.MsgspecError as error:
+        raise LogError(f"the log's event {position} ({type}) is damaged: {error}") from error
+    raise LogError(f"the log's event {position} is of type {type}, which a newer notifier wrote; update this one")
+
+
+def _lifted(type: str, data: dict[str, Any]) -> Event:
     while type in UPCASTS:
         type, lift = UPCASTS[type]
-        lifted = lift(lifted)
-    return old.time, msgspec.convert(lifted, TYPES[type], strict=False)
+        data = lift(data)
+    return msgspec.convert(data, TYPES[type])
 
 
 def same_words(one: bytes, other: bytes) -> bool:

@@ -64,9 +64,8 @@ class MemoryLog:
             raise Overtaken(f"consumer {commit.name} has moved on; another process reads under its name")
 
     def _recorded(self, position: int) -> Recorded:
-        id, type, data = self._rows[position - 1]
-        recorded_at, event = codec.decode(type, data)
-        return Recorded(position, id, recorded_at, event)
+        _, type, data = self._rows[position - 1]
+        return codec.decode(position, type, data)
 
     async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
         found: list[Recorded] = []

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from notifier.events import Event, Recorded
 
 APPLICATION_ID = 0x504E4C47  # "PNLG": the file is ours
 VERSION = 1
-GROUP = 256  # calls in one transaction at the most
+GROUP = 1_000  # events in one transaction, but that the last call may go beyond
+STRETCH = 10_000  # events looked at in one go for rare types, so that others get their turn
 SAFETY_POLL = 0.25  # seconds between looks at another process's file
 
 _SCHEMA = f"""
@@ -47,22 +49,19 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
 
-_INSERT = "INSERT INTO events(position, id, type, leaf, data) VALUES (?, ?, ?, ?, ?)"
+# Nothing is ever deleted, so SQLite numbers the rows as we do: each one above the highest.
+_INSERT = "INSERT INTO events(id, type, leaf, data) VALUES (?, ?, ?, ?)"
 
+Row = tuple[bytes, str, bytes, bytes]
+"""An event as it will stand in the table, its position aside: id, type, leaf, data."""
 
-class _Row(msgspec.Struct, frozen=True, gc=False):
-    """An event as it will stand in the table, its position aside."""
-
-    id: bytes
-    type: str
-    leaf: bytes
-    data: bytes
+Outcome = list[Appended | Duplicate] | Exception
 
 
 class _Call(msgspec.Struct, frozen=True, eq=False):
     """One append on its way to the writer."""
 
-    rows: list[_Row]
+    rows: list[Row]
     blobs: Sequence[bytes]
     commit: Commit | None
     answer: asyncio.Future[list[Appended | Duplicate]]
@@ -71,21 +70,24 @@ class _Call(msgspec.Struct, frozen=True, eq=False):
 class SqliteLog:
     """`await SqliteLog.open(directory, clock)` owns the log there; with `write=False` it only reads."""
 
-    def __init__(self, path: Path, clock: Callable[[], datetime], lock: int | None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        reader: apsw.Connection,
+        writer: apsw.Connection | None = None,
+        lock: int | None = None,
+    ) -> None:
         self._clock = clock
+        self._reader = reader
         self._lock = lock
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._waiting: set[asyncio.Future[None]] = set()
         self._thread: threading.Thread | None = None
-        if lock is not None:
-            self._writer = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-            _prepare(self._writer, path)
-            self._head = _head(self._writer)
-            self._thread = threading.Thread(target=self._write, name="event log writer", daemon=True)
+        if writer is not None:
+            self._thread = threading.Thread(target=self._write, args=(writer,), name="event log writer", daemon=True)
             self._thread.start()
-        self._reader = _connect(path, apsw.SQLITE_OPEN_READONLY)
-        _check(self._reader, path)
 
     @classmethod
     async def open(cls, directory: Path, clock: Callable[[], datetime], *, write: bool = True) -> SqliteLog:
@@ -96,127 +98,74 @@ class SqliteLog:
         notifier, or is not there to be read.
         """
         path = directory / "events.db"
-        if write:
-            directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, before anything runs
-            return cls(path, clock, _owned(directory / "owner.lock"))
-        if not path.exists():
-            raise LogError(f"{path}: there is no log yet; `notifier run` makes it")
-        return cls(path, clock, None)
+        if not write:
+            if not path.exists():
+                raise LogError(f"{path}: there is no log yet; `notifier run` makes it")
+            return cls(clock, _reader(path))
+        try:
+            _make(directory)
+            lock = _owned(directory / "owner.lock")
+        except OSError as error:
+            raise LogError(f"{directory}: the log cannot be opened for writing: {error.strerror}") from error
+        try:
+            writer = _writer(path)
+            return cls(clock, _reader(path), writer, lock)
+        except BaseException:
+            os.close(lock)
+            raise
 
     # ---------------------------------------------------------------- writing
 
     async def append(
         self, events: Sequence[Event], *, blobs: Sequence[bytes] = (), commit: Commit | None = None
     ) -> list[Appended | Duplicate]:
-        if self._thread is None:
-            raise LogError("the log is open for reading, or closed; only its owner appends")
         now = self._clock()
-        rows = [_row(event, now) for event in events]
-        checked_size(row.data for row in rows)
+        return await self._hand_over([_row(event, now) for event in events], blobs, commit)
+
+    async def _hand_over(
+        self, rows: list[Row], blobs: Sequence[bytes] = (), commit: Commit | None = None
+    ) -> list[Appended | Duplicate]:
+        if self._thread is None or self._closed:
+            raise LogError("the log is open for reading, or closed; only its owner appends")
+        checked_size(row[3] for row in rows)
         answer: asyncio.Future[list[Appended | Duplicate]] = self._loop.create_future()
         self._calls.put(_Call(rows, blobs, commit, answer))
-        # Shielded: who stops waiting does not stop the writing.
-        return await asyncio.shield(answer)
+        # Who stops waiting does not stop the writing: the call goes its way, only its answer is dropped.
+        return await answer
 
-    def _write(self) -> None:
+    def _write(self, writer: apsw.Connection) -> None:
         """The writer's thread: takes what is waiting, stores it in one transaction, and tells everyone."""
-        while (call := self._calls.get()) is not None:
-            group = [call]
-            ended = False
-            while len(group) < GROUP:
-                try:
-                    following = self._calls.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    ended = True
-                    break
-                group.append(following)
-            outcomes = self._store(group)
+        while group := self._next_group():
+            outcomes = _store(writer, group)
             with contextlib.suppress(RuntimeError):  # the loop was closed while we wrote; what is stored is stored
-                self._loop.call_soon_threadsafe(self._tell, outcomes)
-            if ended:
-                return
+                self._loop.call_soon_threadsafe(self._tell, group, outcomes)
+        writer.close()
 
-    def _store(self, group: list[_Call]) -> list[tuple[_Call, list[Appended | Duplicate] | Exception]]:
-        head = self._head
-        outcomes: list[tuple[_Call, list[Appended | Duplicate] | Exception]] = []
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            for call in group:
-                outcomes.append((call, self._store_one(call)))
-            self._writer.execute("COMMIT")
-        except apsw.Error as error:
-            if not self._writer.get_autocommit():
-                self._writer.execute("ROLLBACK")
-            self._head = head
-            return [(call, _as_ours(error)) for call in group]
-        return outcomes
+    def _next_group(self) -> list[_Call]:
+        """The calls that wait, or the next to come; none once the log is closed and all is stored."""
+        group: list[_Call] = []
+        size = 0
+        while size < GROUP and not (group and self._calls.empty()):
+            call = self._calls.get()
+            if call is None:
+                if group:
+                    self._calls.put(None)  # to be met again when these are stored
+                break
+            group.append(call)
+            size += max(len(call.rows), 1)
+        return group
 
-    def _store_one(self, call: _Call) -> list[Appended | Duplicate] | Exception:
-        """One call within the group's transaction; refused, it leaves no trace and hurts no other."""
-        head = self._head
-        self._writer.execute("SAVEPOINT call")
-        try:
-            self._move(call.commit)
-            self._writer.executemany(
-                "INSERT OR IGNORE INTO blobs VALUES (?, ?)",
-                [(hashlib.sha256(blob).digest(), blob) for blob in call.blobs],
-            )
-            answers = self._insert(call.rows)
-        except (Conflict, Overtaken) as refusal:
-            self._writer.execute("ROLLBACK TO call")
-            self._writer.execute("RELEASE call")
-            self._head = head
-            return refusal
-        self._writer.execute("RELEASE call")
-        return answers
-
-    def _move(self, commit: Commit | None) -> None:
-        if commit is None:
-            return
-        found = self._writer.execute("SELECT version FROM consumers WHERE name = ?", (commit.name,)).get
-        if (found or 0) != commit.expected:
-            raise Overtaken(f"consumer {commit.name} has moved on; another process reads under its name")
-        self._writer.execute(
-            "INSERT OR REPLACE INTO consumers VALUES (?, ?, ?, ?)",
-            (commit.name, commit.position, commit.state, commit.expected + 1),
-        )
-
-    def _insert(self, rows: list[_Row]) -> list[Appended | Duplicate]:
-        first = self._head + 1
-        try:
-            # Nearly always all are new. If one is not, this statement leaves nothing and each is looked at.
-            self._writer.execute("SAVEPOINT rows")
-            self._writer.executemany(
-                _INSERT, [(first + n, row.id, row.type, row.leaf, row.data) for n, row in enumerate(rows)]
-            )
-        except apsw.ConstraintError:
-            self._writer.execute("ROLLBACK TO rows")
-            self._writer.execute("RELEASE rows")
-            return [self._insert_one(row) for row in rows]
-        self._writer.execute("RELEASE rows")
-        self._head += len(rows)
-        return [Appended(first + n) for n in range(len(rows))]
-
-    def _insert_one(self, row: _Row) -> Appended | Duplicate:
-        before = self._writer.execute("SELECT position, data FROM events WHERE id = ?", (row.id,)).fetchone()
-        if before is None:
-            self._head += 1
-            self._writer.execute(_INSERT, (self._head, row.id, row.type, row.leaf, row.data))
-            return Appended(self._head)
-        if not codec.same_words(before[1], row.data):
-            raise Conflict(f"event {_hyphened(row.id)} ({row.type}) is in the log with other words")
-        return Duplicate(before[0])
-
-    def _tell(self, outcomes: list[tuple[_Call, list[Appended | Duplicate] | Exception]]) -> None:
-        for call, outcome in outcomes:
+    def _tell(self, group: list[_Call], outcomes: list[Outcome]) -> None:
+        for call, outcome in zip(group, outcomes, strict=True):
             if call.answer.done():
                 continue
             if isinstance(outcome, Exception):
                 call.answer.set_exception(outcome)
             else:
                 call.answer.set_result(outcome)
+        self._wake()
+
+    def _wake(self) -> None:
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
@@ -225,28 +174,35 @@ class SqliteLog:
 
     async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
         wanted = "" if types is None else f" AND type IN ({', '.join('?' * len(types))})"
-        query = f"SELECT position, id, type, data FROM events WHERE position > ?{wanted} ORDER BY position LIMIT ?"  # noqa: S608 only question marks
-        with self._reader:
-            # One snapshot for both: what lies behind the cursor has been looked at.
-            head = _head(self._reader)
-            rows = self._reader.execute(query, (after, *(types or ()), limit)).fetchall()
-        events = [_recorded(row) for row in rows]
-        return Page(events, events[-1].position if len(events) == limit else max(head, after))
+        query = (
+            "SELECT position, type, data FROM events "  # noqa: S608 only question marks
+            f"WHERE position > ? AND position <= ?{wanted} ORDER BY position LIMIT ?"
+        )
+        while True:
+            # Nothing lower than the head will ever come, so what lies before it has been looked at for good.
+            head = await self.head()
+            end = min(head, after + STRETCH)
+            rows: list[Any] = self._reader.execute(query, (after, end, *(types or ()), limit)).fetchall()
+            if rows or end >= head:
+                break
+            after = end
+            await asyncio.sleep(0)
+        events = [codec.decode(*row) for row in rows]
+        return Page(events, events[-1].position if len(events) == limit else max(end, after))
 
     async def find(self, id: str) -> Recorded | None:
-        key = bytes.fromhex(id.replace("-", ""))
-        row = self._reader.execute("SELECT position, id, type, data FROM events WHERE id = ?", (key,)).fetchone()
-        return _recorded(row) if row else None
+        query = "SELECT position, type, data FROM events WHERE id = ?"
+        row = self._open().execute(query, (_as_bytes(id.replace("-", "")),)).fetchone()
+        return codec.decode(*row) if row else None
 
     async def blob(self, name: str) -> bytes:
-        row = self._reader.execute("SELECT body FROM blobs WHERE name = ?", (bytes.fromhex(name),)).fetchone()
-        if row is None:
+        body: bytes | None = self._open().execute("SELECT body FROM blobs WHERE name = ?", (_as_bytes(name),)).get
+        if body is None:
             raise KeyError(name)
-        body: bytes = row[0]
         return body
 
     async def head(self) -> int:
-        return _head(self._reader)
+        return _head(self._open())
 
     async def wait(self, after: int) -> None:
         while await self.head() <= after:
@@ -254,10 +210,7 @@ class SqliteLog:
             self._waiting.add(grown)
             try:
                 # The owner hears of every append; a reader has only the file to look at.
-                if self._thread is not None:
-                    await grown
-                else:
-                    await asyncio.wait([grown], timeout=SAFETY_POLL)
+                await asyncio.wait([grown], timeout=None if self._thread else SAFETY_POLL)
             finally:
                 self._waiting.discard(grown)
 
@@ -278,54 +231,141 @@ class SqliteLog:
 
     def _consumers(self, condition: str, value: str) -> list[Consumer]:
         query = f"SELECT name, position, state, version FROM consumers WHERE {condition} ORDER BY name"  # noqa: S608 ours
-        return [Consumer(*row) for row in self._reader.execute(query, (value,))]
+        return [Consumer(*row) for row in self._open().execute(query, (value,))]
+
+    def _open(self) -> apsw.Connection:
+        if self._closed:
+            raise LogError("the log is closed")
+        return self._reader
 
     async def close(self) -> None:
-        """Store what is waiting, then let go."""
+        """Store what is waiting, then let go. Who waits for the log to grow is told by a `LogError`."""
+        self._closed = True
+        self._wake()
+        # Before the writer's: the last to close takes the WAL into the file, and a reader may not write.
+        self._reader.close()
         if self._thread is not None:
             self._calls.put(None)
             await asyncio.to_thread(self._thread.join)
-            self._thread = None
-            self._writer.close()
-        self._reader.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
-def _connect(path: Path, flags: int) -> apsw.Connection:
-    try:
-        connection = apsw.Connection(str(path), flags=flags)
-    except apsw.CantOpenError as error:
-        raise LogError(f"{path}: cannot be opened; is the directory there, and ours to use?") from error
-    connection.set_busy_timeout(5_000)
-    return connection
+# ---------------------------------------------------------------- one transaction, in the writer's thread
 
 
-def _prepare(writer: apsw.Connection, path: Path) -> None:
+def _store(writer: apsw.Connection, group: list[_Call]) -> list[Outcome]:
+    """A group of calls in one transaction. Whatever goes wrong, each call has its outcome, and the next may try."""
     try:
-        writer.execute("PRAGMA page_size = 8192")
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("PRAGMA synchronous = FULL")
-        if not writer.execute("SELECT count(*) FROM sqlite_schema").get:
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            # Nearly always all of it is new and nobody is refused.
+            outcomes = _store_new(writer, group)
+        except Exception:  # noqa: BLE001 whatever it was, it comes again below, for the call that it concerns
+            _roll_back(writer)
             writer.execute("BEGIN IMMEDIATE")
-            writer.execute(_SCHEMA)
-            writer.execute("COMMIT")
-    except apsw.NotADBError as error:
-        raise LogError(f"{path}: this is no event log; move it away and start again") from error
-    _check(writer, path)
+            outcomes = [_store_one(writer, call) for call in group]
+        writer.execute("COMMIT")
+    except Exception as error:  # noqa: BLE001 a thread that died of it would leave its callers waiting for ever
+        ours = [_as_ours(error, writer) for _ in group]
+        with contextlib.suppress(apsw.Error):
+            _roll_back(writer)
+        return list(ours)
+    return outcomes
 
 
-def _check(connection: apsw.Connection, path: Path) -> None:
+def _store_new(writer: apsw.Connection, group: list[_Call]) -> list[Outcome]:
+    """All the group's events as one insert; raises if any of them is in the log already, or any call is refused."""
+    position = _head(writer)
+    for call in group:
+        _move(writer, call.commit)
+        _keep(writer, call.blobs)
+    writer.executemany(_INSERT, [row for call in group for row in call.rows])
+    outcomes: list[Outcome] = []
+    for call in group:
+        outcomes.append([Appended(position + n) for n in range(1, len(call.rows) + 1)])
+        position += len(call.rows)
+    return outcomes
+
+
+def _store_one(writer: apsw.Connection, call: _Call) -> Outcome:
+    """One call, event by event; refused, it leaves no trace and hurts no other."""
+    writer.execute("SAVEPOINT call")
     try:
-        ours = connection.execute("PRAGMA application_id").get == APPLICATION_ID
-        version = connection.execute("PRAGMA user_version").get
-    except apsw.NotADBError:
-        ours, version = False, 0
-    if not ours:
-        raise LogError(f"{path}: this is no event log; move it away and start again")
-    if version > VERSION:
-        raise LogError(f"{path}: a newer notifier wrote this log (version {version}); update this one")
+        _move(writer, call.commit)
+        _keep(writer, call.blobs)
+        answers = [_insert(writer, row) for row in call.rows]
+    except apsw.Error:  # the disk's fault or the file's, not this call's
+        raise
+    except Exception as refusal:  # noqa: BLE001 handed to the caller, whose call it was
+        writer.execute("ROLLBACK TO call")
+        writer.execute("RELEASE call")
+        return refusal
+    writer.execute("RELEASE call")
+    return answers
+
+
+def _insert(writer: apsw.Connection, row: Row) -> Appended | Duplicate:
+    id, type, _, data = row
+    before = writer.execute("SELECT position, data FROM events WHERE id = ?", (id,)).fetchone()
+    if before is None:
+        writer.execute(_INSERT, row)
+        return Appended(writer.last_insert_rowid())
+    if not codec.same_words(before[1], data):
+        raise Conflict(f"the log's event {before[0]} ({type}) has the same id, {id.hex()}, and other words")
+    return Duplicate(before[0])
+
+
+def _move(writer: apsw.Connection, commit: Commit | None) -> None:
+    if commit is None:
+        return
+    found = writer.execute("SELECT version FROM consumers WHERE name = ?", (commit.name,)).get
+    if (found or 0) != commit.expected:
+        raise Overtaken(f"consumer {commit.name} has moved on; another process reads under its name")
+    writer.execute(
+        "INSERT OR REPLACE INTO consumers VALUES (?, ?, ?, ?)",
+        (commit.name, commit.position, commit.state, commit.expected + 1),
+    )
+
+
+def _keep(writer: apsw.Connection, blobs: Sequence[bytes]) -> None:
+    for blob in blobs:
+        writer.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (hashlib.sha256(blob).digest(), blob))
+
+
+def _roll_back(writer: apsw.Connection) -> None:
+    # SQLite has done so by itself after some errors.
+    if writer.in_transaction:
+        writer.execute("ROLLBACK")
+
+
+def _as_ours(error: Exception, writer: apsw.Connection) -> LogError:
+    # A quota, or a limit to the size of files, is a full disk by another name.
+    full = isinstance(error, apsw.FullError) or (
+        isinstance(error, apsw.IOError) and writer.system_errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    )
+    if full:
+        ours: LogError = LogFull(
+            "the disk is full; nothing acknowledged is lost, and the log goes on once there is room"
+        )
+    else:
+        ours = LogError(f"the log could not be written: {error!r}")
+    ours.__cause__ = error
+    return ours
+
+
+# ---------------------------------------------------------------- files and rows
+
+
+def _make(directory: Path) -> None:
+    """Make a directory and those above it, durably: with its entry in the one above, a log would be lost whole."""
+    if not directory.is_dir():
+        _make(directory.parent)
+        directory.mkdir(exist_ok=True)
+        above = os.open(directory.parent, os.O_RDONLY)
+        os.fsync(above)
+        os.close(above)
 
 
 def _owned(path: Path) -> int:
@@ -344,29 +384,76 @@ def _owned(path: Path) -> int:
     return descriptor
 
 
-def _row(event: Event, now: datetime) -> _Row:
+def _writer(path: Path) -> apsw.Connection:
+    with contextlib.suppress(FileExistsError):
+        # For its owner's eyes only; the WAL's mode follows the file's.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    with _explained(path):
+        writer = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        writer.set_busy_timeout(5_000)
+        if not writer.execute("PRAGMA page_count").get:
+            writer.execute("PRAGMA page_size = 8192")
+            writer.execute(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT")
+        _check(writer, path)
+        mode = writer.execute("PRAGMA journal_mode = WAL").get
+        writer.execute("PRAGMA synchronous = FULL")
+    if mode != "wal":
+        raise LogError(f"{path}: this file system takes no WAL (it is {mode}); put the home on a local disk")
+    return writer
+
+
+def _reader(path: Path) -> apsw.Connection:
+    with _explained(path):
+        reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        reader.set_busy_timeout(5_000)
+        _check(reader, path)
+    return reader
+
+
+def _check(connection: apsw.Connection, path: Path) -> None:
+    if not connection.execute("PRAGMA page_count").get:
+        raise LogError(f"{path}: there is no log yet; `notifier run` makes it")
+    if connection.execute("PRAGMA application_id").get != APPLICATION_ID:
+        raise LogError(f"{path}: this is no event log; move it away and start again")
+    if (version := connection.execute("PRAGMA user_version").get) > VERSION:
+        raise LogError(f"{path}: a newer notifier wrote this log (version {version}); update this one")
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Opening a file, with SQLite's complaints in our words."""
+    try:
+        yield
+    except apsw.NotADBError as error:
+        raise LogError(f"{path}: this is no event log; move it away and start again") from error
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        raise LogError(
+            f"{path}: cannot be opened; its reader too must be allowed to make files beside it ({path.name}-shm) "
+            "while no process writes the log"
+        ) from error
+    except apsw.Error as error:
+        raise LogError(f"{path}: cannot be opened: {error}") from error
+
+
+def _row(event: Event, now: datetime) -> Row:
     id = event.id
     data = codec.encode(event, now, id=id)
-    return _Row(bytes.fromhex(id.replace("-", "")), event.type, hashlib.sha256(b"\0" + data).digest(), data)
+    return bytes.fromhex(id.replace("-", "")), event.type, _leaf(data), data
 
 
-def _recorded(row: tuple[Any, ...]) -> Recorded:
-    position, id, type, data = row
-    recorded_at, event = codec.decode(type, data)
-    return Recorded(position, _hyphened(id), recorded_at, event)
+def _leaf(data: bytes) -> bytes:
+    """The leaf that stands for an event in the tree of RFC 6962."""
+    return hashlib.sha256(b"\0" + data).digest()
 
 
-def _hyphened(id: bytes) -> str:
-    digits = id.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def _as_bytes(digits: str) -> bytes:
+    """What hexadecimal digits stand for; nothing that the log holds where they are none."""
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""
 
 
 def _head(connection: apsw.Connection) -> int:
     head: int = connection.execute("SELECT coalesce(max(position), 0) FROM events").get
     return head
-
-
-def _as_ours(error: apsw.Error) -> LogError:
-    if isinstance(error, apsw.FullError):
-        return LogFull("the disk is full; nothing acknowledged is lost, and the log goes on once there is room")
-    return LogError(f"the log could not be written: {error}")

@@ -60,12 +60,16 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 def _allow_seconds(more: int) -> None:
     """Move the limit of CPU time (RLIMIT_CPU, which counts from the process's birth) to so many seconds from now."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(used.ru_utime + used.ru_stime)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (spent + more + 1, hard))
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + more + 1)
+
+
+def _limit(what: int, most: int) -> None:
+    """Set a soft limit, or keep the hard one where that is tighter: the operator's word goes before ours."""
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, MEMORY)
+    _limit(resource.RLIMIT_CORE, 0)
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -96,11 +96,18 @@ def _moment(parts: dict[str, str | None], zone: str) -> datetime | None:
     if number is None:
         return None
     hour = int(parts.get("hour") or 0)
-    if half := parts.get("half"):
-        hour = hour % 12 + (12 if half.casefold() == "pm" else 0)
-    year = int(parts["year"] or 0)
-    # Two digits: RFC 5322 4.3.
-    year += 2000 if year < 50 else 1900 if year < 1000 else 0
+    if half := (parts.get("half") or "").casefold():
+        if half == "am" and hour > 12:
+            return None
+        hour = hour % 12 + (12 if half == "pm" else 0)
+    digits = parts["year"] or ""
+    year = int(digits)
+    if len(digits) == 2:
+        # RFC 5322 4.3.
+        year += 2000 if year < 50 else 1900
+    if year < 1900:
+        # Some software writes the year 1 where it has no date.
+        return None
     second = int(parts.get("second") or 0)
     try:
         moment = datetime(

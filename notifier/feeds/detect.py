@@ -39,7 +39,7 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
     # Feeds list the newest first; the log reads oldest first.
     for statement in reversed(statements):
         held = seen.setdefault(statement.id, list(known.wordings(feed.id, statement.id)))
-        if statement.fingerprint in held or renamed.has(statement):
+        if statement.fingerprint in held or (not held and renamed.has(statement)):
             continue
         if held:
             # However old: that an old text changes is news.

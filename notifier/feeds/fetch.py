@@ -8,25 +8,34 @@ answer is bounded in bytes, in time and in where it may come from (promise P9).
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
+import socket
 import zlib
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
-from notifier.guard import Network, refuse_inside
+from notifier.guard import Network, is_public, refuse_inside
 
 BYTES = 16 * 1024 * 1024  # of a document, decoded; as many may come over the wire
 SECONDS = 30.0  # for one poll, from the first look-up to the last byte, redirects included
+TO_CONNECT = 10.0  # seconds of them, at most, until a connection stands
 REDIRECTS = 5
 A_HOST = 2  # requests to one host at a time
+LOOK_UPS = 32  # names looked up at a time; one whose name servers are gone takes its thread for up to half a minute
+MEMBERS = 1_000  # packed streams in one body, which may follow one another
 
+_SLICE = 64 * 1024
 _GZIP = b"\x1f\x8b"
 _PERMANENT = {301, 308}
 _TEMPORARY = {302, 303, 307}
@@ -52,10 +61,12 @@ class Fetcher:
         contact: str = "",
         seconds: float = SECONDS,
         clock: Callable[[], datetime] = _wall_clock,
+        per_host: int = A_HOST,
     ) -> None:
-        self._guard: Any = refuse_inside(allow)
+        self._allow = tuple(allow)
         self._seconds = seconds
         self._clock = clock
+        self._per_host = per_host
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._not_before: dict[str, datetime] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -73,47 +84,71 @@ class Fetcher:
         Raises `TryLater` (outcomes unreachable, throttled) and `Refused` (blocked, blocked-address, bad-address,
         retired, not-found, parse-error for a body over its limits).
         """
-        host = urlsplit(feed.url).netloc.rpartition("@")[2]
+        host = _origin(feed.url)[1]
         try:
-            # The wait for a place counts too: feeds of one slow host must not hold up those of others.
-            async with asyncio.timeout(self._seconds), self._place(host):
-                return await self._follow(feed, known)
+            return await self._follow(feed, known)
         except TimeoutError as error:
-            raise TryLater(f"{host} took over {self._seconds:g} s", outcome="unreachable") from error
+            raise TryLater(f"{host} did not answer in time", outcome="unreachable") from error
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise Refused(f"{feed.id}: its address, or one it leads to, is none", outcome="bad-address") from error
         except aiohttp.ClientConnectorError as error:
             raise TryLater(f"{host}: no connection ({error.os_error})", outcome="unreachable") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise TryLater(f"{host}: {type(error).__name__}, the answer broke off", outcome="unreachable") from error
 
-    def _place(self, host: str) -> asyncio.Semaphore:
-        return self._hosts.setdefault(host, asyncio.Semaphore(A_HOST))
-
     async def _follow(self, feed: Feed, known: Validators) -> Document | Unchanged:
-        url, moved_to, permanent = feed.url, "", True
+        url, moved_to, permanent, left = feed.url, "", True, self._seconds
+        now = asyncio.get_running_loop().time
         for _ in range(REDIRECTS + 1):
-            host = _host_of(url)
-            self._await_turn(host)
-            # Headers of the operator's may hold a key: they go to the host he named, and no further.
-            own = feed.headers if host == _host_of(feed.url) else {}
-            async with self._open().get(url, headers=self._headers | own | _conditions(known)) as answer:
-                if answer.status in _PERMANENT | _TEMPORARY:
-                    url = _joined(url, answer.headers.get("Location", ""))
-                    permanent = permanent and answer.status in _PERMANENT
-                    moved_to = url if permanent else moved_to
-                    continue
-                self._heed(host, answer)
-                return await _read(answer, known, url, moved_to)
-        raise Refused(f"{_host_of(feed.url)}: over {REDIRECTS} redirects", outcome="blocked")
+            _, host = _origin(url)
+            # Only the time that servers take is counted: with many feeds on one host, the last of them has to wait
+            # for its turn, and is as healthy as the first.
+            async with self._place(host):
+                began = now()
+                async with asyncio.timeout(left), self._get(url, feed, known) as answer:
+                    if answer.status not in _PERMANENT | _TEMPORARY:
+                        self._heed(host, answer)
+                        return await _read(answer, known, url, moved_to)
+                left -= now() - began
+            url = _joined(url, answer.headers.get("Location", "").strip())
+            permanent = permanent and answer.status in _PERMANENT
+            moved_to = url if permanent else moved_to
+        raise Refused(f"{_origin(feed.url)[1]}: over {REDIRECTS} redirects", outcome="blocked")
+
+    def _place(self, host: str) -> asyncio.Semaphore:
+        place = self._hosts.get(host)
+        if place is None:
+            place = self._hosts[host] = asyncio.Semaphore(self._per_host)
+        return place
+
+    def _get(self, url: str, feed: Feed, known: Validators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        self._await_turn(_origin(url)[1])
+        headers = self._headers.copy()
+        if feed.headers and may_hear_secrets(url, feed.url):
+            headers |= {name.title(): value for name, value in feed.headers.items()}
+        # Both: some servers honour the one, some the other.
+        if known.etag:
+            headers["If-None-Match"] = known.etag
+        if known.last_modified:
+            headers["If-Modified-Since"] = known.last_modified
+        # Redirects are ours to follow: aiohttp would send our headers along, and not say what was permanent.
+        return self._open().get(url, headers=headers, allow_redirects=False)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            guard: Any = refuse_inside(self._allow)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(socket_factory=self._guard, limit=0, ttl_dns_cache=60),
+                connector=aiohttp.TCPConnector(
+                    socket_factory=guard,
+                    resolver=_Resolver(self._allow),
+                    limit=0,
+                    ttl_dns_cache=60,
+                    # Longer would keep thousands of connections open that no poll comes back to in time.
+                    keepalive_timeout=5,
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # One clock for the whole poll runs in fetch.
-                timeout=aiohttp.ClientTimeout(total=None),
+                # One clock for the whole poll runs in _follow.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=TO_CONNECT),
                 auto_decompress=False,
                 trust_env=False,
                 # Some ministries send ten kilobytes of Content-Security-Policy.
@@ -155,38 +190,88 @@ class Fetcher:
             self._session = None
 
 
-def _host_of(url: str) -> str:
-    """The host (and port) of an address that we may ask. Raises `Refused("bad-address")` for any other."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+class _Resolver(AbstractResolver):
+    """
+    Names → addresses, on threads of its own: asyncio's few would all be taken by a few dead name servers.
+
+    Addresses inside are left out, and a name that has no other is refused. The guard behind would stop each of them
+    too, but where there are several aiohttp races them, and loses the reason.
+    """
+
+    def __init__(self, allow: Iterable[Network]) -> None:
+        self._allow = tuple(allow)
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        look_up = functools.partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        infos = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        found = [(kind, protocol, str(address[0])) for kind, _, protocol, _, address in infos]
+        usable = [each for each in found if is_public(each[2], self._allow)]
+        if found and not usable:
+            raise Refused(
+                f"{host} leads to {found[0][2]}, not a public address; if it is meant, allow that under [fetch] in "
+                "notifier.toml",
+                outcome="blocked-address",
+            )
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST
+            )
+            for kind, protocol, address in usable
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@functools.lru_cache(maxsize=16 * 1024)
+def _origin(url: str) -> tuple[str, str]:
+    """
+    Scheme and host (with its port) of an address that we may ask. Raises `Refused("bad-address")` for any other.
+
+    Remembered, since every poll asks.
+    """
+    try:
+        parts = urlsplit(url)
+        name, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise Refused("what should be an address is none", outcome="bad-address") from error
+    if parts.scheme not in ("http", "https") or not name:
         raise Refused(f"not an http or https address: {parts.scheme}:…", outcome="bad-address")
     if parts.username is not None or parts.password is not None:
-        raise Refused(f"{parts.hostname}: the address carries a user name; take it out", outcome="bad-address")
-    return parts.netloc
+        raise Refused(f"{name}: the address carries a user name; take it out", outcome="bad-address")
+    return parts.scheme, parts.netloc.lower()
+
+
+def may_hear_secrets(url: str, named: str) -> bool:
+    """
+    May a feed's own headers be sent to this address? They may hold a key, so only to the host that the operator
+    named, and never in the clear where he named it with https.
+    """
+    (scheme, host), (named_scheme, named_host) = _origin(url), _origin(named)
+    return host == named_host and scheme in ("https", named_scheme)
 
 
 def _joined(url: str, location: str) -> str:
+    """Where a redirect leads."""
     try:
-        return urljoin(url, location)
+        target = urljoin(url, location)
     except ValueError as error:
-        raise Refused(f"{_host_of(url)} leads to what is no address", outcome="bad-address") from error
-
-
-def _conditions(known: Validators) -> dict[str, str]:
-    # Both: some servers honour the one, some the other.
-    conditions = {}
-    if known.etag:
-        conditions["If-None-Match"] = known.etag
-    if known.last_modified:
-        conditions["If-Modified-Since"] = known.last_modified
-    return conditions
+        raise Refused(f"{_origin(url)[1]} leads to what is no address", outcome="bad-address") from error
+    if not location:
+        raise Refused(f"{_origin(url)[1]} leads away, and does not say where", outcome="bad-address")
+    return target
 
 
 async def _read(answer: aiohttp.ClientResponse, known: Validators, url: str, moved_to: str) -> Document | Unchanged:
     etag, modified = _plain(answer, "ETag"), _plain(answer, "Last-Modified")
     if answer.status == 304:
         if not (known.etag or known.last_modified):
-            raise TryLater(f"{_host_of(url)} answered 304, unasked", outcome="unreachable")
+            raise TryLater(f"{_origin(url)[1]} answered 304, unasked", outcome="unreachable")
         return Unchanged(Validators(etag or known.etag, modified or known.last_modified, known.body_hash), moved_to)
     body = await _whole(answer)
     validators = Validators(etag, modified, hashlib.blake2b(body, digest_size=16).hexdigest())
@@ -204,18 +289,17 @@ def _plain(answer: aiohttp.ClientResponse, name: str) -> str:
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:
     """The body, decoded and bounded. What is cut short against its Content-Length raises in aiohttp."""
-    codings = [coding.strip().lower() for coding in answer.headers.get("Content-Encoding", "").split(",")]
+    codings = [coding.strip().lower() for coding in ",".join(answer.headers.getall("Content-Encoding", ())).split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]
     if len(codings) > 1 or codings[:1] not in ([], ["gzip"], ["x-gzip"], ["deflate"]):
         raise Refused("the body is packed in a way that nobody asked for", outcome="parse-error")
-    chunks, size = [], 0
-    async for chunk in answer.content.iter_chunked(64 * 1024):
-        size += len(chunk)
-        _within(size)
-        chunks.append(chunk)
-    body = b"".join(chunks)
+    packed = bytearray()
+    async for chunk in answer.content.iter_any():
+        packed += chunk
+        _within(len(packed))
+    body = bytes(packed)
     # Some servers send gzip and do not say so; others say so and send none.
-    return inflated(body) if body[:2] == _GZIP or codings == ["deflate"] else body
+    return inflated(body) if body[:2] == _GZIP or (body and codings == ["deflate"]) else body
 
 
 def inflated(body: bytes) -> bytes:
@@ -223,28 +307,35 @@ def inflated(body: bytes) -> bytes:
     A gzip or deflate body, decoded (RFC 1951, 1952). Raises `Refused("parse-error")` at 16 MiB, before more is made of
     it, and `TryLater` for one that is cut short or broken.
     """
+    decoded = bytearray()
     if body[:2] != _GZIP:
         # `deflate` means zlib's wrapping, and to some servers none.
         wrapped = len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-        return _member(body, 15 if wrapped else -15, 0)[0]
-    decoded = b""
-    while body[:2] == _GZIP:
-        more, body = _member(body, 31, len(decoded))
-        decoded += more
-    return decoded
+        _unpack(body, 0, 15 if wrapped else -15, decoded)
+        return bytes(decoded)
+    at = 0
+    for _ in range(MEMBERS):
+        at = _unpack(body, at, 31, decoded)
+        if body[at : at + 2] != _GZIP:
+            return bytes(decoded)
+    raise Refused(f"the body is packed in over {MEMBERS:,} pieces; it is not read", outcome="parse-error")
 
 
-def _member(body: bytes, window: int, before: int) -> tuple[bytes, bytes]:
-    """One packed stream, decoded, and what follows it."""
-    decoder = zlib.decompressobj(window)
-    try:
-        decoded = decoder.decompress(body, BYTES + 1 - before)
-    except zlib.error as error:
-        raise TryLater("the packed document cannot be unpacked", outcome="unreachable") from error
-    _within(before + len(decoded))
-    if not decoder.eof:
-        raise TryLater("the packed document is cut short", outcome="unreachable")
-    return decoded, decoder.unused_data
+def _unpack(body: bytes, at: int, window: int, decoded: bytearray) -> int:
+    """Decode the packed stream that begins at `at`, onto `decoded`; return where it ends."""
+    decoder, whole = zlib.decompressobj(window), memoryview(body)
+    while not decoder.eof:
+        # By slices: zlib copies what follows the stream, and a body of many small ones would be copied as often.
+        piece = whole[at : at + _SLICE]
+        if not piece:
+            raise TryLater("the packed document is cut short", outcome="unreachable")
+        try:
+            decoded += decoder.decompress(piece, BYTES + 1 - len(decoded))
+        except zlib.error as error:
+            raise TryLater("the packed document cannot be unpacked", outcome="unreachable") from error
+        _within(len(decoded))
+        at += len(piece) - len(decoder.unused_data)
+    return at
 
 
 def _within(size: int) -> None:
@@ -256,10 +347,11 @@ def retry_after(value: str, now: datetime) -> float | None:
     """Seconds that a Retry-After header asks for (RFC 9110: a number, or a date); None when it cannot be read."""
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(min(int(text), 86_400))
+        # By its length first: Python reads no number of thousands of digits.
+        return 86_400.0 if len(text) > 9 else float(min(int(text), 86_400))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

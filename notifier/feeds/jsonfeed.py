@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,8 +12,11 @@ from notifier.errors import Refused
 from notifier.feeds.dates import read_date
 from notifier.feeds.feed import Entry, Feed, Reading
 from notifier.feeds.links import LONGEST, absolute
-from notifier.feeds.plain import one_line, to_text
+from notifier.feeds.plain import one_line, tag_of_language, to_text
 from notifier.feeds.prescan import ITEMS, within
+
+# Escapes of half a character, as a text cut between the two leaves them. Whole ones, and escaped backslashes, stay.
+_HALVES = re.compile(rb"(\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)|\\u[dD][89a-fA-F]\w\w")
 
 
 def read(body: bytes, url: str, feed: Feed) -> Reading:
@@ -22,7 +26,7 @@ def read(body: bytes, url: str, feed: Feed) -> Reading:
     Raises `Refused` with outcome not-a-feed or parse-error; one that is cut short cannot be read at all.
     """
     try:
-        found = msgspec.json.decode(body)
+        found = msgspec.json.decode(_HALVES.sub(_mended, body))
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(f"JSON that cannot be read: {error}", outcome="parse-error") from error
     items = found.get("items") if isinstance(found, dict) else None
@@ -34,8 +38,12 @@ def read(body: bytes, url: str, feed: Feed) -> Reading:
         entries=tuple(_entry(item, feed, link or url) for item in items if isinstance(item, dict)),
         title=one_line(to_text(_said(found, "title"))),
         link=link,
-        lang=_said(found, "language")[:35],
+        lang=tag_of_language(_said(found, "language")),
     )
+
+
+def _mended(found: re.Match[bytes]) -> bytes:
+    return found.group(1) or rb"\ufffd"
 
 
 def _entry(item: dict[str, Any], feed: Feed, base: str) -> Entry:
@@ -43,7 +51,7 @@ def _entry(item: dict[str, Any], feed: Feed, base: str) -> Entry:
     text = to_text(_said(item, "content_html")) or to_text(_said(item, "content_text"))
     published_raw = one_line(_said(item, "date_published"), 100)
     return Entry(
-        id=_said(item, "id").strip()[:LONGEST],
+        id=one_line(_said(item, "id"), LONGEST),
         title=one_line(to_text(_said(item, "title"))),
         link=absolute(_said(item, "url"), base) or absolute(_said(item, "external_url"), base),
         published=read_date(published_raw, feed.dates, feed.timezone),
@@ -53,7 +61,7 @@ def _entry(item: dict[str, Any], feed: Feed, base: str) -> Entry:
         text="" if not summary or text == summary else text,
         authors=_distinct(_said(who, "name") for who in _objects(item.get("authors") or [item.get("author")])),
         tags=_distinct(tag for tag in _list(item.get("tags")) if isinstance(tag, str)),
-        lang=_said(item, "language")[:35],
+        lang=tag_of_language(_said(item, "language")),
     )
 
 

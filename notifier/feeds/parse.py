@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -47,10 +48,13 @@ class Parser:
             try:
                 async with asyncio.timeout(self._seconds):
                     answered = await self._ask(document, feed)
-            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
-                raise Refused(_why(await self._end()), outcome="parse-error") from error
-            except asyncio.CancelledError:
-                # Half an answer may be in the pipe: the next document must not get it.
+            except TimeoutError as error:
+                await self._end()
+                raise Refused("reading it takes too long; it was given up", outcome="parse-error") from error
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                raise Refused(_why(await self._ended()), outcome="parse-error") from error
+            except BaseException:
+                # Cancelled, or a bug: half an answer may be in the pipe, and the next document must not get it.
                 await self._end()
                 raise
             self._letting_go = asyncio.get_running_loop().call_later(self._idle, self._let_go)
@@ -74,7 +78,6 @@ class Parser:
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._child is None or self._child.returncode is not None:
-            root = str(Path(__file__).parents[2])
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
@@ -84,7 +87,7 @@ class Parser:
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**20,
                 # No secret of ours is where a broken parser could find it.
-                env={"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={"PYTHONPATH": os.pathsep.join(_places()), "PYTHONDONTWRITEBYTECODE": "1"},
                 start_new_session=True,
             )
         return self._child
@@ -94,15 +97,23 @@ class Parser:
             self._child.stdin.close()  # it ends when its input does
             self._leaving, self._child = self._child, None
 
-    async def _end(self) -> int:
-        """Kill the child and return how it ended: the signal, negative, or its exit code."""
-        child, self._child = self._child, None
+    async def _ended(self) -> int:
+        """Await a child that has closed its pipe; how it ended: the signal, negative, or its exit code."""
+        child = self._child
         if child is None:
             return 0
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
+        # Not killed at once: asyncio would collect it before its own watcher does, and why it ended would be lost.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5.0):
+                await child.wait()
+        await self._end()
         return await child.wait()
+
+    async def _end(self) -> None:
+        """Kill the child, if there is one."""
+        child, self._child = self._child, None
+        if child is not None:
+            await _killed(child)
 
     async def close(self) -> None:
         """End the child."""
@@ -110,15 +121,33 @@ class Parser:
             self._letting_go.cancel()
         await self._end()
         if self._leaving is not None:
-            await self._leaving.wait()
+            await _killed(self._leaving)
+
+
+async def _killed(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    await child.wait()
+
+
+def _places() -> list[str]:
+    """
+    Where the child finds what we import: first the notifier itself, then all that this process looks through.
+
+    Not every interpreter finds the libraries by itself; some are told by PYTHONPATH, or by the archive they start from.
+    """
+    here = Path(__file__).parents[2]
+    return list(dict.fromkeys(str(Path(place).absolute()) for place in (here, *sys.path) if str(place)))
 
 
 def _why(ended: int) -> str:
-    """Why a child ended without an answer, in words; -9 is our own kill, once the clock had run out."""
-    if ended > 0:
-        return "the parser broke on it; what it said is on stderr"
-    cpu = ended == -signal.SIGXCPU
-    return f"reading it takes {'too much work' if cpu else 'too long'}; it was given up"
+    """Why a child ended without an answer, in words."""
+    if ended == -signal.SIGXCPU:
+        return "reading it takes too much work; it was given up"
+    if ended < 0:
+        return f"the parser was ended while reading it: {signal.strsignal(-ended)}"
+    return "the parser broke on it; what it said is on stderr"
 
 
 class _Answered(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ linear on hostile depth where other parsers are not.
 
 from __future__ import annotations
 
+import html
 import re
 
 import lxml.etree
@@ -24,7 +25,17 @@ _BLOCKS = {
     "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre",
     "section", "summary", "table", "td", "th", "tr", "ul",
 }  # fmt: skip
-_parser = lxml.html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
+_parser = lxml.html.HTMLParser(
+    encoding="utf-8",
+    no_network=True,
+    remove_comments=True,
+    remove_pis=True,
+    # Without it libxml2 stops at 256 levels, and what follows is lost.
+    huge_tree=True,
+)
+_UNSEEN = re.compile(rf"<({'|'.join(sorted(_NEVER_SHOWN))})\b.*?(?:</\1\b[^<>]*>?|\Z)", re.I | re.S)
+_TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>?")
+_LANGUAGE = re.compile(r"[a-zA-Z]{1,8}(?:[-_][a-zA-Z0-9]{1,8})*")
 
 
 def cleaned(text: str) -> str:
@@ -35,6 +46,12 @@ def cleaned(text: str) -> str:
 def one_line(text: str, limit: int = TITLE) -> str:
     """The text on one line, at most `limit` characters of it."""
     return " ".join(cleaned(text).split())[:limit].rstrip()
+
+
+def tag_of_language(text: str) -> str:
+    """The text if it has the shape of a language tag (BCP 47), else ""."""
+    text = text.strip()
+    return text if len(text) <= 35 and _LANGUAGE.fullmatch(text) else ""
 
 
 def to_text(markup: str, limit: int = TEXT) -> str:
@@ -59,6 +76,9 @@ def _read(markup: str) -> str:
         root = lxml.html.document_fromstring(cleaned(markup).encode() or b"<p></p>", parser=_parser)
     except lxml.etree.ParserError:
         return ""  # nothing in it but comments
+    if any(error.type == lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in _parser.error_log):
+        # Over 2,048 levels, and the parser has stopped there. The words count for more than their layout.
+        return html.unescape(_TAG.sub("\n\n", _UNSEEN.sub("", markup)))
     pieces: list[str] = []
     hidden = 0
     # A walk and no recursion: depth is the sender's to choose.

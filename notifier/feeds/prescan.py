@@ -9,15 +9,21 @@ the child process hold.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from xml.parsers import expat
 
 from notifier.errors import Refused
 
 DEPTH, ATTRIBUTES, NAMESPACES, ITEMS, TEXT = 200, 100, 64, 5_000, 2_000_000
 
-_CLOSED = re.compile(rb"</\s*(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>", re.I)
-_OPENED = re.compile(rb"<\s*(?:[\w.-]+:)?(?:rss|feed|rdf)[\s>]", re.I)
-_ITEM = re.compile(rb"<(/?)\s*(?:[\w.-]+:)?(?:item|entry)[\s/>]", re.I)
+# A tag that tells where we are in a feed. CDATA is passed over: an article on feeds may quote such tags.
+_TAG = re.compile(
+    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<(?P<close>/?)\s*(?:[\w.-]+:)?(?P<name>rss|feed|rdf|channel|item|entry)[\s/>]",
+    re.I | re.S,
+)
+# What ends a feed, by the element it began with. In RSS 1.0 the channel ends before the items begin.
+_ENDS = {b"rss": {b"rss", b"channel"}, b"channel": {b"channel"}, b"feed": {b"feed"}, b"rdf": {b"rdf"}}
+_ITEMS = {b"item", b"entry"}
 
 
 def prescan(body: bytes) -> str:
@@ -78,10 +84,19 @@ def within(number: int, limit: int, what: str) -> None:
 
 def cut_short(body: bytes) -> bool:
     """Does an XML feed end before its root element does?"""
-    return bool(_OPENED.search(body)) and not _CLOSED.search(body[-65_536:])
+    tags = list(_tags(body))
+    root = next((name for name, closes in tags if name in _ENDS and not closes), None)
+    return root is not None and not any(closes and name in _ENDS[root] for name, closes in tags)
 
 
 def ends_inside_item(body: bytes) -> bool:
     """Is the last item or entry of a document without its end?"""
-    tags = [found.group(1) for found in _ITEM.finditer(body)]
-    return bool(tags) and not tags[-1]
+    closed = [closes for name, closes in _tags(body) if name in _ITEMS]
+    return bool(closed) and not closed[-1]
+
+
+def _tags(body: bytes) -> Iterator[tuple[bytes, bool]]:
+    """The names of a document's root, channel, items and entries as they come, and whether each tag closes."""
+    for found in _TAG.finditer(body):
+        if name := found["name"]:
+            yield name.lower(), bool(found["close"])

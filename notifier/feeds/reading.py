@@ -21,7 +21,7 @@ from notifier.feeds.dates import read_date
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.letters import letters
 from notifier.feeds.links import LONGEST, absolute
-from notifier.feeds.plain import one_line, to_text
+from notifier.feeds.plain import one_line, tag_of_language, to_text
 from notifier.feeds.prescan import ITEMS, cut_short, ends_inside_item, prescan, within
 
 _HTML = re.compile(rb"<\s*(?:!doctype\s+html|html|head|body|title)\b", re.I)
@@ -58,7 +58,7 @@ def read(document: Document, feed: Feed) -> Reading:
     if problem and not found and _ITEM.search(body):
         raise Refused(problem, outcome="parse-error")
     within(len(found), ITEMS, "items")
-    cut = cut_short(body)
+    cut = bool(problem) and cut_short(body)
     last = len(found) - 1 if cut and ends_inside_item(body) else None
     base = _base_of(parsed, document.url)
     entries = tuple(_entry(dict(raw), feed, base, whole=n != last) for n, raw in enumerate(found))
@@ -69,7 +69,7 @@ def read(document: Document, feed: Feed) -> Reading:
         entries=entries,
         title=one_line(to_text(str(channel.get("title", "")))),
         link=absolute(str(channel.get("link", "")), document.url),
-        lang=str(channel.get("language", ""))[:35],
+        lang=tag_of_language(str(channel.get("language", ""))),
         problem="the document is cut short" if cut else problem,
         cut_short=cut,
         warnings=_warnings(entries, guessed),
@@ -129,7 +129,7 @@ def _entry(raw: dict[str, Any], feed: Feed, base: str, *, whole: bool) -> Entry:
     published_raw = one_line(str(raw.get("published", "") or raw.get("updated", "")), 100)
     summary, text = _words(raw)
     return Entry(
-        id=str(raw.get("id", "")).strip()[:LONGEST],
+        id=one_line(str(raw.get("id", "")), LONGEST),
         title=one_line(to_text(str(raw.get("title", "")))),
         link=_link(raw, _own_base(raw, base)),
         published=read_date(published_raw, feed.dates, feed.timezone),
@@ -139,7 +139,7 @@ def _entry(raw: dict[str, Any], feed: Feed, base: str, *, whole: bool) -> Entry:
         text=text,
         authors=_names(raw.get("authors", ()), "name"),
         tags=_names(raw.get("tags", ()), "term"),
-        lang=str((raw.get("title_detail") or {}).get("language") or "")[:35],
+        lang=tag_of_language(str((raw.get("title_detail") or {}).get("language") or "")),
         whole=whole,
     )
 

@@ -36,12 +36,13 @@ class Rhythm:
 
     def polled(self, feed: Feed, now: float, *, failed: bool, after: float | None = None) -> float:
         """
-        Seconds until this feed is due again: its interval, doubled for each failure in a row up to an hour, never
-        less than the server asked for in `after`.
+        Seconds until this feed is due again: its interval, doubled for each failure in a row after the first, up to
+        an hour, and never less than the server asked for in `after`, up to a day.
         """
         failures = self._failures.get(feed.id, 0) + 1 if failed else 0
         self._failures[feed.id] = failures
-        wait = feed.every if failures < 2 else min(feed.every * 2 ** (failures - 1), max(SLOWEST, feed.every))
+        # The power is bounded: that of a feed which has failed for weeks is too large for a float.
+        wait = min(feed.every * 2 ** min(max(failures - 1, 0), 20), max(SLOWEST, feed.every))
         wait *= 1 + JITTER * (2 * self._random() - 1)
         if after is not None:
             wait = max(wait, min(after, LONGEST_WAIT))

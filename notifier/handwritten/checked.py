@@ -11,7 +11,7 @@ import difflib
 import re
 import zoneinfo
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -146,7 +146,8 @@ def _at(file: TomlFile, place: Place) -> Any:
 
 def _misfit(said: str, value: Any, type: Any) -> Misfit:
     if said.startswith("Invalid enum value"):
-        return Misfit(f"cannot be {shown(str(value))}", did_you_mean(str(value), get_args(type)))
+        words = get_args(get_args(type)[0] if get_origin(type) is Annotated else type)
+        return Misfit(f"cannot be {shown(str(value))}", did_you_mean(str(value), words))
     match = _MISFIT.match(said)
     if match is None:
         return Misfit("does not fit")

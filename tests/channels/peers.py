@@ -67,7 +67,8 @@ class MailPeer(Peer):
     A mail server that answers by script: a reply by verb (`greeting`, `EHLO`, `MAIL`, `RCPT`, `DATA`, and `.` for the
     end of the message), or several replies in turn, the last of them for ever. What is not in the script goes well.
 
-    `said` are the commands it was given, `taken` the messages it answered with 250, as (recipient, bytes).
+    `said` are the commands it was given, `read` the messages it was given, `taken` those it answered with 250, as
+    (recipient, bytes).
     """
 
     def __init__(
@@ -83,12 +84,19 @@ class MailPeer(Peer):
         }
         self._extensions = extensions
         self.said: list[str] = []
+        self.read: list[bytes] = []
         self._heard = asyncio.Event()
         self.taken: list[tuple[str, bytes]] = []
 
     async def heard(self, verb: str) -> None:
         """Return once a command with this verb has come."""
         while not any(line.startswith(verb) for line in self.said):
+            self._heard.clear()
+            await self._heard.wait()
+
+    async def has_read(self, number: int) -> None:
+        """Return once so many messages have come, whatever the answer to them."""
+        while len(self.read) < number:
             self._heard.clear()
             await self._heard.wait()
 
@@ -113,6 +121,8 @@ class MailPeer(Peer):
             if answer == "354 go on":
                 writer.write(b"354 go on\r\n")
                 data = await reader.readuntil(b"\r\n.\r\n")
+                self.read.append(data)
+                self._heard.set()
                 answer = self._answer(".", "250 2.0.0 taken")
                 if answer.startswith("250"):
                     self.taken.append((state.recipient, data[:-3].replace(b"\r\n..", b"\r\n.")))

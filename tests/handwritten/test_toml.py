@@ -91,31 +91,31 @@ def test_line_ends_of_windows_count_once(tmp_path: Path):
     assert file.line(("c",)) == 6
 
 
-@pytest.mark.parametrize(
-    ("content", "line", "words"),
-    [
-        ("a = 1\ncountries = [NO, HK]\n", 2, 'text goes in "quotes"'),
-        ("keywords = [on]\n", 1, 'text goes in "quotes"'),
-        ("a = 1\nb = 2\n\na = 3\n", 4, "a second time, after line 1"),
-        ("[x]\na = 1\n[y]\n[x]\n", 4, "a second time, after line 1"),
-        ('a = "open\nb = 1\n', 1, "not TOML"),
-        ('a = 1\nb = [\n"x",\n', 4, "not TOML"),
-        ("[watchlist\nname = 1\n", 1, "not TOML"),
-        ("a: b\n", 1, "not TOML"),
-        ("[", 1, "not TOML"),
-        ("=", 1, "not TOML"),
-        ("a = 1\n\x00b = 2\n", 2, "U+0000"),
-        ("a = 1\nb = '\x1b[31m'\n", 2, "U+001B"),
-        (b"\xef\xbb\xbfa = 1\n", 1, "byte order mark"),
-        (b"a = 1\nb = '\xff'\n", 2, "not UTF-8"),
-        (b"\xff\xfea\x00", 1, "not UTF-8"),
-        ("a = " + "[" * 40 + "]" * 40, 1, "16 deep"),
-        (".".join("a" * 40) + " = 1\n", 1, "16 parts"),
-        ("[" + ".".join("a" * 40) + "]\n", 1, "16 parts"),
-        ("a = " + "9" * 5000 + "\n", 0, "too long"),
-        ("# " + "x" * 70_000 + "\n", 0, "64 KiB"),
-    ],
-)
+REFUSED = [
+    ("a = 1\ncountries = [NO, HK]\n", 2, 'text goes in "quotes"'),
+    ("keywords = [on]\n", 1, 'text goes in "quotes"'),
+    ("a = 1\nb = 2\n\na = 3\n", 4, "a second time, after line 1"),
+    ("[x]\na = 1\n[y]\n[x]\n", 4, "a second time, after line 1"),
+    ('a = "open\nb = 1\n', 1, "not TOML"),
+    ('a = 1\nb = [\n"x",\n', 4, "not TOML"),
+    ("[watchlist\nname = 1\n", 1, "not TOML"),
+    ("a: b\n", 1, "not TOML"),
+    ("[", 1, "not TOML"),
+    ("=", 1, "not TOML"),
+    ("a = 1\n\x00b = 2\n", 2, "U+0000"),
+    ("a = 1\nb = '\x1b[31m'\n", 2, "U+001B"),
+    (b"\xef\xbb\xbfa = 1\n", 1, "byte order mark"),
+    (b"a = 1\nb = '\xff'\n", 2, "not UTF-8"),
+    (b"\xff\xfea\x00", 1, "not UTF-8"),
+    ("a = " + "[" * 40 + "]" * 40, 1, "16 deep"),
+    (".".join("a" * 40) + " = 1\n", 1, "16 parts"),
+    ("[" + ".".join("a" * 40) + "]\n", 1, "16 parts"),
+    ("a = " + "9" * 5000 + "\n", 0, "too long"),
+    ("# " + "x" * 70_000 + "\n", 0, "64 KiB"),
+]
+
+
+@pytest.mark.parametrize(("content", "line", "words"), REFUSED, ids=[f"{words}-{line}" for _, line, words in REFUSED])
 def test_what_is_no_such_file_is_refused_with_its_line(tmp_path: Path, content: str | bytes, line: int, words: str):
     """Whatever keeps a file from being read is told with its line and in words."""
     found = mistake(tmp_path, content)

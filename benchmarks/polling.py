@@ -1,0 +1,159 @@
+"""
+What does a poll cost that finds nothing new?
+
+A thousand feeds on twenty hosts of loopback, all answering 304 from another process, are polled by everything of ours
+that runs then: rounds, poller, fetcher and what is known, over a log on disk. Beside it, in the same run and in turn,
+the same requests by aiohttp alone. Only this process's CPU is counted, so a busy machine disturbs it little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from notifier.eventlog.sqlite import SqliteLog
+from notifier.feeds.feed import Feed
+from notifier.feeds.fetch import Fetcher
+from notifier.feeds.parse import Parser
+from notifier.guard import networks
+from notifier.poll import Poll, Poller
+from notifier.schedule import Rounds
+
+FEEDS, HOSTS, A_HOST, ROUNDS = 1_000, 20, 2, 7
+TARGET = 0.4  # milliseconds of CPU for a poll
+ETAG = '"5ef-4a1"'
+DOCUMENT = (
+    b'<rss version="2.0"><channel><title>Press</title><link>https://example.org/</link><description>d</description>'
+    b"<item><guid>one</guid><title>Curbs on exports</title><link>https://example.org/one</link></item></channel></rss>"
+)
+FRESH = (
+    f"HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nETag: {ETAG}\r\nContent-Length: {len(DOCUMENT)}\r\n\r\n"
+).encode() + DOCUMENT
+# What a server of the kind sends beside it.
+UNCHANGED = (
+    f"HTTP/1.1 304 Not Modified\r\nServer: nginx\r\nDate: Mon, 29 Jun 2020 21:00:00 GMT\r\nETag: {ETAG}\r\n"
+    "Cache-Control: max-age=300, public\r\nConnection: keep-alive\r\n\r\n"
+).encode()
+
+
+class Server(asyncio.Protocol):
+    """Answers 304 to whoever names the tag, and the document to others."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._read = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        while b"\r\n\r\n" in self._read:
+            request, _, self._read = self._read.partition(b"\r\n\r\n")
+            self._transport.write(UNCHANGED if ETAG.encode() in request else FRESH)
+
+
+async def serve() -> None:
+    """Print the port, and serve until our input ends."""
+    loop = asyncio.get_running_loop()
+    first, *others = (f"127.0.0.{number}" for number in range(1, HOSTS + 1))
+    server = await loop.create_server(Server, first, 0)
+    port = server.sockets[0].getsockname()[1]
+    for host in others:
+        await loop.create_server(Server, host, port)
+    print(port, flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+@contextlib.asynccontextmanager
+async def server() -> AsyncIterator[int]:
+    """The port of a server in another process."""
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.polling", "serve", stdin=pipe, stdout=pipe
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        yield int(await child.stdout.readline())
+    finally:
+        child.stdin.close()
+        await child.wait()
+
+
+async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
+    """Every feed polled once, as the running service does it."""
+    done, left = asyncio.Event(), len(feeds)
+
+    def told(feed: Feed, poll: Poll) -> None:
+        nonlocal left
+        assert poll.outcome == outcome, f"{feed.id}: {poll.outcome}: {poll.detail}"
+        left -= 1
+        if not left:
+            done.set()
+
+    rounds = Rounds(feeds, poller.poll, lambda: 0.5, now=lambda: 0.0, told=told)
+    await rounds.start_due()
+    async with asyncio.timeout(120):
+        await done.wait()
+    await rounds.stop()
+
+
+async def all_asked(session: aiohttp.ClientSession, feeds: list[Feed]) -> None:
+    """The same requests, by aiohttp alone."""
+
+    async def ask(feed: Feed) -> None:
+        async with session.get(feed.url, headers={"If-None-Match": ETAG}) as answer:
+            await answer.read()
+            assert answer.status == 304
+
+    async with asyncio.timeout(120):
+        await asyncio.gather(*(ask(feed) for feed in feeds))
+
+
+async def cpu(work: Callable[[], Awaitable[None]]) -> float:
+    """Milliseconds of this process's CPU, all threads, for each feed."""
+    before = time.process_time()
+    await work()
+    return (time.process_time() - before) / FEEDS * 1000
+
+
+async def measure() -> bool:
+    with tempfile.TemporaryDirectory() as directory:
+        log = await SqliteLog.open(Path(directory), lambda: datetime.now(UTC))
+        fetcher, parser = Fetcher(networks(["127.0.0.0/8"]), per_host=A_HOST), Parser()
+        poller = Poller(log, fetcher, parser, lambda: datetime.now(UTC))
+        connector = aiohttp.TCPConnector(limit_per_host=A_HOST)
+        async with server() as port, aiohttp.ClientSession(connector=connector) as session:
+            feeds = [
+                Feed(id=f"f{number}", url=f"http://127.0.0.{number % HOSTS + 1}:{port}/feed/{number}", issuer="Press")
+                for number in range(FEEDS)
+            ]
+            await all_polled(poller, feeds, "ok")
+            ours, bare = [], []
+            for _ in range(ROUNDS):
+                bare.append(await cpu(lambda: all_asked(session, feeds)))
+                ours.append(await cpu(lambda: all_polled(poller, feeds, "unchanged")))
+            await fetcher.close()
+            await parser.close()
+            await log.close()
+    poll, request = statistics.median(ours), statistics.median(bare)
+    print(f"{FEEDS:,} feeds that answer 304 on {HOSTS} hosts, {ROUNDS} rounds in turn, CPU of this process, medians:")
+    print(f"  a poll, all of ours      {poll:.3f} ms   target {TARGET} ms   ({min(ours):.3f}–{max(ours):.3f})")
+    print(f"  a request, aiohttp alone {request:.3f} ms   ({min(bare):.3f}–{max(bare):.3f})")
+    print(f"  ratio                    {poll / request:.2f}")
+    return poll <= TARGET
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        asyncio.run(serve())
+    else:
+        sys.exit(0 if asyncio.run(measure()) else 1)

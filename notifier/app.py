@@ -1,0 +1,261 @@
+"""
+Joins the parts: the one file that knows them all.
+
+A home is a directory with settings, subscriptions, templates and the log; an app is what runs there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from notifier import shipped, subscriptions
+from notifier.alerts.render import Renderer
+from notifier.channels.channel import Channel
+from notifier.channels.console import ConsoleChannel
+from notifier.channels.email import EmailChannel
+from notifier.channels.slack import SlackChannel
+from notifier.deliver import Deliverer
+from notifier.errors import Misconfigured
+from notifier.eventlog.log import EventLog
+from notifier.eventlog.sqlite import SqliteLog
+from notifier.events import SubscriptionsApplied
+from notifier.feeds.feed import Feed
+from notifier.feeds.fetch import Fetcher
+from notifier.feeds.parse import Parser
+from notifier.guard import refuse_inside
+from notifier.match import Matcher
+from notifier.poll import Poll, Poller
+from notifier.schedule import Rounds, Schedule
+from notifier.settings import Settings
+from notifier.subscriptions import Subscriber, Subscriptions
+from notifier.tail import counted
+from notifier.watchlists.index import Index
+from notifier.watchlists.watchlist import Watchlist
+
+logger = logging.getLogger(__name__)
+
+RELOAD = 2.0  # seconds between looks at the subscribers' files
+TICK = 1.0  # seconds between looks at what is due
+GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
+
+
+def wall_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def reading_log(home: Path) -> AsyncIterator[EventLog]:
+    """The log of a home, for reading only: any number of processes may, while another writes."""
+    log = await SqliteLog.open(home / "data", wall_clock, write=False)
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+def channels_of(settings: Settings, terminal: TextIO) -> dict[str, Channel]:
+    """The ways out, by the word that a subscriber's file uses. A new channel is one line here."""
+    allowed = settings.fetch.allow
+    ways: list[Channel] = [
+        *([EmailChannel(settings.email)] if settings.email else []),
+        SlackChannel(refuse_inside(allowed), allowed=allowed),
+        ConsoleChannel(terminal),
+    ]
+    return {way.kind: way for way in ways}
+
+
+def fetcher_of(settings: Settings, clock: Callable[[], datetime] = wall_clock) -> Fetcher:
+    """The way to the feeds, as the operator wants it."""
+    fetch = settings.fetch
+    return Fetcher(fetch.allow, settings.contact, fetch.timeout, clock, per_host=fetch.per_host)
+
+
+def subscriptions_of(
+    home: Path, settings: Settings, channels: Mapping[str, Channel], environ: Mapping[str, str]
+) -> Subscriptions:
+    """The subscribers' files of a home, all or nothing. Raises `Misconfigured` with every mistake in them."""
+    return subscriptions.load(
+        home / "subscriptions",
+        environ,
+        feeds=settings.feeds,
+        refusal=lambda kind, address: channels[kind].refusal(address) if kind in channels else _NOT_SET_UP,
+        timezone=settings.timezone,
+    )
+
+
+# The one kind that needs a setting first.
+_NOT_SET_UP = "no mail server is set up to send it through; add [email] with host and sender to notifier.toml"
+
+
+class App:
+    """
+    A notifier put together: each step by name, and the ways to run them.
+
+    `async with App.opened(home) as app` holds the home's log for writing until the end of the block.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        settings: Settings,
+        log: EventLog,
+        clock: Callable[[], datetime],
+        chance: random.Random,
+        environ: Mapping[str, str],
+        terminal: TextIO,
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.log = log
+        self._clock = clock
+        self._chance = chance
+        self._environ = environ
+        self.channels = channels_of(settings, terminal)
+        self.subscriptions = Subscriptions.none()
+        self._files = subscriptions.stamp(home / "subscriptions")
+        self.fetcher = fetcher_of(settings, clock)
+        self.parser = Parser()
+        self.poller = Poller(log, self.fetcher, self.parser, clock)
+        self.matcher = Matcher(log, Index(), self._channels_of)
+        renderer = Renderer([home / "templates", shipped.templates()])
+        self.deliverer = Deliverer(log, self.channels, renderer, self._subscriber, clock, chance.random)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def opened(
+        cls,
+        home: Path,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], datetime] = wall_clock,
+        chance: random.Random | None = None,
+        terminal: TextIO = sys.stdout,
+    ) -> AsyncIterator[App]:
+        """
+        Open a home for work: settings and subscriptions read, log owned, projections folded.
+
+        Raises `Misconfigured` with every mistake in the operator's files, and `LogOwned` while another process works
+        on the same home.
+        """
+        settings = Settings.load(home, environ)
+        log = await SqliteLog.open(home / "data", clock)
+        try:
+            # Spreads polls and retries; nothing secret depends on it.
+            chance = chance or random.Random()  # noqa: S311
+            app = cls(home, settings, log, clock, chance, environ, terminal)
+            try:
+                app.take_up(subscriptions_of(home, settings, app.channels, environ))
+                await app.poller.catch_up()
+                await app.deliverer.catch_up()
+                await app.record_subscriptions()
+                yield app
+            finally:
+                await app.fetcher.close()
+                await app.parser.close()
+                await asyncio.gather(*(channel.close() for channel in app.channels.values()))
+        finally:
+            await log.close()
+
+    # ---------------------------------------------------------------- subscriptions
+
+    def take_up(self, new: Subscriptions) -> None:
+        """Put these subscriptions in force, from the next statement on."""
+        index = self.matcher.index
+        before = {watchlist.key: watchlist for watchlist in _watchlists(self.subscriptions)}
+        after = {watchlist.key: watchlist for watchlist in _watchlists(new)}
+        for key in before.keys() - after.keys():
+            index.remove(key)
+        for key, watchlist in after.items():
+            if before.get(key) != watchlist:
+                if key in before:
+                    index.remove(key)
+                index.add(watchlist)
+        self.subscriptions = new
+
+    async def record_subscriptions(self) -> None:
+        """Tell the log which subscriptions are in force, if it does not know."""
+        consumer = await self.log.consumer("subscriptions")
+        if consumer.state == self.subscriptions.digest.encode():
+            return
+        applied = SubscriptionsApplied(
+            digest=self.subscriptions.digest,
+            subscribers=len(self.subscriptions.subscribers),
+            watchlists=sum(len(who.watchlists) for who in self.subscriptions.subscribers.values()),
+            applied_at=self._clock(),
+        )
+        commit = consumer.moved_to(consumer.position, self.subscriptions.digest.encode())
+        await self.log.append([applied], commit=commit)
+
+    async def reload(self) -> None:
+        """Take up changed subscribers' files, all or nothing; a mistake is told, and the last good ones stay."""
+        # Before they are read: what is written while we read is looked at once more.
+        stamp = subscriptions.stamp(self.home / "subscriptions")
+        if stamp == self._files:
+            return
+        self._files = stamp
+        try:
+            new = subscriptions_of(self.home, self.settings, self.channels, self._environ)
+        except Misconfigured as error:
+            logger.warning("the subscriptions stay as they were:\n%s", error)
+            return
+        self.take_up(new)
+        await self.record_subscriptions()
+        logger.info("subscriptions taken up: %s", counted(len(new.subscribers), "subscriber"))
+
+    def _subscriber(self, id: str) -> Subscriber | None:
+        return self.subscriptions.subscribers.get(id)
+
+    def _channels_of(self, id: str) -> tuple[str, ...]:
+        who = self._subscriber(id)
+        return tuple(channel.name for channel in who.channels) if who else ()
+
+    # ---------------------------------------------------------------- work
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The feeds that are polled."""
+        return self.settings.feeds
+
+    async def run_once(self, told: Callable[[Feed, Poll], None] = lambda feed, poll: None) -> None:
+        """One whole pass: every feed polled, all matched, all that is due delivered."""
+        places = asyncio.Semaphore(64)
+
+        async def one(feed: Feed) -> None:
+            async with places:
+                told(feed, await self.poller.poll(feed))
+
+        await asyncio.gather(*(one(feed) for feed in self.feeds))
+        await self.matcher.run()
+        await self.deliverer.run()
+
+    async def serve(self, stop: asyncio.Event, told: Callable[[Feed, Poll], None]) -> None:
+        """
+        The service, until `stop` is set. Polls under way are dropped then (they are asked for again), and messages
+        under way may end; what was owed stays owed.
+        """
+        rounds = Rounds(self.feeds, self.poller.poll, self._chance.random, told=told)
+        schedule = Schedule(self.log)
+        schedule.every(TICK, "poll", rounds.start_due)
+        schedule.every(30, "match", self.matcher.run, upon_growth=True)
+        schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
+        schedule.every(RELOAD, "reload", self.reload)
+        schedule.start()
+        await stop.wait()
+        await rounds.stop()
+        await schedule.stop()
+        if cut_off := await self.deliverer.stop(GRACE):
+            logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
+
+
+def _watchlists(of: Subscriptions) -> list[Watchlist]:
+    return [watchlist for who in of.subscribers.values() for watchlist in who.watchlists]

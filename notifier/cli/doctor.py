@@ -1,0 +1,179 @@
+"""`notifier doctor`: is everything as it must be, and what is to be mended?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from notifier import shipped
+from notifier.alerts.alert import Reader, alert_view
+from notifier.alerts.render import Renderer
+from notifier.app import channels_of, reading_log, subscriptions_of
+from notifier.channels.channel import Channel
+from notifier.cli.screen import plain, shown, stderr, stdout
+from notifier.deliver import FOLDER
+from notifier.errors import LogError, Misconfigured, Refused, TryLater
+from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
+from notifier.settings import Settings
+from notifier.statement import Statement, fingerprint
+from notifier.subscriptions import Subscriptions
+from notifier.tail import counted
+
+MARKS = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one look found: `state` is good, warning or bad; `found` a sentence, with the mend where there is one."""
+
+    state: str
+    looked_at: str
+    found: str
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding, on stdout.")
+@click.pass_obj
+def command(home: Path, as_json: bool) -> None:
+    """
+    Check the settings, the subscribers' files, the log, the templates, and log in to the mail server without sending.
+    Changes nothing. Exit code 3 when something must be mended.
+
+    \b
+    Examples:
+      notifier doctor
+      notifier --home my-desk doctor --json
+    """
+    bad = asyncio.run(_examine(home, as_json))
+    if bad:
+        stderr().print(shown(f"{counted(bad, 'thing')} to mend", "red"))
+        sys.exit(3)
+
+
+async def _examine(home: Path, as_json: bool) -> int:
+    bad = 0
+    async for finding in _findings(home):
+        bad += finding.state == "bad"
+        if as_json:
+            click.echo(msgspec.json.encode(finding))
+            continue
+        mark, style = MARKS[finding.state]
+        line = shown(f"{mark} ", style).append(f" {finding.looked_at:<14}", style="bold")
+        stdout().print(line.append(plain(finding.found)))
+    return bad
+
+
+async def _findings(home: Path) -> AsyncIterator[Finding]:
+    try:
+        settings = Settings.load(home, os.environ)
+    except Misconfigured as error:
+        for mistake in error.mistakes:
+            yield Finding("bad", "settings", str(mistake))
+        return
+    feeds = counted(len(settings.feeds), "feed")
+    if settings.feeds:
+        yield Finding("good", "settings", f"{feeds} to poll; `notifier feeds check` asks them")
+    else:
+        yield Finding("warning", "settings", "no feed is polled; add some under [feeds]: `notifier feeds list --all`")
+    if not settings.contact:
+        yield Finding("warning", "settings", "no contact: publishers cannot write to you, and may block instead")
+    channels = channels_of(settings, sys.stdout)
+    try:
+        for each in _subscriptions(home, settings, channels):
+            yield each
+        yield await _log(home)
+        for each in _templates(home, channels):
+            yield each
+        if settings.email is None:
+            yield Finding("warning", "email", "no mail server is set up; [email] in notifier.toml would be it")
+        for channel in channels.values():
+            yield await _channel(channel)
+    finally:
+        for channel in channels.values():
+            await channel.close()
+
+
+def _subscriptions(home: Path, settings: Settings, channels: dict[str, Channel]) -> Iterator[Finding]:
+    try:
+        found: Subscriptions = subscriptions_of(home, settings, channels, os.environ)
+    except Misconfigured as error:
+        yield from (Finding("bad", "subscriptions", str(mistake)) for mistake in error.mistakes)
+        return
+    yield from (Finding("warning", "subscriptions", warning) for warning in found.warnings)
+    watchlists = sum(len(who.watchlists) for who in found.subscribers.values())
+    if found.subscribers:
+        told = f"{counted(len(found.subscribers), 'subscriber')}, {counted(watchlists, 'watchlist')}"
+        yield Finding("good", "subscriptions", told)
+
+
+async def _log(home: Path) -> Finding:
+    data = home / "data"
+    if not (data / "events.db").exists():
+        place = data if data.exists() else home
+        if not os.access(place, os.W_OK | os.X_OK):
+            return Finding("bad", "log", f"{place} cannot be written to; make it the notifier's own")
+        return Finding("good", "log", "none yet; the first `notifier run` makes it")
+    try:
+        async with reading_log(home) as log:
+            head = await log.head()
+            await log.read(max(0, head - 1))
+    except LogError as error:
+        return Finding("bad", "log", str(error))
+    return Finding("good", "log", f"{counted(head, 'event')} in {data / 'events.db'}")
+
+
+def _templates(home: Path, channels: dict[str, Channel]) -> Iterator[Finding]:
+    """Every form written once, from a statement made up for it."""
+    renderer, before = Renderer([home / "templates", shipped.templates()]), 0
+    for channel in channels.values():
+        try:
+            renderer.render(FOLDER, channel.forms, _sample())
+        except Misconfigured as error:
+            yield from (Finding("bad", "templates", str(mistake)) for mistake in error.mistakes)
+        else:
+            before += len(channel.forms)
+    own = sorted(path.name for path in (home / "templates").glob(f"{FOLDER}/*"))
+    yield Finding("good", "templates", f"{before} written on trial" + (f", yours: {', '.join(own)}" if own else ""))
+
+
+def _sample() -> msgspec.Struct:
+    at, title = datetime(2020, 6, 29, 21, tzinfo=UTC), "Controls on dual-use exports to Hong Kong change"
+    statement = Statement(
+        id="doctor/1",
+        feed="doctor",
+        issuer="Nobody",
+        title=title,
+        fingerprint=fingerprint(title),
+        link="https://example.org/",
+        summary="A statement made up to try the templates on.",
+        published_at=at,
+    )
+    published = StatementPublished(statement=statement, seen_at=at)
+    raised = AlertRaised(
+        cause=published.id,
+        subscriber="doctor",
+        statement_id=statement.id,
+        matches=(WatchlistMatched(watchlist="Trial", query="dual-use", words=("dual-use",)),),
+        channels=("console",),
+    )
+    return alert_view(
+        Recorded(2, raised.id, at, raised),
+        Recorded(1, published.id, at, published),
+        {"title": [(12, 20)]},
+        statement=statement,
+        readings={},
+        reader=Reader("Doctor"),
+    )
+
+
+async def _channel(channel: Channel) -> Finding:
+    try:
+        return Finding("good", channel.kind, await channel.check())
+    except (TryLater, Refused) as failure:
+        return Finding("bad", channel.kind, str(failure))

@@ -1,0 +1,294 @@
+"""`notifier feeds`: what is polled, how it is doing, and how we read a document."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from notifier.app import fetcher_of, reading_log, wall_clock
+from notifier.cli.screen import plain, shown, stderr, stdout
+from notifier.errors import Refused, TryLater
+from notifier.feeds.catalogue import Source, catalogue
+from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.health import HEALTHY
+from notifier.feeds.parse import Parser
+from notifier.handwritten.checked import did_you_mean
+from notifier.settings import Settings
+from notifier.survey import FeedState, Tried, ask, feed_states
+from notifier.tail import counted
+
+
+@click.group("feeds")
+def command() -> None:
+    """
+    The feeds: list them, check them, read a saved document.
+
+    \b
+    Examples:
+      notifier feeds list
+      notifier feeds list --all            with the catalogue, and why some cannot be polled
+      notifier feeds check us-fr-rss-bis
+      notifier feeds read saved.xml --json
+    """
+
+
+# ---------------------------------------------------------------- read
+
+
+@command.command("read")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--url", default="", help="Where the document came from; relative links are resolved against it.")
+@click.option("--content-type", default="", help="What the server called it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an entry, on stdout.")
+def read(file: Path, url: str, content_type: str, as_json: bool) -> None:
+    """
+    Show a saved document as we read it: its entries, and what is wrong with it.
+
+    Exit code 0 when it was read, also where it is damaged; 1 when it is no feed, or cannot be read.
+
+    \b
+    Examples:
+      notifier feeds read saved.xml
+      curl -s https://example.org/feed | notifier feeds read - --json
+    """
+    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    try:
+        reading = asyncio.run(_parsed(Document(body=body, url=url, content_type=content_type)))
+    except (TryLater, Refused) as error:
+        stderr().print(shown(f"{error.outcome}: ", "red").append(plain(str(error))))
+        sys.exit(1)
+    if as_json:
+        for entry in reading.entries:
+            click.echo(msgspec.json.encode(_row(entry)))
+    else:
+        _show(reading)
+    for said in filter(None, (reading.problem, *reading.warnings)):
+        stderr().print(shown(f"{file}: {said}", "yellow"))
+
+
+async def _parsed(document: Document) -> Reading:
+    parser = Parser()
+    try:
+        return await parser.parse(document, Feed(id="read", url=document.url, issuer=""))
+    finally:
+        await parser.close()
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    """An entry as programs get it: null where the feed says nothing, times in UTC."""
+    return {
+        "id": entry.id or None,
+        "title": entry.title or None,
+        "link": entry.link or None,
+        "published": entry.published,
+        "updated": entry.updated,
+        "summary": entry.summary or None,
+        "text": entry.text or None,
+        **({} if entry.whole else {"whole": False}),
+    }
+
+
+def _show(reading: Reading) -> None:
+    console = stdout()
+    console.print(shown(reading.title or "Untitled", "bold").append(f"  {counted(len(reading.entries), 'item')}"))
+    for entry in reading.entries:
+        date = f"{entry.published:%Y-%m-%d %H:%MZ}" if entry.published else plain(entry.published_raw)[:17] or "undated"
+        title = entry.title or entry.summary or entry.text or entry.link
+        line = Text.assemble((f"  {date:<18}", "dim"), plain(title)[:200])
+        if not entry.whole:
+            line.append("  (cut off: not recorded)", style="yellow")
+        _print_clipped(line)
+
+
+def _print_clipped(line: Text) -> None:
+    """One line a row: clipped to a terminal's width, whole in a pipe."""
+    console = stdout()
+    if console.is_terminal:
+        line.truncate(console.width, overflow="ellipsis")
+    console.print(line)
+
+
+# ---------------------------------------------------------------- list
+
+
+@command.command("list")
+@click.option("--all", "everything", is_flag=True, help="The whole catalogue, with what cannot be polled and why.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
+@click.pass_obj
+def list_(home: Path, everything: bool, as_json: bool) -> None:
+    """
+    List the feeds that are polled and how they are doing; with --all also those of the catalogue that could be.
+
+    \b
+    Examples:
+      notifier feeds list
+      notifier feeds list --all --json | jq -r 'select(.country == "GB") | .id'
+    """
+    settings = None if everything and not (home / "notifier.toml").exists() else Settings.load(home, os.environ)
+    polled = settings.feeds if settings else ()
+    states = asyncio.run(_states(home, polled))
+    others = [source for source in catalogue().values() if source.id not in states] if everything else []
+    if as_json:
+        for state in states.values():
+            click.echo(msgspec.json.encode(_state_row(state)))
+        for source in others:
+            click.echo(msgspec.json.encode(_source_row(source)))
+        return
+    if states:
+        stdout().print(_states_table(states.values()))
+    if others:
+        stdout().print(_sources_table(others))
+    if not states and not others:
+        stderr().print("No feed is polled; add some under [feeds] in notifier.toml: `notifier feeds list --all`")
+
+
+async def _states(home: Path, polled: Iterable[Feed]) -> dict[str, FeedState]:
+    if not (home / "data" / "events.db").exists():
+        return {feed.id: FeedState(feed=feed) for feed in polled}
+    async with reading_log(home) as log:
+        return await feed_states(log, polled)
+
+
+def _state_row(state: FeedState) -> dict[str, object]:
+    feed = state.feed
+    return {
+        "id": feed.id,
+        "issuer": feed.issuer,
+        "country": feed.country or None,
+        "kind": feed.kind,
+        "url": feed.url,
+        "polled": True,
+        "every": feed.every,
+        "state": state.outcome or None,
+        "since": state.since,
+        "detail": state.detail or None,
+        "statements": state.statements,
+        "last_news_at": state.last_news_at,
+    }
+
+
+def _source_row(source: Source) -> dict[str, object]:
+    return {
+        "id": source.id,
+        "issuer": source.issuer,
+        "country": source.country or None,
+        "kind": source.kind,
+        "url": source.url,
+        "polled": False,
+        "status": source.status,
+        "usable": source.usable,
+        "reason": source.reason or None,
+        "note": source.note or None,
+    }
+
+
+def _states_table(states: Iterable[FeedState]) -> Table:
+    table = _table("Feed", "State", "Since (UTC)", "Statements", "Last news (UTC)", "Issuer")
+    table.columns[3].justify = "right"
+    for state in states:
+        style = "dim" if not state.outcome else "green" if state.outcome in HEALTHY else "yellow"
+        told = shown(state.outcome or "not polled yet", style)
+        if state.detail:
+            told.append(f"\n{plain(state.detail)}", style="dim")
+        table.add_row(
+            shown(state.feed.id, "bold"),
+            told,
+            _moment(state.since),
+            f"{state.statements:,}",
+            _moment(state.last_news_at),
+            shown(state.feed.issuer),
+        )
+    return table
+
+
+def _sources_table(sources: Iterable[Source]) -> Table:
+    table = _table("In the catalogue", "Status", "Issuer", "Why not, or what to know")
+    for source in sources:
+        status = shown(source.status, "green" if source.usable else "dim")
+        table.add_row(shown(source.id), status, shown(source.issuer), shown(source.reason or source.note, "dim"))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column in columns[:1], overflow="fold")
+    return table
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else "–"
+
+
+# ---------------------------------------------------------------- check
+
+
+@command.command("check")
+@click.argument("ids", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
+@click.pass_obj
+def check(home: Path, ids: tuple[str, ...], as_json: bool) -> None:
+    """
+    Ask feeds now and show what they would yield, recording nothing. All that are polled, or those named, which may
+    also be of the catalogue. Exit code 3 if one of them is not well.
+
+    \b
+    Examples:
+      notifier feeds check
+      notifier feeds check us-fr-rss-bis gb-ofsi
+    """
+    settings = Settings.load(home, os.environ)
+    feeds = [_named(id, settings) for id in ids] if ids else list(settings.feeds)
+    if not feeds:
+        raise click.ClickException("no feed is polled; name one of the catalogue: `notifier feeds list --all`")
+    if asyncio.run(_check(settings, feeds, as_json)):
+        sys.exit(3)
+
+
+async def _check(settings: Settings, feeds: Iterable[Feed], as_json: bool) -> int:
+    """Ask the feeds and tell of each as it answers; how many are not well."""
+    fetcher, parser, ill = fetcher_of(settings), Parser(), 0
+    try:
+        async for tried in ask(feeds, fetcher, parser, wall_clock()):
+            ill += tried.outcome not in HEALTHY
+            if as_json:
+                click.echo(msgspec.json.encode(tried))
+            else:
+                stdout().print(_told(tried))
+    finally:
+        await fetcher.close()
+        await parser.close()
+    return ill
+
+
+def _told(tried: Tried) -> Text:
+    well = tried.outcome in HEALTHY
+    line = Text.assemble((f"{tried.outcome:<16} ", "green" if well else "red"), (f"{tried.feed:<34} ", "bold"))
+    if well:
+        line.append(counted(tried.statements, "statement"))
+        line.append(f", the newest of {tried.newest:%Y-%m-%d %H:%M}Z" if tried.newest else "")
+    if tried.detail:
+        line.append(f"{'  ' if well else ''}{plain(tried.detail)}", style="dim")
+    return line
+
+
+def _named(id: str, settings: Settings) -> Feed:
+    polled = {feed.id: feed for feed in settings.feeds}
+    if id in polled:
+        return polled[id]
+    source = catalogue().get(id)
+    if source is None:
+        hint = did_you_mean(id, [*polled, *catalogue()])
+        raise click.UsageError(f"no feed “{plain(id)}”{'; ' + hint if hint else ''}")
+    if not source.usable:
+        raise click.ClickException(f"{id} cannot be polled: it {source.reason}")
+    return source.feed(300)

@@ -1,0 +1,111 @@
+"""
+The verbs, and what happens when one ends badly.
+
+A verb is loaded when it is typed, so that `tail` does not wait for what only `run` needs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from notifier.errors import LogOwned, Misconfigured, NotifierError
+
+VERBS = {
+    "demo": ("notifier.cli.demo", "Replay 29–30 June 2020 on this machine: feeds, matches, mails, Slack."),
+    "init": ("notifier.cli.init", "Make a starter home that runs."),
+    "run": ("notifier.cli.run", "Poll, match and deliver, until told to stop."),
+    "feeds": ("notifier.cli.feeds", "The feeds: list them, check them, read a saved document."),
+    "match": ("notifier.cli.match", "Try a query on a text and see why it matches or not."),
+    "tail": ("notifier.cli.tail", "The event log, one line an event, as it grows."),
+    "subscriptions": ("notifier.cli.subscriptions", "The subscribers' files: check and list them."),
+    "doctor": ("notifier.cli.doctor", "Check settings, log and channels, and say what to mend."),
+}
+
+EXAMPLES = """\b
+Examples:
+  notifier demo                       see it work, with nothing to set up
+  notifier init my-desk               a home to start from
+  notifier --home my-desk run         the service
+  notifier match '"Hong Kong" AND "dual-use"' statement.txt
+"""
+
+
+class Door(click.Group):
+    """A group whose verbs are imported when they are called, and which knows what may have been meant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(VERBS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            meant = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f"; did you mean “{meant[0]}”?" if meant else f"; the verbs are {', '.join(VERBS)}"
+            ctx.fail(f"no verb “{args[0]}”{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table, so that `--help` imports no verb.
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, sentence) for verb, (_, sentence) in VERBS.items()])
+
+
+@click.group(cls=Door, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="NOTIFIER_HOME",
+    default=Path(),
+    help="Where notifier.toml, subscriptions/ and data/ are. Default: $NOTIFIER_HOME, or the current directory.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.version_option(package_name="policy-change-notifier", prog_name="notifier")
+@click.pass_context
+def door(ctx: click.Context, home: Path, verbose: bool, quiet: bool) -> None:
+    """Watches what governments publish, and tells the people who must act: once, within a minute."""
+    ctx.obj = home
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    # Libraries speak of addresses and URLs while they work: of them only warnings are heard.
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(message)s")
+    logging.getLogger("notifier").setLevel(level)
+
+
+def main() -> None:
+    """
+    The `notifier` command.
+
+    Exit codes: 0 done, 1 it failed, 2 used wrongly, 3 a check found something, 75 the log is another process's,
+    78 the configuration is wrong, 130 interrupted.
+    """
+    try:
+        door.main(standalone_mode=False)
+    except click.exceptions.Exit as exit:
+        sys.exit(exit.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read us has seen enough (`notifier tail | head`). Python would complain again while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except NotifierError as error:
+        for line in str(error).splitlines():
+            click.echo(f"{click.style('error', fg='red')} {line}", err=True)
+        sys.exit(75 if isinstance(error, LogOwned) else 78 if isinstance(error, Misconfigured) else 1)

@@ -1,0 +1,127 @@
+"""`notifier match`: a query, a text, and why it matches or not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+
+from notifier.cli.screen import plain, shown, stderr, stdout
+from notifier.errors import QueryError
+from notifier.watchlists.query import Clause, Query, parse
+
+
+@click.command("match")
+@click.argument("query", required=False)
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--jsonl", is_flag=True, help="Read {query, text} or {query, title, body, …} a line, answer a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) -> None:
+    """
+    Hold QUERY against the text in FILE (or stdin), and show each clause, true or false, with the words that decided.
+
+    Exit code 0 when it matches, 1 when it does not, 2 when the query cannot be read.
+
+    \b
+    Examples:
+      notifier match '"Hong Kong" AND ("dual-use" OR "export licence")' statement.txt
+      echo 'Controls on dual-use items' | notifier match dual-use
+      notifier match --jsonl < cases.jsonl
+    """
+    if jsonl:
+        _lines(sys.stdin, sys.stdout)
+        return
+    if query is None:
+        raise click.UsageError("no query; try: notifier match '\"Hong Kong\"' statement.txt")
+    try:
+        compiled = parse(query)
+    except QueryError as error:
+        _point_at(query, error)
+        sys.exit(2)
+    text = _read(file)
+    if as_json:
+        click.echo(msgspec.json.encode(_answer(compiled, {"text": text})))
+    else:
+        _explain(compiled, text)
+    sys.exit(0 if compiled.search({"body": text}).matched else 1)
+
+
+def _read(file: Path | None) -> str:
+    if file is None or str(file) == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    return file.read_bytes().decode("utf-8", "replace")
+
+
+def _explain(query: Query, text: str) -> None:
+    console = stdout()
+    fields = {"body": text}
+    verdict = query.search(fields)
+    console.print(shown(f"read as  {query.reading()}", "dim"))
+    _branch(query.explain(fields), 0)
+    for start, end in verdict.spans.get("body", [])[:5]:
+        passage = shown("… " + text[max(0, start - 50) : start])
+        passage.append(" " if text[max(0, start - 1) : start].isspace() else "")
+        passage.append(plain(text[start:end]), style="black on yellow" if console.color_system else "")
+        passage.append(" " if text[end : end + 1].isspace() else "")
+        passage.append(plain(text[end : end + 50]) + " …")
+        console.print(passage)
+    console.print(shown("matches", "bold green") if verdict.matched else shown("does not match", "bold red"))
+
+
+def _branch(clause: Clause, depth: int) -> None:
+    console = stdout()
+    mark = shown("✓ ", "green") if clause.true else shown("✗ ", "red")
+    told = shown("")
+    told.append("  " * depth).append_text(mark).append(plain(clause.label))
+    if clause.words:
+        told.append("   " + ", ".join(f"“{plain(word)}”" for word in clause.words), style="yellow")
+    console.print(told)
+    for part in clause.parts:
+        _branch(part, depth + 1)
+
+
+def _point_at(query: str, error: QueryError) -> None:
+    console = stderr()
+    told = shown("error ", "red")
+    console.print(told.append(f"{error.code}: {error}"))
+    console.print(shown("  ").append(plain(query)))
+    if query:
+        console.print(shown("").append("  " + " " * error.at + "^", style="red"))
+
+
+def _lines(source: IO[str], sink: IO[str]) -> None:
+    """One JSON object in, one out, whatever the line holds."""
+    compiled: dict[str, Query] = {}
+    for number, line in enumerate(source, 1):
+        if not line.strip():
+            continue
+        try:
+            asked = msgspec.json.decode(line, type=dict[str, Any])
+            text = {str(name): str(value) for name, value in asked.items() if name != "query"}
+            query = str(asked["query"])
+        except (msgspec.DecodeError, KeyError) as error:
+            raise click.ClickException(
+                f'line {number}: not {{"query": …, "text": …}} as JSON ({type(error).__name__}); mend it and run again'
+            ) from error
+        try:
+            known = compiled.get(query) or parse(query)
+            if len(compiled) < 1000:
+                compiled[query] = known
+            answer = _answer(known, text)
+        except QueryError as error:
+            answer = {"error": error.code, "at": error.at}
+        sink.write(msgspec.json.encode(answer).decode() + "\n")
+    sink.flush()
+
+
+def _answer(query: Query, asked: dict[str, str]) -> dict[str, object]:
+    """`{"match": …, "spans": …}`: spans of a plain text as a list, of fields by name."""
+    fields = {"body" if name == "text" else name: value for name, value in asked.items()}
+    verdict = query.search(fields)
+    if set(asked) == {"text"}:
+        return {"match": verdict.matched, "spans": verdict.spans.get("body", [])}
+    named = {("text" if name == "body" and "text" in asked else name): spans for name, spans in verdict.spans.items()}
+    return {"match": verdict.matched, "spans": named}

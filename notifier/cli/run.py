@@ -1,0 +1,83 @@
+"""`notifier run`: the service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+import click
+
+from notifier.app import App
+from notifier.feeds.feed import Feed
+from notifier.poll import Poll
+from notifier.tail import counted
+
+logger = logging.getLogger("notifier")
+
+
+@click.command("run")
+@click.option("--once", is_flag=True, help="One whole pass (poll, match, deliver), then exit.")
+@click.pass_obj
+def command(home: Path, once: bool) -> None:
+    """
+    Poll the feeds, match what is new, and deliver alerts, until SIGTERM or Ctrl-C.
+
+    Changed subscribers' files are taken up by themselves, all or nothing.
+
+    \b
+    Examples:
+      notifier run
+      notifier run --once        for cron, and to try a home
+    """
+    asyncio.run(_once(home) if once else _serve(home))
+
+
+async def _once(home: Path) -> None:
+    async with App.opened(home) as app:
+        before = await app.log.head()
+        await app.run_once(_told)
+        grown = await app.log.head() - before
+        logger.info("one pass over %s: %s", counted(len(app.feeds), "feed"), counted(grown, "new event"))
+        if owed := app.deliverer.outbox.owed():
+            logger.info("%s still owed; the next run goes on with them", counted(owed, "delivery"))
+
+
+async def _serve(home: Path) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with App.opened(home) as app:
+        logger.info(
+            "%s, %s; the log is at %d. Ctrl-C stops",
+            counted(len(app.feeds), "feed"),
+            counted(len(app.subscriptions.subscribers), "subscriber"),
+            await app.log.head(),
+        )
+        _notify_systemd("READY=1")
+        await app.serve(stop, _told)
+        _notify_systemd("STOPPING=1")
+        logger.info("stopping; what is owed stays owed")
+
+
+def _told(feed: Feed, poll: Poll) -> None:
+    if poll.baseline:
+        logger.info("%s: first poll, %s known from here on", feed.id, counted(poll.published, "statement"))
+    elif poll.published or poll.revised:
+        logger.info("%s: %d new, %d revised", feed.id, poll.published, poll.revised)
+    elif not (poll.outcome.startswith("ok") or poll.outcome == "unchanged"):
+        logger.warning("%s: %s: %s", feed.id, poll.outcome, poll.detail)
+    else:
+        logger.debug("%s: %s", feed.id, poll.outcome)
+
+
+def _notify_systemd(state: str) -> None:
+    """Tell systemd how we are (sd_notify: a datagram to the socket it names), where it asked to be told."""
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect("\0" + address[1:] if address.startswith("@") else address)
+            sock.sendall(state.encode())

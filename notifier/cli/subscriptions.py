@@ -1,0 +1,91 @@
+"""`notifier subscriptions`: the subscribers' files, checked and listed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from notifier.app import channels_of, subscriptions_of
+from notifier.cli.screen import shown, stderr, stdout
+from notifier.errors import Misconfigured
+from notifier.settings import Settings
+from notifier.subscriptions import Subscriptions
+from notifier.tail import counted
+
+
+@click.group("subscriptions")
+def command() -> None:
+    """
+    The subscribers' files: check and list them.
+
+    \b
+    Examples:
+      notifier subscriptions check
+      notifier subscriptions list --json
+    """
+
+
+@command.command("check")
+@click.pass_obj
+def check(home: Path) -> None:
+    """
+    Read every subscriber's file as `run` would. Changes nothing; exits 3 and names file, line and mend if one is wrong.
+    """
+    try:
+        found, _ = _load(home)
+    except Misconfigured as error:
+        for mistake in error.mistakes:
+            stderr().print(shown("error ", "red").append(str(mistake)))
+        stderr().print(shown(f"{counted(len(error.mistakes), 'mistake')}; nothing was changed", "dim"))
+        sys.exit(3)
+    for warning in found.warnings:
+        stderr().print(shown("warning ", "yellow").append(str(warning)))
+    watchlists = sum(len(who.watchlists) for who in found.subscribers.values())
+    stderr().print(
+        shown("✓ ", "green").append(
+            f"{counted(len(found.subscribers), 'subscriber')}, {counted(watchlists, 'watchlist')}; all is well"
+        )
+    )
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a subscriber, on stdout.")
+@click.pass_obj
+def list_(home: Path, as_json: bool) -> None:
+    """List the subscribers with their watchlists and channels; addresses and URLs are masked."""
+    found, masked = _load(home)
+    for id, who in found.subscribers.items():
+        channels = [f"{channel.name}: {masked(channel.kind, channel.address.reveal())}" for channel in who.channels]
+        if as_json:
+            row = {
+                "subscriber": id,
+                "name": who.name,
+                "timezone": who.timezone,
+                "frequency": who.frequency,
+                "watchlists": [{"name": wish.name, "query": wish.query.text} for wish in who.watchlists],
+                "channels": [
+                    {"name": channel.name, "kind": channel.kind, "to": masked(channel.kind, channel.address.reveal())}
+                    for channel in who.channels
+                ],
+            }
+            click.echo(msgspec.json.encode(row))
+            continue
+        console = stdout()
+        console.print(shown(id, "bold").append(f"  {who.name} · {who.timezone} · {who.frequency}", style="dim"))
+        for wish in who.watchlists:
+            console.print(shown(f"  {wish.name}: ", "cyan").append(wish.query.reading()))
+        for told in channels:
+            console.print(shown(f"  → {told}"))
+
+
+def _load(home: Path) -> tuple[Subscriptions, Callable[[str, str], str]]:
+    """The subscriptions of a home, and what masks an address by its kind of channel."""
+    settings = Settings.load(home, os.environ)
+    channels = channels_of(settings, sys.stdout)
+    found = subscriptions_of(home, settings, channels, os.environ)
+    return found, lambda kind, address: channels[kind].masked(address)

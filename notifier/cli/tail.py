@@ -1,0 +1,137 @@
+"""`notifier tail`: the log as it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from notifier.app import reading_log
+from notifier.cli.screen import MOODS, plain, stdout
+from notifier.eventlog import codec
+from notifier.eventlog.log import EventLog
+from notifier.events import Recorded
+from notifier.tail import line
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which events to show; empty means all. `types` are globs over names, with or without their version."""
+
+    since: datetime | None
+    until: datetime | None
+    types: tuple[str, ...]
+    feeds: tuple[str, ...]
+
+    def takes(self, recorded: Recorded) -> bool:
+        """Is this event one of them?"""
+        if self.since and recorded.recorded_at < self.since:
+            return False
+        if self.until and recorded.recorded_at >= self.until:
+            return False
+        name = recorded.event.type
+        short = name.rpartition(".v")[0]
+        if self.types and not any(fnmatch.fnmatch(name, glob) or fnmatch.fnmatch(short, glob) for glob in self.types):
+            return False
+        return not self.feeds or any(fnmatch.fnmatch(_feed(recorded), glob) for glob in self.feeds)
+
+
+def _feed(recorded: Recorded) -> str:
+    """The feed an event is about, "" for none: a statement's id begins with its feed's."""
+    subject = getattr(recorded.event, "statement_id", recorded.event.subject)
+    return str(subject).partition("/")[0]
+
+
+class Moment(click.ParamType[datetime]):
+    """A date or a time, RFC 3339; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"“{value}” is no date or time; write 2020-06-29 or 2020-06-29T21:00:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command("tail")
+@click.option("-f", "--follow", is_flag=True, help="Stay, and show what comes.")
+@click.option("-n", "--last", type=click.IntRange(min=0), help="Only the last N events (before following).")
+@click.option("--since", type=Moment(), help="From this date or time on (UTC).")
+@click.option("--until", type=Moment(), help="Up to this date or time (UTC).")
+@click.option("--type", "types", multiple=True, help="Only these types, e.g. 'alert.*'. May be repeated.")
+@click.option("--feed", "feeds", multiple=True, help="Only events about these feeds, e.g. 'us-*'. May be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="CloudEvents 1.0, one JSON object a line, on stdout.")
+@click.pass_obj
+def command(
+    home: Path,
+    follow: bool,
+    last: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    types: tuple[str, ...],
+    feeds: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """
+    Show the event log, one line an event.
+
+    \b
+    Examples:
+      notifier tail -f
+      notifier tail --type 'statement.*' --since 2020-06-29
+      notifier tail --json | jq .type
+    """
+    wanted = Wanted(since, until, types, feeds)
+    try:
+        asyncio.run(_tail(home, wanted, follow, last, as_json))
+    except KeyboardInterrupt:
+        raise click.Abort from None
+
+
+async def _tail(home: Path, wanted: Wanted, follow: bool, last: int | None, as_json: bool) -> None:
+    console = stdout()
+    async with reading_log(home) as log:
+        after = 0 if last is None else max(0, await log.head() - last)
+        async for recorded in _events(log, after, follow):
+            if not wanted.takes(recorded):
+                continue
+            if as_json:
+                click.echo(codec.encode(recorded.event, recorded.recorded_at, position=recorded.position))
+            else:
+                _show(console, recorded)
+
+
+async def _events(log: EventLog, after: int, follow: bool) -> AsyncIterator[Recorded]:
+    if follow:
+        async for recorded in log.follow(after):
+            yield recorded
+        return
+    while (page := await log.read(after)).position > after:
+        for recorded in page.events:
+            yield recorded
+        after = page.position
+
+
+def _show(console: Console, recorded: Recorded) -> None:
+    """Columns: time, type, about, sentence, position; clipped to the terminal's width, never wrapped."""
+    told = line(recorded)
+    style = MOODS[told.mood]
+    position = f"#{told.position}"
+    left = Text.assemble(
+        (f"{told.recorded_at:%Y-%m-%d %H:%M:%SZ} ", "dim"),
+        (f"{told.name:<22} ", style),
+        (f"{plain(told.about):<22} ", "bold"),
+    )
+    sentence = Text(plain(told.sentence), style="dim" if told.mood == "quiet" else "")
+    if console.is_terminal:
+        room = console.width - left.cell_len - len(position) - 1
+        sentence.truncate(max(room, 10), overflow="ellipsis", pad=True)
+    console.print(Text.assemble(left, sentence, " ", (position, "dim")))

@@ -1,0 +1,262 @@
+"""
+What is owed → a message sent, and how it went, in the log.
+
+The obligation stood in the log before anything is sent, and the outcome goes there after. Whoever pulls the plug
+between the two may make us send a second copy, of the same name; never none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from notifier.alerts.alert import Reader, alert_view
+from notifier.alerts.outbox import Lane, Outbox, Owed, backoff, delivery_id
+from notifier.alerts.passage import Span
+from notifier.alerts.render import Renderer
+from notifier.channels.channel import Channel
+from notifier.errors import LogError, Misconfigured, QueryError, Refused, TryLater
+from notifier.eventlog.log import EventLog
+from notifier.events import (
+    AlertDelivered,
+    AlertRaised,
+    DeliveryAbandoned,
+    DeliveryPostponed,
+    Event,
+    Recorded,
+    StatementPublished,
+    StatementRevised,
+)
+from notifier.message import Message
+from notifier.statement import Statement
+from notifier.subscriptions import ChannelAddress, Subscriber
+from notifier.watchlists.query import Query, parse
+
+logger = logging.getLogger(__name__)
+
+TYPES = (AlertRaised.type, AlertDelivered.type, DeliveryPostponed.type, DeliveryAbandoned.type)
+FOLDER = "alert"  # the templates of an alert
+AT_ONCE = 16  # messages under way together on one kind of channel, so that a dead mail server holds up no Slack
+UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
+BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
+
+
+class Deliverer:
+    """
+    Sends what is owed and records how it went.
+
+    `channels` are the ways out by kind, `subscriber` finds who is meant by an id, `random` spreads retries. One
+    subscriber's alerts on one channel (a lane) go one after another, in the order of the log; lanes do not wait for
+    each other.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        channels: Mapping[str, Channel],
+        renderer: Renderer,
+        subscriber: Callable[[str], Subscriber | None],
+        clock: Callable[[], datetime],
+        random: Callable[[], float],
+    ) -> None:
+        self._log = log
+        self._channels = channels
+        self._renderer = renderer
+        self._subscriber = subscriber
+        self._clock = clock
+        self._random = random
+        self._position = 0
+        self._places = {kind: asyncio.Semaphore(AT_ONCE) for kind in channels}
+        self._under_way: dict[Lane, asyncio.Task[int]] = {}
+        # Outcomes that the log did not take. They go first when it does: to send again instead would be a second copy.
+        self._unrecorded: list[Event] = []
+        self._stopping = False
+        self.outbox = Outbox()
+
+    async def catch_up(self) -> None:
+        """Fold into the outbox what the log has come to hold."""
+        while (page := await self._log.read(self._position, TYPES)).position > self._position:
+            for recorded in page.events:
+                # Lanes catch up side by side; what another has folded meanwhile is not folded again.
+                if recorded.position > self._position:
+                    self.outbox.apply(recorded)
+                    self._position = recorded.position
+            self._position = max(self._position, page.position)
+
+    async def start_due(self) -> None:
+        """Begin to send what is due, and do not wait for it: a slow lane holds up no other."""
+        await self._settle()
+        await self.catch_up()
+        for lane in dict.fromkeys((owed.subscriber, owed.channel) for owed in self.outbox.due(self._clock())):
+            if lane not in self._under_way:
+                self._under_way[lane] = asyncio.create_task(self._run_lane(lane), name=f"deliver {'/'.join(lane)}")
+
+    async def run(self) -> int:
+        """Try all that is due; how many attempts were made."""
+        await self.start_due()
+        made = 0
+        while self._under_way:
+            made += sum(await asyncio.gather(*self._under_way.values()))
+        return made
+
+    async def stop(self, seconds: float) -> int:
+        """
+        Begin nothing more, and let what is under way come to its end for so many seconds; how many had to be cut off.
+
+        What was cut off is owed still, and sent under the same name after the next start.
+        """
+        self._stopping = True
+        if not self._under_way:
+            return 0
+        _, cut_off = await asyncio.wait(self._under_way.values(), timeout=seconds)
+        for task in cut_off:
+            task.cancel()
+        await asyncio.gather(*cut_off, return_exceptions=True)
+        return len(cut_off)
+
+    async def _run_lane(self, lane: Lane) -> int:
+        made = 0
+        try:
+            while not self._stopping and (owed := self.outbox.first_due(lane, self._clock())):
+                await self._record(await self._attempt(owed))
+                await self.catch_up()
+                made += 1
+        except LogError:
+            # The boundary of a lane: its outcome waits in `_unrecorded`, and the lane begins again once that is stored.
+            logger.exception("%s: the log does not take how a delivery went; nothing more is sent until it does", lane)
+        finally:
+            del self._under_way[lane]
+        return made
+
+    async def _record(self, outcome: Event) -> None:
+        self._unrecorded.append(outcome)
+        await self._log.append([outcome])
+        self._unrecorded.remove(outcome)
+
+    async def _settle(self) -> None:
+        for outcome in list(self._unrecorded):
+            await self._log.append([outcome])
+            self._unrecorded.remove(outcome)
+
+    # ---------------------------------------------------------------- one attempt
+
+    async def _attempt(self, owed: Owed) -> Event:
+        """Try one delivery once; the event that tells how it went."""
+        if self._clock() >= owed.expires_at:
+            return _abandoned(owed, owed.attempts, "expired: it could not be handed over within 72 hours")
+        who = self._subscriber(owed.subscriber)
+        way = next((way for way in who.channels if way.name == owed.channel), None) if who else None
+        channel = self._channels.get(way.kind) if way else None
+        if who is None or way is None or channel is None:
+            return _abandoned(owed, owed.attempts, "withdrawn: the subscriber's file no longer names this channel")
+        return await self._sent(owed, who, way, channel)
+
+    async def _sent(self, owed: Owed, who: Subscriber, way: ChannelAddress, channel: Channel) -> Event:
+        attempt, sending = owed.attempts + 1, False
+        try:
+            message = await self._message(owed, who, channel)
+            async with self._places[way.kind]:
+                sending = True
+                receipt = await channel.send(message, way.address.reveal())
+        except TryLater as failure:
+            return self._postponed(owed, str(failure), failure.after, unknown=failure.unknown)
+        except Refused as refusal:
+            return _abandoned(owed, attempt, str(refusal))
+        except Misconfigured as error:
+            logger.error("an alert waits for a template to be mended: %s", error)  # noqa: TRY400 its words say it all
+            return self._postponed(owed, str(error), BROKEN)
+        except LogError:
+            raise
+        except Exception as error:
+            # The boundary of one delivery: a bug must not silence a subscriber, nor send in a circle. It is loud here,
+            # visible in the log, and tried again.
+            logger.exception("delivering event %s on %s failed", owed.position, owed.channel)
+            fault = f"a fault of the notifier's own ({type(error).__name__}); see the service's log"
+            return self._postponed(owed, fault, BROKEN, unknown=sending)
+        return AlertDelivered(
+            cause=owed.alert_id,
+            alert=owed.alert_id,
+            subscriber=owed.subscriber,
+            channel=owed.channel,
+            attempt=attempt,
+            reply=receipt.reply,
+        )
+
+    def _postponed(self, owed: Owed, reason: str, after: float | None, *, unknown: bool = False) -> Event:
+        attempt = owed.attempts + 1
+        if unknown and owed.unknowns:
+            return _abandoned(owed, attempt, f"unknown twice, so there is no third copy; it may have arrived: {reason}")
+        wait = backoff(attempt, max(after or 0, UNSURE) if unknown else after, self._random)
+        return DeliveryPostponed(
+            cause=owed.alert_id,
+            alert=owed.alert_id,
+            subscriber=owed.subscriber,
+            channel=owed.channel,
+            attempt=attempt,
+            due_at=self._clock() + timedelta(seconds=wait),
+            reason=reason,
+            unknown=unknown,
+        )
+
+    async def _message(self, owed: Owed, who: Subscriber, channel: Channel) -> Message:
+        """The words of a delivery: the same at every attempt, since they follow from the log and his file alone."""
+        alert, cause = await self._found(owed.alert_id), await self._found(owed.cause)
+        event = cause.event
+        if not isinstance(event, StatementPublished | StatementRevised):
+            raise TypeError(f"an alert was caused by {event.type}")
+        statement = event.statement
+        if statement.text_blob:
+            statement = statement.attached(await self._log.blob(statement.text_blob))
+        queries = {match.watchlist: query for match in owed.matches if (query := _query(match.query))}
+        view = alert_view(
+            alert,
+            cause,
+            _spans(queries.values(), statement),
+            statement=statement,
+            readings={name: query.reading() for name, query in queries.items()},
+            reader=Reader(who.name, who.timezone),
+        )
+        return Message(
+            id=delivery_id(owed.alert_id, owed.channel),
+            parts=self._renderer.render(FOLDER, channel.forms, view),
+            written_at=owed.raised_at,
+        )
+
+    async def _found(self, id: str) -> Recorded:
+        found = await self._log.find(id)
+        if found is None:
+            raise LookupError(f"event {id} is named in the log and is not in it")
+        return found
+
+
+def _abandoned(owed: Owed, attempt: int, reason: str) -> Event:
+    return DeliveryAbandoned(
+        cause=owed.alert_id,
+        alert=owed.alert_id,
+        subscriber=owed.subscriber,
+        channel=owed.channel,
+        attempt=attempt,
+        reason=reason,
+    )
+
+
+@functools.lru_cache(1024)
+def _query(text: str) -> Query | None:
+    try:
+        return parse(text)
+    except QueryError:
+        # Written under an older or newer language. The alert is owed all the same; its words stand in its event.
+        return None
+
+
+def _spans(queries: Iterable[Query], statement: Statement) -> dict[str, list[Span]]:
+    """Where the words that decided stand, by field, for all watchlists together."""
+    fields = statement.fields()
+    spans: dict[str, list[Span]] = {}
+    for query in queries:
+        for field, places in query.search(fields).spans.items():
+            spans.setdefault(field, []).extend(places)
+    return spans

@@ -1,0 +1,295 @@
+"""
+The subscribers: who they are, what they watch, how they are reached. One TOML file each, in `subscriptions/`.
+
+All files are good or none counts: a folder with a mistake in it changes nothing, and every mistake is told at once,
+with its file, line and mend (promise P7). A file's name, without `.toml`, is how the log speaks of the subscriber; an
+address never goes there, nor anything made from one (promise P6).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import msgspec
+
+from notifier.errors import Misconfigured, Mistake, QueryError
+from notifier.feeds.catalogue import catalogue
+from notifier.feeds.feed import Feed
+from notifier.handwritten import toml
+from notifier.handwritten.checked import Misfit, checked, did_you_mean, shown, zone
+from notifier.handwritten.secret import NotFound, Secret, filled
+from notifier.handwritten.subscriber import KINDS, ChannelTable, SubscriberFile, WatchlistTable
+from notifier.handwritten.toml import Place, TomlFile
+from notifier.watchlists.query import parse
+from notifier.watchlists.watchlist import Watchlist
+
+_ID = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_LONGEST = 64  # letters of an id, and of the name of a watchlist or channel: they stand in every alert
+
+_MEANT = {".toml", ".tml", ".yaml", ".yml"}  # endings by which a file was probably meant to be a subscriber's
+
+# Words that a file may use one day. Until there are digests, saying so beats a guess at what was meant.
+_NOT_YET = ("hourly", "daily", "weekly")
+
+
+class ChannelAddress(msgspec.Struct, frozen=True):
+    """One way to reach a subscriber: `name` in the log, the `kind` of channel, and where it leads."""
+
+    name: str
+    kind: str
+    address: Secret
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asked: `id` in the log, `name` for people; `timezone` is an IANA zone's name."""
+
+    id: str
+    name: str
+    timezone: str
+    frequency: str
+    watchlists: tuple[Watchlist, ...]
+    channels: tuple[ChannelAddress, ...]
+
+
+class Subscriptions(msgspec.Struct, frozen=True):
+    """
+    All subscribers, in order of their ids.
+
+    `digest` changes with what is watched and by whom, and holds nothing of an address: it goes to the log. `warnings`
+    are sentences on what is no mistake but may not be meant.
+    """
+
+    subscribers: Mapping[str, Subscriber]
+    digest: str
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def none(cls) -> Subscriptions:
+        """No subscribers at all."""
+        return cls({}, _digest([]))
+
+
+def load(
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    feeds: Collection[Feed],
+    refusal: Callable[[str, str], str],
+    timezone: str = "UTC",
+) -> Subscriptions:
+    """
+    Every subscriber's file in a folder, all or nothing. An empty or missing folder is no subscribers, and a warning.
+
+    `feeds` are those that are polled; `refusal(kind, address)` says why an address cannot work on a kind of channel,
+    or ""; `timezone` is for files that name none. Raises `Misconfigured` with all mistakes in all files.
+    """
+    mistakes, subscribers = list[Mistake](), list[Subscriber]()
+    paths = _listed(folder)
+    for path in paths:
+        if path.suffix != ".toml":
+            continue
+        name = f"{folder.name}/{_without_address(path.name)}"
+        try:
+            file = toml.read(path, name)
+        except OSError as error:
+            file = Mistake(name, 0, f"this file cannot be read: {error.strerror}")
+        if isinstance(file, Mistake):
+            mistakes.append(file)
+            continue
+        reader = _Reader(path.stem, file, environ, feeds, refusal, timezone)
+        if subscriber := reader.subscriber():
+            subscribers.append(subscriber)
+        mistakes += reader.mistakes
+    if mistakes:
+        raise Misconfigured(sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line)))
+    return Subscriptions({each.id: each for each in subscribers}, _digest(subscribers), _warnings(folder, paths))
+
+
+def stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What changes when a file in the folder does. Reads no file, so it may be asked for every second."""
+    found = []
+    for path in _listed(folder):
+        # A file may go between the listing and this; then the stamp without it tells as much.
+        with contextlib.suppress(FileNotFoundError):
+            state = path.stat()
+            found.append((path.name, state.st_mtime_ns, state.st_size, state.st_ino))
+    return tuple(found)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What may have been meant as a subscriber's file, in order."""
+    # Editors leave `.desk.toml.swp`, `#desk.toml#` and `desk.toml~` behind.
+    return sorted(path for path in folder.glob("[!.#]*") if path.suffix.lower() in _MEANT)
+
+
+def _warnings(folder: Path, paths: Collection[Path]) -> tuple[str, ...]:
+    others = [path.name for path in paths if path.suffix != ".toml"]
+    warnings = [
+        f"{folder.name}/{_without_address(name)} is not read: a subscriber's file ends in .toml" for name in others
+    ]
+    if len(others) == len(paths):
+        warnings.append(f"{folder.name}/ holds no subscriber's file, so nobody is told of anything")
+    return tuple(warnings)
+
+
+def _without_address(name: str) -> str:
+    return re.sub(r"\S+@\S+", "…@….toml", name)
+
+
+def _digest(subscribers: Collection[Subscriber]) -> str:
+    said = [
+        [
+            each.id,
+            each.timezone,
+            each.frequency,
+            [[wish.name, wish.query.text, wish.feeds, wish.issuers] for wish in each.watchlists],
+            [[channel.name, channel.kind] for channel in each.channels],
+        ]
+        for each in subscribers
+    ]
+    return hashlib.blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
+
+
+# ---------------------------------------------------------------- one file
+
+
+class _Reader:
+    """Reads one subscriber's file; what is wrong with it gathers in `mistakes`."""
+
+    def __init__(
+        self,
+        id: str,
+        file: TomlFile,
+        environ: Mapping[str, str],
+        feeds: Collection[Feed],
+        refusal: Callable[[str, str], str],
+        timezone: str,
+    ) -> None:
+        self.mistakes: list[Mistake] = []
+        self._id = id
+        self._file = file
+        self._environ = environ
+        self._feeds = feeds
+        self._refusal = refusal
+        self._timezone = timezone
+
+    def subscriber(self) -> Subscriber | None:
+        """The subscriber, or None where there are mistakes."""
+        if not _ID.fullmatch(self._id) or len(self._id) > _LONGEST:
+            self._wrong(
+                (), "a file's name is the subscriber's id in the log: letters a–z, digits, hyphens", "rename it"
+            )
+        values = self._file.values
+        if values.get("frequency") in _NOT_YET:
+            self._wrong(("frequency",), "digests are not available yet", 'write frequency = "immediately"')
+            values["frequency"] = "immediately"
+        said = checked(self._file, (), SubscriberFile, self.mistakes)
+        if said is None:
+            return None
+        if said.timezone:
+            try:
+                zone(said.timezone)
+            except Misfit as error:
+                self._wrong(("timezone",), f'"timezone" {error.problem}', error.mend)
+        watchlists = self._watchlists(said.watchlist)
+        channels = self._channels(said.channel)
+        if self.mistakes:
+            return None
+        return Subscriber(
+            id=self._id,
+            name=said.name or self._id,
+            timezone=said.timezone or self._timezone,
+            frequency=said.frequency,
+            watchlists=tuple(watchlists),
+            channels=tuple(channels),
+        )
+
+    def _wrong(self, place: Place, problem: str, mend: str = "") -> None:
+        self.mistakes.append(self._file.mistake(place, problem, mend))
+
+    # ---------------------------------------------------------------- watchlists
+
+    def _watchlists(self, tables: tuple[WatchlistTable, ...]) -> list[Watchlist]:
+        if not tables:
+            self._wrong(("watchlist",), "nothing is watched", "add [[watchlist]] with a name and a query")
+        watchlists = []
+        self._refuse_doubles("watchlist", [table.name for table in tables])
+        for number, table in enumerate(tables):
+            place = ("watchlist", number)
+            try:
+                query = parse(table.query)
+            except QueryError as error:
+                where = f"{error.code} at character {error.at + 1} of the query"
+                self._wrong((*place, "query"), f"{error.message} ({where})", error.mend)
+                continue
+            watchlist = Watchlist(self._id, table.name, query, table.feeds, table.issuers)
+            watchlists.append(watchlist)
+            self._check_scope(place, watchlist)
+        return watchlists
+
+    def _check_scope(self, place: Place, watchlist: Watchlist) -> None:
+        """A feed or issuer that nothing fits is a wish that would never be fulfilled."""
+        before = len(self.mistakes)
+        ids, issuers = [feed.id for feed in self._feeds], {feed.issuer for feed in self._feeds}
+        for index, pattern in enumerate(watchlist.feeds):
+            if not self._covers(msgspec.structs.replace(watchlist, feeds=(pattern,), issuers=())):
+                listed = pattern in catalogue()
+                mend = "add it under [feeds] in notifier.toml" if listed else did_you_mean(pattern, ids)
+                self._wrong((*place, "feeds", index), f"no feed that is polled is called {shown(pattern)}", mend)
+        for index, issuer in enumerate(watchlist.issuers):
+            if not self._covers(msgspec.structs.replace(watchlist, feeds=(), issuers=(issuer,))):
+                mend = did_you_mean(issuer, issuers)
+                self._wrong((*place, "issuers", index), f"no feed that is polled is {shown(issuer)}'s", mend)
+        if len(self.mistakes) == before and not self._covers(watchlist) and self._feeds:
+            self._wrong(place, "none of these issuers speaks in these feeds", "leave out feeds, or issuers")
+
+    def _covers(self, watchlist: Watchlist) -> bool:
+        return any(watchlist.covers(feed.id, feed.issuer) for feed in self._feeds)
+
+    # ---------------------------------------------------------------- channels
+
+    def _channels(self, tables: tuple[ChannelTable, ...]) -> list[ChannelAddress]:
+        if not tables:
+            self._wrong(("channel",), "there is no channel to tell anything on", 'add [[channel]] with email = "…"')
+        channels: list[ChannelAddress] = []
+        for number, table in enumerate(tables):
+            kinds = [kind for kind in KINDS if getattr(table, kind)]
+            if len(kinds) == 1:
+                channels += self._channel(("channel", number), table, kinds[0], channels)
+            else:
+                problem = f"{' and '.join(kinds)} in one channel" if kinds else "this channel has no address"
+                mend = "begin each with its own [[channel]]" if kinds else f"set one of {', '.join(KINDS)}"
+                self._wrong(("channel", number), problem, mend)
+        self._refuse_doubles("channel", [channel.name for channel in channels])
+        return channels
+
+    def _channel(
+        self, place: Place, table: ChannelTable, kind: str, before: list[ChannelAddress]
+    ) -> list[ChannelAddress]:
+        """The channel of one table, in a list, or an empty one where something is wrong with it."""
+        try:
+            address = filled(getattr(table, kind), self._environ)
+        except NotFound as error:
+            self._wrong((*place, kind), error.problem, error.mend)
+            return []
+        if problem := self._refusal(kind, address):
+            self._wrong((*place, kind), problem)
+        elif "@" in table.name:
+            self._wrong((*place, "name"), "a channel's name goes into the log", "keep addresses out of it")
+        elif any(channel.kind == kind and channel.address == Secret(address) for channel in before):
+            self._wrong((*place, kind), "another channel leads to the same address", "keep one of them")
+        else:
+            return [ChannelAddress(table.name or kind, kind, Secret(address))]
+        return []
+
+    def _refuse_doubles(self, what: str, names: list[str]) -> None:
+        for number, name in enumerate(names):
+            place = (what, number)
+            if name in names[:number]:
+                self._wrong(place, f"a second {what} is called {shown(name)}", "give it a name of its own")
+            if len(name) > _LONGEST or not name.isprintable() or not name.strip():
+                self._wrong(place, f"a {what}'s name has 1 to {_LONGEST} letters, in one line", "find a shorter one")

@@ -1,0 +1,110 @@
+"""
+How the feeds are doing: asked of the log, or of the feeds themselves. Nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+
+import msgspec
+
+from notifier.errors import Refused, TryLater
+from notifier.eventlog.log import EventLog
+from notifier.events import FeedHealthChanged, StatementPublished, StatementRevised
+from notifier.feeds.detect import detect
+from notifier.feeds.feed import Feed, Unchanged, Validators
+from notifier.feeds.health import outcome_of
+from notifier.feeds.known import Known
+from notifier.poll import Fetch, Parse
+
+TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
+AT_ONCE = 16  # feeds asked together
+
+
+class FeedState(msgspec.Struct, kw_only=True):
+    """
+    A feed as the log tells of it. `outcome` is how its polls end, "" before the first, since `since`; `last_news_at`
+    is when something of it was last seen that could alert.
+    """
+
+    feed: Feed
+    outcome: str = ""
+    detail: str = ""
+    since: datetime | None = None
+    statements: int = 0
+    last_news_at: datetime | None = None
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a feed yields now: how asking it ended, how many entries it shows, how many statements they are, and the date
+    of the newest.
+    """
+
+    feed: str
+    outcome: str
+    entries: int = 0
+    statements: int = 0
+    newest: datetime | None = None
+    detail: str = ""
+
+
+async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedState]:
+    """The state of each feed by its id, from what the log holds."""
+    states = {feed.id: FeedState(feed=feed) for feed in feeds}
+    after = -1
+    page = await log.read(0, TYPES)
+    while page.position > after:
+        for recorded in page.events:
+            match recorded.event:
+                case FeedHealthChanged() as change if state := states.get(change.feed):
+                    state.outcome, state.detail, state.since = change.outcome, change.detail, change.changed_at
+                case StatementPublished() as published if state := states.get(published.statement.feed):
+                    state.statements += 1
+                    state.last_news_at = state.last_news_at if published.quiet else published.seen_at
+                case StatementRevised(quiet="") as revised if state := states.get(revised.statement.feed):
+                    state.last_news_at = revised.seen_at
+                case _:
+                    pass
+        after = page.position
+        page = await log.read(after, TYPES)
+    return states
+
+
+async def ask(feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetime) -> AsyncIterator[Tried]:
+    """Fetch and read each feed once, and tell in their order what it yields."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(feed: Feed) -> Tried:
+        async with places:
+            return await _ask(feed, fetcher, parser, now)
+
+    tasks = [asyncio.create_task(one(feed)) for feed in feeds]
+    try:
+        for task in tasks:
+            yield await task
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime) -> Tried:
+    try:
+        document = await fetcher.fetch(feed, Validators())
+        if isinstance(document, Unchanged):
+            return Tried(feed=feed.id, outcome="unchanged")
+        reading = await parser.parse(document, feed)
+    except (TryLater, Refused) as failure:
+        return Tried(feed=feed.id, outcome=failure.outcome, detail=str(failure))
+    news = detect(reading, feed, Known(), now, baseline=True)
+    moved = f"moved for good to {document.moved_to}" if document.moved_to else ""
+    return Tried(
+        feed=feed.id,
+        outcome=outcome_of(reading),
+        entries=len(reading.entries),
+        statements=len(news),
+        newest=max((entry.published for entry in reading.entries if entry.published), default=None),
+        detail="; ".join(filter(None, (reading.problem, *reading.warnings, moved))),
+    )

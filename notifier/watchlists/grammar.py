@@ -1,0 +1,378 @@
+"""
+The grammar of queries: from pieces to an expression, or to the reason why there is none.
+
+    expr    = unit | disj | conj                       disj    = unit "OR" unit { "OR" unit }
+    conj    = first { "AND" ["NOT"] unit | "NOT" unit | "-" atom }          first = unit | "NOT" unit | "-" atom
+    unit    = primary [ prox primary ]                 primary = "(" expr ")" | field ":" primary | term
+    term    = word { word } | quoted | "=" ( word | quoted )
+    prox    = w/n /n NEAR/n | pre/n +n ONEAR/n | w/s /s pre/s +s | w/p /p pre/p +p | NOT w/n NOT /n NOT NEAR/n
+
+AND, OR and NOT are operators in capitals only. Two ways to read a query are an error, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from notifier.watchlists.expression import And, Apart, Closed, Expression, Near, Not, Or, Phrase, Word, phrases
+from notifier.watchlists.scan import OPERATORS, Piece, Unreadable, replaced, scan, without
+from notifier.watchlists.text import JOINED_AT_MOST, Token, ambiguous, chunk, closed
+
+LONGEST = 10_000  # bytes of a query
+MOST_TERMS = 200
+DEEPEST = 50  # parentheses within parentheses
+
+# Raise it when the same query comes to mean something else.
+LANGUAGE = 1
+
+# Stands for ? while a word is taken apart: a letter (Cyrillic multiocular O) that folding leaves alone and that nobody
+# has written since the 15th century.
+_ANY = "\ua66e"
+_WILDCARD = re.compile(r"[*!]")
+
+
+def read(query: str) -> Expression:
+    """The expression that a query stands for. Raises `Unreadable`, and nothing else."""
+    if len(query) > LONGEST or len(query.encode("utf-8", "surrogatepass")) > LONGEST:
+        raise Unreadable(
+            "TOO_LONG", 0, f"a query has at most {LONGEST:,} bytes", advice="make several watchlists of it"
+        )
+    pieces = scan(query)
+    if not pieces:
+        raise Unreadable("EMPTY", 0, "the query is empty", advice='write a word or a phrase, as in "Hong Kong"')
+    expression = _Reader(query, pieces).whole()
+    if _true_of_nothing(expression):
+        raise Unreadable(
+            "NO_POSITIVE",
+            0,
+            "nothing has to be there, so every text without these words would match",
+            advice='name what must be there, as in "Hong Kong" NOT sports',
+        )
+    return expression
+
+
+def _true_of_nothing(expression: Expression) -> bool:
+    """Whether a text without words would match."""
+    match expression:
+        case And(parts):
+            return all(map(_true_of_nothing, parts))
+        case Or(parts):
+            return any(map(_true_of_nothing, parts))
+        case Not(part):
+            return not _true_of_nothing(part)
+        case _:
+            return False
+
+
+class _Item(msgspec.Struct, frozen=True):
+    """A unit of AND and OR: what joins it to the one before and where, whether NOT stands before it, where it stands."""
+
+    joint: str
+    joint_at: int
+    negated: bool
+    start: int
+    end: int
+    unit: Expression
+
+
+class _Reader:
+    """Reads the pieces of one query from the left."""
+
+    def __init__(self, query: str, pieces: Sequence[Piece]) -> None:
+        self._query = query
+        self._pieces = pieces
+        self._next = 0
+        self._terms = 0
+
+    def whole(self) -> Expression:
+        """The expression of all the pieces."""
+        return self._expression("", 0)
+
+    def _kind(self, ahead: int = 0) -> str:
+        """The kind of the next piece, or of one after it; "" past the end."""
+        index = self._next + ahead
+        return self._pieces[index].kind if index < len(self._pieces) else ""
+
+    def _take(self) -> Piece:
+        self._next += 1
+        return self._pieces[self._next - 1]
+
+    @property
+    def _place(self) -> int:
+        """Where the next piece starts, or where the query ends."""
+        return self._pieces[self._next].start if self._kind() else len(self._query)
+
+    @property
+    def _end(self) -> int:
+        """Where the last piece taken ends."""
+        return self._pieces[self._next - 1].end
+
+    # ---------------------------------------------------------------- AND, OR, NOT
+
+    def _expression(self, field: str, depth: int) -> Expression:
+        items = [self._item("", field, depth)]
+        while self._kind() not in {"", ")"}:
+            items.append(self._item(self._joint(), field, depth))
+        if any(item.joint == "OR" for item in items):
+            self._refuse_mix(items)
+            return Or(tuple(item.unit for item in items))
+        parts = tuple(Not(item.unit) if item.negated else item.unit for item in items)
+        return And(parts) if len(parts) > 1 else parts[0]
+
+    def _joint(self) -> str:
+        """What joins the next unit to the last. NOT and - join by themselves, and are left for the unit to take."""
+        kind = self._kind()
+        if kind in {"AND", "OR"}:
+            return kind
+        if kind in {"NOT", "-"}:
+            return ""
+        if kind == "near":
+            raise self._bad_proximity("a proximity joins two terms, and no more than two", advice="join them with AND")
+        rest = self._query[self._place :]
+        raise Unreadable(
+            "MISSING_OPERATOR",
+            self._place,
+            "an operator is missing here",
+            f"{self._query[: self._end]} AND {rest}",
+            f"{self._query[: self._end]} OR {rest}",
+            advice="join the terms with AND or OR",
+        )
+
+    def _item(self, joint: str, field: str, depth: int) -> _Item:
+        joint_at = self._place
+        if joint:
+            self._take()
+        sign = self._kind()
+        negated = sign in {"NOT", "-"}
+        if negated:
+            self._take()
+        start = self._place
+        unit = self._primary(field, depth, alone=True) if sign == "-" else self._unit(field, depth)
+        return _Item(joint, joint_at, negated, start, self._end, unit)
+
+    def _refuse_mix(self, items: list[_Item]) -> None:
+        if not any(item.negated or item.joint != "OR" for item in items[1:]) and not items[0].negated:
+            return
+        kinds = [("AND", items[0].start)] if items[0].negated else []
+        for item in items[1:]:
+            kinds.append((item.joint or "AND", item.joint_at))
+            if item.negated:
+                kinds.append(("AND", item.joint_at))
+        at = next(place for kind, place in kinds if kind != kinds[0][0])
+        raise Unreadable(
+            "AMBIGUOUS_MIX",
+            at,
+            "OR beside AND or NOT can be read in two ways",
+            *(self._grouped(items, tight) for tight in ("AND", "OR")),
+            advice="put parentheses around what belongs together",
+        )
+
+    def _grouped(self, items: list[_Item], tight: str) -> str:
+        """The query with parentheses around all that AND, or OR, holds together."""
+        groups: list[list[str]] = []
+        for item in items:
+            said = ("NOT " if item.negated else "") + self._query[item.start : item.end]
+            joint = "OR" if item.joint == "OR" and not (item.negated and tight == "OR") else "AND"
+            if groups and joint == tight:
+                groups[-1].append(said)
+            else:
+                groups.append([said])
+        loose = "AND" if tight == "OR" else "OR"
+        joined = [f" {tight} ".join(group) for group in groups]
+        enclosed = [
+            f"({text})" if len(group) > 1 and len(groups) > 1 else text
+            for group, text in zip(groups, joined, strict=True)
+        ]
+        start = items[0].start
+        if items[0].negated:
+            start = next(piece.start for piece in reversed(self._pieces) if piece.end <= start)
+        return self._query[:start] + f" {loose} ".join(enclosed) + self._query[items[-1].end :]
+
+    # ---------------------------------------------------------------- proximity
+
+    def _unit(self, field: str, depth: int) -> Expression:
+        start = self._place
+        left = self._primary(field, depth)
+        apart = self._kind() == "NOT" and self._kind(1) == "near"
+        if not apart and self._kind() != "near":
+            return left
+        if apart:
+            self._take()
+        sign = self._take()
+        second = self._place
+        right = self._primary(field, depth)
+        if self._kind() == "near" or (self._kind() == "NOT" and self._kind(1) == "near"):
+            again = self._query[second : self._end]
+            raise self._bad_proximity(
+                "a proximity joins two terms, and no more than two",
+                f"{self._query[: self._end]} AND {again}{self._query[self._end :]}",
+                advice="write a w/5 b AND b w/5 c",
+            )
+        self._check_operands(sign, (start, left), (second, right))
+        order, _, said = sign.text.partition("/")
+        reach = int(said) if said.isdecimal() else said
+        if not apart:
+            return Near(left, right, reach, order == "pre")
+        if order == "w" and isinstance(reach, int):
+            return Apart(left, right, reach)
+        meant = replaced(self._query, sign, f"w/{reach if isinstance(reach, int) else 25}")
+        raise Unreadable(
+            "BAD_PROXIMITY", sign.start, "after NOT comes a distance in any order", meant, advice="write NOT w/5"
+        )
+
+    def _check_operands(self, sign: Piece, *operands: tuple[int, Expression]) -> None:
+        fields: list[set[str]] = []
+        for start, operand in operands:
+            found = phrases(operand)
+            if found is None:
+                raise Unreadable(
+                    "BAD_PROXIMITY",
+                    start,
+                    "beside a proximity stands a term, or terms joined by OR",
+                    replaced(self._query, sign, "AND"),
+                    advice="write (a OR b) w/5 c",
+                )
+            named = {phrase.field for phrase in found}
+            fields.append({"title", "summary", "body"} | named if "" in named else named)
+        if not set.intersection(*fields):
+            raise Unreadable(
+                "BAD_PROXIMITY",
+                sign.start,
+                "words of two fields are never near each other",
+                replaced(self._query, sign, "AND"),
+                advice="join them with AND",
+            )
+
+    def _bad_proximity(self, message: str, *rewrites: str, advice: str) -> Unreadable:
+        return Unreadable("BAD_PROXIMITY", self._place, message, *rewrites, advice=advice)
+
+    # ---------------------------------------------------------------- terms
+
+    def _primary(self, field: str, depth: int, alone: bool = False) -> Expression:
+        """A group or a term; `alone`, a bare word is a term by itself."""
+        while self._kind() == "field":
+            field = self._take().text
+        if self._kind() == "(":
+            if depth == DEEPEST:
+                raise Unreadable(
+                    "TOO_DEEP",
+                    self._place,
+                    f"parentheses may stand {DEEPEST} deep",
+                    advice="take out those that change nothing",
+                )
+            self._take()
+            inner = self._expression(field, depth + 1)
+            self._take()
+            return inner
+        if self._kind() not in {"word", "quoted", "="}:
+            raise self._missing_operand()
+        self._terms += 1
+        if self._terms > MOST_TERMS:
+            raise Unreadable(
+                "TOO_MANY_TERMS",
+                self._place,
+                f"a query has at most {MOST_TERMS} terms",
+                advice="make several watchlists of it",
+            )
+        return self._term(field, alone)
+
+    def _missing_operand(self) -> Unreadable:
+        around = [index for index in (self._next - 1, self._next) if 0 <= index < len(self._pieces)]
+        rewrites = [without(self._query, self._pieces[i]) for i in around if self._pieces[i].kind not in {"(", ")"}]
+        return Unreadable(
+            "MISSING_OPERAND",
+            self._place,
+            "a term is missing here",
+            *rewrites,
+            advice=f"write one, or put {', '.join(OPERATORS)} in quotes where the word is meant",
+        )
+
+    def _term(self, field: str, alone: bool) -> Phrase:
+        exact = self._kind() == "="
+        if exact:
+            self._take()
+            if self._kind() not in {"word", "quoted"}:
+                raise Unreadable(
+                    "EMPTY_TERM", self._place - 1, "after = comes a word or a phrase in quotes", advice="write =Polish"
+                )
+        first = self._take()
+        said = [(first.start, first.text)]
+        if first.kind == "quoted":
+            said = [(first.start + 1 + word.start(), word[0]) for word in re.finditer(r"\S+", first.text)]
+        elif not exact and not alone:
+            while self._kind() == "word":
+                piece = self._take()
+                said.append((piece.start, piece.text))
+        words = tuple(word for at, text in said for word in self._words(at, text, exact))
+        if not words:
+            raise Unreadable(
+                "EMPTY_TERM",
+                first.start,
+                "there is no word in this term",
+                advice="write a word with a letter or a digit",
+            )
+        text = _said(" ".join(text for _, text in said), first)
+        return Phrase(("=" if exact else "") + text, words, () if exact else _closed(words), field, first.slack)
+
+    def _words(self, at: int, text: str, exact: bool) -> list[Word]:
+        """What one word between spaces is made of: several where hyphens part it, none where it is a sign."""
+        stem, ending = text, False
+        if found := _WILDCARD.search(text):
+            stem, ending = text[: found.start()], True
+            if any(map(str.isalnum, text[found.end() :])):
+                raise self._bad_wildcard(at, text, f"{found[0]} stands at the end of a word", stem + found[0])
+        tokens = chunk(stem.replace("?", _ANY)).tokens
+        letters = sum(letter.isalnum() and letter != _ANY for token in tokens for letter in token.plain)
+        adjoins = bool(tokens) and tokens[-1].end == len(stem)
+        if ending and (letters < 3 or not adjoins):
+            raise self._bad_wildcard(at, text, "before * or ! come three letters or more", stem.replace("?", ""))
+        if "?" in stem and letters < 2:
+            raise self._bad_wildcard(at, text, "with ? come two letters or more", stem.replace("?", ""))
+        last = len(tokens) - 1
+        shown = stem.replace("?", _ANY)
+        return [_word(token, shown, exact, ending and index == last) for index, token in enumerate(tokens)]
+
+    def _bad_wildcard(self, at: int, text: str, message: str, meant: str) -> Unreadable:
+        piece = Piece("word", at, at + len(text))
+        return Unreadable(
+            "WILDCARD_TOO_SHORT", at, message, replaced(self._query, piece, meant), advice="write more of the word"
+        )
+
+
+def _word(token: Token, text: str, exact: bool, ending: bool) -> Word:
+    surface = text[token.start : token.end]
+    plain = token.plain.replace(_ANY, "?")
+    return Word(
+        term=token.term.replace(_ANY, "?"),
+        plain=plain,
+        linked=token.linked,
+        capital=not exact and not ending and ambiguous(surface, token.dotted),
+        ending=ending,
+        exact=surface.replace(_ANY, "?") if exact else "",
+    )
+
+
+def _closed(words: tuple[Word, ...]) -> tuple[Closed, ...]:
+    found: list[Closed] = []
+    for first in range(len(words)):
+        for after in range(first + 2, min(first + JOINED_AT_MOST, len(words)) + 1):
+            if not words[after - 1].linked:
+                break
+            parts = words[first:after]
+            plain = "".join(word.plain for word in parts)
+            found.append(
+                Closed(first, after, Word(closed(word.plain for word in parts), plain, ending=parts[-1].ending))
+            )
+    return tuple(found)
+
+
+def _said(text: str, first: Piece) -> str:
+    """A term as its reading says it: in quotes, unless it is a single word that needs none."""
+    text = " ".join(text.split())
+    if first.slack:
+        return f'"{text}"~{first.slack}'
+    needs_quotes = first.kind == "quoted" and (text in OPERATORS or not re.fullmatch(r"[^\W_]+[*!]?", text))
+    return f'"{text}"' if needs_quotes or " " in text else text

@@ -1,0 +1,144 @@
+"""
+A query: what it says, whether it is true of a text, where, and why.
+
+    "Hong Kong" AND ("dual-use" OR "export licence") NOT sports
+
+The language is in `grammar`, what counts as a word in `text`, and the search itself in `search`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from notifier.errors import QueryError
+from notifier.watchlists import expression as ast
+from notifier.watchlists import text as texts
+from notifier.watchlists.expression import And, Apart, Expression, Leaf, Near, Not, Or, Phrase
+from notifier.watchlists.grammar import LANGUAGE, read
+from notifier.watchlists.scan import Unreadable
+from notifier.watchlists.search import Span, Text, highlights, holds
+
+SHOWN = 12  # different words that a clause names
+_LONGEST_MEND = 300  # letters of a rewritten query that help; of a longer one nobody finds the difference
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """
+    Whether a query is true of a text. `spans` are the words that make it so, by field: half-open, in code points,
+    sorted, apart from each other; empty where it is not true.
+    """
+
+    matched: bool
+    spans: dict[str, list[Span]]
+
+
+class Clause(msgspec.Struct, frozen=True):
+    """
+    A part of a query, and how it fared: `label` is how it reads (of a group, what joins it), `words` are those of the
+    text that decided, `parts` what it is made of.
+    """
+
+    label: str
+    true: bool
+    words: tuple[str, ...] = ()
+    parts: tuple[Clause, ...] = ()
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A query that could be read: `text` as it was written, `expression` as it is understood."""
+
+    text: str
+    expression: Expression
+
+    def reading(self) -> str:
+        """The query as we read it: phrases in quotes, every operator written out. It means the same when parsed."""
+        return ast.reading(self.expression)
+
+    def search(self, fields: Mapping[str, str] | Text) -> Verdict:
+        """
+        Hold it against a text, given by field. A term that names no field is looked for in title, summary and body.
+
+        Whoever holds many queries against one text makes a `Text` of it first, so that it is taken apart once.
+        """
+        text = fields if isinstance(fields, Text) else Text(fields)
+        if not holds(self.expression, text):
+            return Verdict(False, {})
+        return Verdict(True, highlights(self.expression, text))
+
+    def explain(self, fields: Mapping[str, str] | Text) -> Clause:
+        """Every clause, true or false, with the words that decided."""
+        return _explained(self.expression, fields if isinstance(fields, Text) else Text(fields))
+
+
+def parse(text: str) -> Query:
+    """
+    The query that a text is. Raises `QueryError`, with code, position and mend, and nothing else.
+
+    A mend that rewrites the query gives one that can be read.
+    """
+    try:
+        return Query(text, read(text))
+    except Unreadable as unreadable:
+        mend = _mend(unreadable)
+        raise QueryError(unreadable.code, unreadable.at, unreadable.message, mend) from unreadable
+
+
+def version() -> str:
+    """What matching depends on, in 16 hexadecimal digits: the language of queries and the reading of words."""
+    return hashlib.blake2b(f"{LANGUAGE}\0{texts.version()}".encode(), digest_size=8).hexdigest()
+
+
+def _mend(unreadable: Unreadable) -> str:
+    readable = [rewrite for rewrite in dict.fromkeys(unreadable.rewrites) if _can_be_read(rewrite)]
+    return "write " + " or else ".join(readable[:2]) if readable else unreadable.advice
+
+
+def _can_be_read(query: str) -> bool:
+    if len(query) > _LONGEST_MEND or not query.isprintable():
+        return False
+    try:
+        read(query)
+    except Unreadable:
+        return False
+    return True
+
+
+def _explained(expression: Expression, text: Text) -> Clause:
+    match expression:
+        case And(parts) | Or(parts):
+            label = "AND" if isinstance(expression, And) else "OR"
+            clauses = tuple(_explained(part, text) for part in parts)
+            return Clause(label, holds(expression, text), parts=clauses)
+        case Not(Phrase() | Near() | Apart() as leaf):
+            return Clause(ast.reading(expression), not holds(leaf, text), _surfaces(leaf, text))
+        case Not(part):
+            return Clause("NOT", not holds(part, text), parts=(_explained(part, text),))
+        case Near(left, right) | Apart(left, right):
+            # Both may be there and yet not near: the reader sees which of the two it was.
+            sides = (_explained(left, text), _explained(right, text))
+            return Clause(ast.reading(expression), holds(expression, text), _surfaces(expression, text), sides)
+        case Phrase():
+            return Clause(ast.reading(expression), holds(expression, text), _surfaces(expression, text))
+
+
+def _surfaces(leaf: Leaf, text: Text) -> tuple[str, ...]:
+    found = (
+        " ".join(words.text[words.starts[first] : words.ends[last]].split())
+        for field, spans in text.found(leaf).items()
+        for words in (text.words(field),)
+        for first, last in spans
+    )
+    return tuple(_first(found))
+
+
+def _first(surfaces: Iterable[str]) -> list[str]:
+    """The first few that differ, in their order."""
+    kept: dict[str, None] = {}
+    for surface in surfaces:
+        kept[surface] = None
+        if len(kept) == SHOWN:
+            break
+    return list(kept)

@@ -1,0 +1,231 @@
+"""
+A query's text as the pieces it is made of: words, quotations, operators, parentheses, fields.
+
+What cannot be read is raised as `Unreadable`, which knows how the query could be written instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+import msgspec
+
+FIELDS = (
+    "title",
+    "summary",
+    "body",
+    "source",
+    "agency",
+    "country",
+    "lang",
+    "type",
+    "url",
+    "author",
+    "tag",
+    "issuer",
+    "feed",
+)
+OPERATORS = ("AND", "OR", "NOT")
+FARTHEST = 255  # words that a proximity may reach
+
+_QUOTES = '"“”„'
+_SPACE = re.compile(r"\s*")
+_QUOTED = re.compile(rf"[{_QUOTES}](?P<inside>[^{_QUOTES}]*)[{_QUOTES}](?:~(?P<slack>\w*))?")
+_WORD = re.compile(rf"[^\s(){_QUOTES}]+")
+# Not an address: url:https://example.org names one field.
+_FIELD = re.compile(r"(?P<name>[^\W\d_]+):(?!//)")
+# Asked of words that may mean a proximity; "pre/post" does not, "w/o" is too near to "w/0".
+_NEAR = re.compile(r"(?P<sign>w/|pre/|near/|onear/)(?P<reach>\d\S*|[a-z]|)|(?P<short>[/+])(?P<far>\d+|[sp])", re.I)
+_OTHERS = {"|": "OR", "||": "OR", "&&": "AND"}  # operators elsewhere; a phrase would pass over them in silence
+
+
+class Unreadable(Exception):
+    """
+    A query cannot be read: as `QueryError`, but with the queries that may have been meant, none of them tried yet, and
+    `advice` for when none of them will do.
+    """
+
+    def __init__(self, code: str, at: int, message: str, *rewrites: str, advice: str) -> None:
+        super().__init__(message)
+        self.code, self.at, self.message, self.rewrites, self.advice = code, at, message, rewrites, advice
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """
+    A piece of a query, from `start` to before `end`.
+
+    `kind` is AND, OR, NOT, -, (, ), =, word, quoted, field or near. `text` is the word, what is in quotes (from `start`
+    + 1 on), the field's name, or the proximity as `w/5`, `pre/s`; `slack` is the number after a quotation's ~.
+    """
+
+    kind: str
+    start: int
+    end: int
+    text: str = ""
+    slack: int = 0
+
+
+def scan(query: str) -> list[Piece]:
+    """The pieces in their order. Raises `Unreadable`."""
+    pieces: list[Piece] = []
+    at = _SPACE.match(query).end()  # type: ignore[union-attr]
+    while at < len(query):
+        piece = _piece(query, at)
+        pieces.append(piece)
+        at = _SPACE.match(query, piece.end).end()  # type: ignore[union-attr]
+    _balance(query, pieces)
+    return pieces
+
+
+def without(query: str, piece: Piece) -> str:
+    """The query with one piece left out."""
+    return f"{query[: piece.start].rstrip()} {query[piece.end :].lstrip()}".strip()
+
+
+def replaced(query: str, piece: Piece, by: str) -> str:
+    """The query with one piece written otherwise."""
+    return query[: piece.start] + by + query[piece.end :]
+
+
+def _piece(query: str, at: int) -> Piece:
+    sign = query[at]
+    if sign in "()":
+        return Piece(sign, at, at + 1)
+    if sign in _QUOTES:
+        return _quotation(query, at)
+    if sign in "=-":
+        return _prefix(query, at)
+    if field := _FIELD.match(query, at):
+        return _field(query, field)
+    word = _WORD.match(query, at)
+    if word is None:
+        raise AssertionError("white space, quotes and parentheses were looked for above")
+    piece = Piece("word", at, word.end(), word[0])
+    if near := _NEAR.fullmatch(piece.text):
+        return _proximity(query, piece, near)
+    if piece.text in OPERATORS:
+        return msgspec.structs.replace(piece, kind=piece.text)
+    if operator := _OTHERS.get(piece.text):
+        raise Unreadable(
+            "MISSING_OPERATOR",
+            at,
+            f"{piece.text} is no operator here",
+            replaced(query, piece, operator),
+            advice=f"write {operator}",
+        )
+    if re.fullmatch(r"\S+~\d*", piece.text):
+        raise Unreadable(
+            "BAD_PROXIMITY", at + piece.text.rindex("~"), "~ follows a phrase in quotes", advice='write "phrase"~5'
+        )
+    return piece
+
+
+def _quotation(query: str, at: int) -> Piece:
+    found = _QUOTED.match(query, at)
+    if found is None:
+        rest = query[at:].rstrip()
+        closing = f'{query[:at]}{rest}"'
+        before = re.search(r"\s+(?:AND|OR|NOT)(?!\S)|\s*\)", rest)
+        if before:
+            closing = f'{query[:at]}{rest[: before.start()]}"{rest[before.start() :]}'
+        raise Unreadable(
+            "UNTERMINATED_QUOTE", at, "this quote is never closed", closing, advice="close it where the phrase ends"
+        )
+    slack = found["slack"]
+    piece = Piece("quoted", at, found.end(), found["inside"])
+    if slack is None:
+        return piece
+    number = _number(slack)
+    if number is None:
+        bare = found.start("slack") - 1
+        raise Unreadable(
+            "BAD_PROXIMITY",
+            bare,
+            f"after ~ comes how many other words may stand between, 1 to {FARTHEST}",
+            query[:bare] + query[found.end() :],
+            advice="write ~5",
+        )
+    return msgspec.structs.replace(piece, slack=number)
+
+
+def _prefix(query: str, at: int) -> Piece:
+    """The = of an exact term or the - of one that must not be there; alone, either may mean anything."""
+    piece = Piece(query[at], at, at + 1)
+    if at + 1 < len(query) and not query[at + 1].isspace() and query[at + 1] != ")":
+        return piece
+    glued = query[: at + 1] + query[at + 1 :].lstrip()
+    raise Unreadable(
+        "EMPTY_TERM",
+        at,
+        f"{query[at]} stands alone",
+        without(query, piece),
+        glued,
+        advice=f"write it before a word, as in {query[at]}China",
+    )
+
+
+def _field(query: str, found: re.Match[str]) -> Piece:
+    name = found["name"].lower()
+    piece = Piece("field", found.start(), found.end(), name)
+    if name in FIELDS:
+        return piece
+    if near := difflib.get_close_matches(name[:20], FIELDS, n=1):
+        advice = f'did you mean "{near[0]}"?'
+    else:
+        advice = f"put the words in quotes, or take one of {', '.join(FIELDS)}"
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in found["name"][:40])
+    raise Unreadable("UNKNOWN_FIELD", found.start(), f'no field "{shown}"', advice=advice)
+
+
+def _proximity(query: str, piece: Piece, found: re.Match[str]) -> Piece:
+    sign = (found["sign"] or found["short"]).lower()
+    reach = (found["reach"] or found["far"] or "").lower()
+    order = "pre" if sign in {"pre/", "+", "onear/"} else "w"
+    sized = reach in {"s", "p"} and sign not in {"near/", "onear/"}
+    if sized or _number(reach) is not None:
+        return Piece("near", piece.start, piece.end, f"{order}/{reach if sized else int(reach)}")
+    if reach in {"s", "p"}:
+        meant = f"{order}/{reach}"
+    else:
+        meant = f"{order}/{FARTHEST if reach.isdecimal() and reach.strip('0') else 1 if reach.isdecimal() else 5}"
+    raise Unreadable(
+        "BAD_PROXIMITY",
+        piece.start,
+        f"how near is said with a number from 1 to {FARTHEST}, or with s or p: w/5, w/s",
+        replaced(query, piece, meant),
+        replaced(query, piece, f'"{piece.text}"'),
+        advice=f"write {meant}",
+    )
+
+
+def _number(digits: str) -> int | None:
+    if not re.fullmatch(r"0{0,9}[1-9][0-9]{0,2}", digits):
+        return None
+    return number if (number := int(digits)) <= FARTHEST else None
+
+
+def _balance(query: str, pieces: list[Piece]) -> None:
+    """Every parenthesis has its partner. Looked at first: without it, all that follows is misread."""
+    opened: list[Piece] = []
+    for piece in pieces:
+        if piece.kind == "(":
+            opened.append(piece)
+        elif piece.kind == ")":
+            if not opened:
+                raise Unreadable(
+                    "UNBALANCED",
+                    piece.start,
+                    "this parenthesis closes none",
+                    without(query, piece),
+                    advice="leave it out",
+                )
+            opened.pop()
+    if opened:
+        raise Unreadable(
+            "UNBALANCED",
+            opened[0].start if len(opened) == 1 else opened[-1].start,
+            "this parenthesis is never closed",
+            query.rstrip() + ")" * len(opened),
+            advice="close it",
+        )

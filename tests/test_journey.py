@@ -1,0 +1,242 @@
+"""The whole line, for real: a feed over HTTP, the log on disk, a mail at an SMTP server; in one process and in many."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from notifier.app import App, reading_log
+from notifier.demo.story import Scene, Speaker, document
+from notifier.events import (
+    AlertDelivered,
+    AlertRaised,
+    FeedBaselined,
+    FeedHealthChanged,
+    StatementPublished,
+    StatementRevised,
+    SubscriptionsApplied,
+)
+from notifier.feeds.feed import Kind
+from tests.channels.peers import SILENCE, MailPeer
+from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, rss, said, world
+
+OLD = ("old", "Opening hours", "The office opens at nine.")
+NEWS = ("news", "Controls on dual-use exports to Hong Kong", "Licences are needed from Monday.")
+EDITED = ("news", "Controls on dual-use exports to Hong Kong", "Licences are needed from Tuesday.")
+NOISE = ("noise", "Hong Kong holds a regatta", "Boats were seen.")
+
+
+async def test_a_statement_reaches_its_subscriber_once(tmp_path: Path):
+    """What a feed shows after its baseline, and a watchlist wants, arrives as one mail, and the log tells all of it."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(OLD))
+        async with App.opened(home) as app:
+            await app.run_once()
+            around.publisher.publish("trade", rss(NOISE, NEWS, OLD))
+            await app.run_once()
+            await app.run_once()
+            told = await events(app)
+
+    (mail,) = around.mailroom.to("desk@bank.example")
+    assert mail["Subject"] == "[Hong Kong] Controls on dual-use exports to Hong Kong (Ministry of trade)"
+    assert "Licences are needed from Monday" in mail.get_body(("plain",)).get_content()
+    assert ">dual-use</mark>" in mail.get_body(("html",)).get_content()
+    assert around.publisher.answered == {200: 2, 304: 1}
+    assert [type(event) for event in told] == [
+        SubscriptionsApplied,
+        StatementPublished,
+        FeedHealthChanged,
+        FeedBaselined,
+        StatementPublished,
+        StatementPublished,
+        AlertRaised,
+        AlertDelivered,
+    ]
+
+
+async def test_an_edit_reaches_him_too(tmp_path: Path):
+    """Changed words are a revision and a second mail; a changed date alone is nothing."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(OLD))
+        async with App.opened(home) as app:
+            await app.run_once()
+            for document in (rss(NEWS, OLD), rss(EDITED, OLD), rss(EDITED, OLD).replace("<title>News", "<title>New")):
+                around.publisher.publish("trade", document)
+                await app.run_once()
+            revised = await events(app, StatementRevised)
+
+    assert len(revised) == 1
+    assert [mail["Subject"] for mail in around.mailroom.to("desk@bank.example")] == [
+        "[Hong Kong] Controls on dual-use exports to Hong Kong (Ministry of trade)",
+        "[Hong Kong] Revised: Controls on dual-use exports to Hong Kong (Ministry of trade)",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["rss", "atom", "rdf", "jsonfeed"])
+async def test_every_kind_of_feed_goes_the_whole_way(tmp_path: Path, kind: Kind):
+    """RSS 2.0, RSS 1.0, Atom and JSON Feed lead to the same mail."""
+    speaker = Speaker(id="trade", issuer="Ministry", country="HK", lang="en", kind=kind, title="News")
+    old, news = _scene("old", "Opening hours"), _scene("news", "Dual-use exports to Hong Kong")
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": kind})
+        async with App.opened(home, clock=lambda: news.at) as app:
+            around.publisher.publish("trade", *document(speaker, [old]))
+            await app.run_once()
+            around.publisher.publish("trade", *document(speaker, [news, old]))
+            await app.run_once()
+
+    assert len(around.mailroom.to("desk@bank.example")) == 1
+
+
+def _scene(id: str, title: str) -> Scene:
+    at = datetime(2020, 6, 29, 21, tzinfo=UTC)
+    return Scene(at=at, feed="trade", id=id, link=f"https://ministry.example/{id}", title=title, text="…")
+
+
+async def test_all_channels_of_all_subscribers_are_told(tmp_path: Path):
+    """Mail, Slack and console carry the alert, each subscriber's own; who watches something else hears nothing."""
+    others = {
+        "desk": DESK,
+        "newsroom": "[[watchlist]]\nname = 'Asia'\nquery = '\"Hong Kong\"'\n[[channel]]\nslack = '${HOOK}'\n",
+        "analyst": "[[watchlist]]\nname = 'All'\nquery = 'exports'\n[[channel]]\nconsole = 'stdout'\n",
+        "baker": "[[watchlist]]\nname = 'Bread'\nquery = 'flour'\n[[channel]]\nemail = 'baker@bank.example'\n",
+    }
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"}, others)
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once", HOOK=around.slack.hook)
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        code, out, _ = await said(home, "run", "--once", HOOK=around.slack.hook)
+
+    assert code == 0
+    assert [to for to, _ in around.mailroom.mails] == ["desk@bank.example"]
+    (payload,) = around.slack.payloads
+    assert payload["text"].startswith("Controls on dual-use exports to Hong Kong")
+    assert "All → exports" in out
+
+
+# ---------------------------------------------------------------- the service
+
+
+async def test_the_service_delivers_and_stops_when_told(tmp_path: Path):
+    """`run` polls at once, mails what is new, and ends with exit code 0 on SIGTERM."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once")
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        async with notifier(home, "run") as service:
+            await around.mailroom.has(1)
+            service.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                _, err = await service.communicate()
+
+    assert service.returncode == 0
+    assert "trade: 1 new" in err.decode()
+
+
+async def test_a_second_service_on_a_home_is_refused(tmp_path: Path):
+    """The log has one writer: the second is told which process that is, exits 75, and the first goes on."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(OLD))
+        async with notifier(home, "run") as service:
+            await line_with(service.stderr, "first poll")
+            code, _, err = await said(home, "run", "--once")
+            first_lives = service.returncode is None
+
+    assert code == 75
+    assert f"process {service.pid}" in err
+    assert first_lives
+
+
+async def test_killed_after_the_dot_it_sends_one_more_of_the_same_name(tmp_path: Path):
+    """kill -9 before the mail server answers: after a restart the alert arrives, under the same Message-ID."""
+    async with world() as around, MailPeer({".": SILENCE}) as silent:
+        home = make_home(tmp_path, around, {"trade": "rss"}, mail_port=silent.port)
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once")
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        async with notifier(home, "run") as service, asyncio.timeout(PATIENCE):
+            await silent.has_read(1)
+            service.kill()
+            await service.wait()
+        await said(home, "run", "--once", NOTIFIER_EMAIL__PORT=str(around.mailroom.port))
+        await said(home, "run", "--once", NOTIFIER_EMAIL__PORT=str(around.mailroom.port))
+
+    (mail,) = around.mailroom.to("desk@bank.example")
+    (read,) = silent.read
+    assert f"Message-ID: {mail['Message-ID']}".encode() in read
+
+
+async def test_what_could_not_be_sent_is_owed_after_a_restart(tmp_path: Path):
+    """A mail server that puts us off does not lose the alert: it waits in the log, and comes when its time has come."""
+    async with world() as around, MailPeer({"RCPT": "451 4.7.1 try again in 1 seconds"}) as greylisting:
+        home = make_home(tmp_path, around, {"trade": "rss"}, mail_port=greylisting.port)
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once")
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        _, _, err = await said(home, "run", "--once")
+        async with notifier(home, "run", NOTIFIER_EMAIL__PORT=str(around.mailroom.port)):
+            await around.mailroom.has(1)
+
+    assert "1 delivery still owed" in err
+    assert len(around.mailroom.mails) == 1
+
+
+async def test_a_changed_subscription_is_taken_up_while_the_service_runs(tmp_path: Path):
+    """A good file is in force within seconds; a wrong one changes nothing, and is told with its line."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(OLD))
+        async with notifier(home, "run") as service:
+            await line_with(service.stderr, "first poll")
+            (home / "subscriptions" / "second.toml").write_text(DESK.replace("email", "emial"))
+            refused = await line_with(service.stderr, "second.toml")
+            (home / "subscriptions" / "second.toml").write_text(DESK.replace("desk@", "second@"))
+            taken_up = await line_with(service.stderr, "taken up")
+
+    assert 'line 10: no channel "emial"; did you mean "email"?' in refused
+    assert "2 subscribers" in taken_up
+
+
+async def test_others_follow_the_log_while_it_grows(tmp_path: Path):
+    """`tail -f --json` in another process shows what the service records, as CloudEvents, in order."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once")
+        async with notifier(home, "tail", "-f", "--json") as tail:
+            await line_with(tail.stdout, "feed.baselined")
+            around.publisher.publish("trade", rss(NEWS, OLD))
+            await said(home, "run", "--once")
+            published = json.loads(await line_with(tail.stdout, "statement.published"))
+            delivered = json.loads(await line_with(tail.stdout, "alert.delivered"))
+
+    assert published["specversion"] == delivered["specversion"] == "1.0"
+    assert published["data"]["statement"]["title"] == NEWS[1]
+    assert delivered["position"] > published["position"]
+
+
+async def test_no_address_is_in_the_log(tmp_path: Path):
+    """Whatever happens, no file of the log holds a subscriber's address, webhook or password."""
+    channels = "\n[[channel]]\nslack = '${HOOK}'\n"
+    async with world() as around, MailPeer({"RCPT": "550 5.1.1 <desk@bank.example> unknown"}) as strict:
+        home = make_home(tmp_path, around, {"trade": "rss"}, {"desk": DESK + channels}, mail_port=strict.port)
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once", HOOK=around.slack.hook)
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        _, out, err = await said(home, "run", "--once", HOOK=around.slack.hook)
+        async with reading_log(home) as log:
+            types = [recorded.event.type for recorded in (await log.read()).events]
+
+    held = b"".join(path.read_bytes() for path in (home / "data").iterdir()) + out.encode() + err.encode()
+    assert {"delivery.abandoned.v1", "alert.delivered.v1"} <= set(types)
+    assert not [secret for secret in (b"desk@bank", b"nosuchsecret") if secret in held]
