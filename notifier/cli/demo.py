@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -42,7 +43,7 @@ def command(ctx: click.Context, once: bool) -> None:
     screen = Screen(stdout())
     story = load()
     screen.banner(
-        f"demo · replaying 29–30 June 2020 (a reconstruction) · {len(story.feed)} feeds · 4 subscribers · "
+        f"demo · 29–30 June 2020 replayed (a reconstruction) · {len(story.feed)} feeds · 4 subscribers · "
         "nothing leaves this machine"
     )
     with screen:
@@ -78,5 +79,7 @@ def _summary(home: Path, tally: Tally, seconds: float) -> None:
 
 def _command() -> str:
     """The notifier as it can be typed here: by its name when that is on the PATH."""
-    found = shutil.which("notifier")
-    return "notifier" if found else sys.argv[0]
+    if shutil.which("notifier"):
+        return "notifier"
+    here = os.path.relpath(sys.argv[0])
+    return here if len(here) < len(sys.argv[0]) else sys.argv[0]

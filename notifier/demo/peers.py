@@ -106,13 +106,17 @@ class Peers:
         self.feeds = FeedServer(story, clock)
         self.slack = SlackServer(outbox)
         self.mail = MailServer(outbox)
-        self.feeds_port = self.slack_port = self.mail_port = 0
+        self.feed_ports: dict[str, int] = {}
+        self.slack_port = self.mail_port = 0
+        self._speakers = story.feed
         self._runners: list[web.AppRunner] = []
         self._mail_server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen."""
-        self.feeds_port = await self._serve(self.feeds.routes())
+        for speaker in self._speakers:
+            # A port of its own makes it a host of its own: a 503 of one does not hold up the others.
+            self.feed_ports[speaker.id] = await self._serve(self.feeds.routes())
         self.slack_port = await self._serve(self.slack.routes())
         self._mail_server = await asyncio.get_running_loop().create_server(
             lambda: SMTP(self.mail, enable_SMTPUTF8=True, hostname="mail.demo.example"), HOST, 0

@@ -159,15 +159,15 @@ def _row(cause: Recorded, alerts: Sequence[AlertRaised]) -> Row:
     why = {match.watchlist: match for alert in alerts for match in alert.matches}
     fields = statement.fields()
     hits = {span for match in why.values() for span in parse(match.query).search(fields).spans.get("title", [])}
-    people = f"{len(alerts)} subscriber" + ("s" if len(alerts) > 1 else "")
     ways = sorted({channel for alert in alerts for channel in alert.channels})
     return Row(
-        published_at=statement.published_at,
+        seen_at=event.seen_at,
         issuer=statement.issuer,
         runs=tuple(_runs(statement.title, hits)),
         revised=isinstance(event, StatementRevised),
         why=tuple((name, match.words[:4]) for name, match in why.items()),
-        sent_to=f"{people}: {', '.join(ways)}",
+        people=len(alerts),
+        ways=tuple(ways),
     )
 
 
@@ -203,7 +203,7 @@ def _made_anew(home: Path) -> Path:
 def _write_home(home: Path, story: Story, peers: Peers) -> None:
     feeds = "".join(
         f'\n[[feed]]\nid = "{speaker.id}"\nissuer = "{speaker.issuer}"\nkind = "{speaker.kind}"\n'
-        f'country = "{speaker.country}"\nlang = "{speaker.lang}"\nurl = "http://{HOST}:{peers.feeds_port}/{speaker.id}"\n'
+        f'country = "{speaker.country}"\nlang = "{speaker.lang}"\nurl = "http://{HOST}:{peers.feed_ports[speaker.id]}/{speaker.id}"\n'
         for speaker in story.feed
     )
     settings = (

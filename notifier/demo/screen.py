@@ -1,5 +1,5 @@
 """
-What the demo shows: three bars that move, and a table of what matched, why, and who was told.
+What the demo shows: a row for each statement that matched, why, and who was told; three bars that move below.
 
 Without a terminal the same rows are printed as plain lines, one by one, as they come.
 """
@@ -13,24 +13,29 @@ from types import TracebackType
 import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
+
+from notifier.tail import counted
+
+WORDS = 4  # that hit, shown in a row
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """
     One statement that somebody was told of. `runs` is its title in pieces, each with whether it hit; `why` pairs a
-    watchlist with the words that decided.
+    watchlist with the words that decided; so many `people` were told, in these `ways`.
     """
 
-    published_at: datetime | None
+    seen_at: datetime
     issuer: str
     runs: tuple[tuple[str, bool], ...]
     revised: bool
     why: tuple[tuple[str, tuple[str, ...]], ...]
-    sent_to: str
+    people: int
+    ways: tuple[str, ...]
 
 
 class Tally(msgspec.Struct, kw_only=True):
@@ -51,18 +56,24 @@ class Tally(msgspec.Struct, kw_only=True):
 
 
 class Screen:
-    """Shows the tally and the rows; use it as a context manager around the play."""
+    """
+    Shows the tally and the rows; use it as a context manager around the play.
+
+    Rows scroll up and the bars stay below them, so that a small window shows as much as a large one.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._tally = Tally()
-        self._rows: list[Row] = []
         self._live = (
-            Live(console=console, refresh_per_second=12, get_renderable=self._picture) if console.is_terminal else None
+            Live(console=console, refresh_per_second=12, get_renderable=self._bars) if console.is_terminal else None
         )
 
     def __enter__(self) -> Screen:
         if self._live:
+            heads = ("Seen (UTC)", "Statement", "Words that hit", "Sent to")
+            self._console.print(self._row(*(Text(head, style="bold") for head in heads)))
+            self._console.print(Rule(style="dim"))
             self._live.start()
         return self
 
@@ -81,18 +92,16 @@ class Screen:
         """Take up the newest counts, and rows to add."""
         self._tally = tally
         for row in rows:
-            self._rows.append(row)
-            if not self._live:
+            if self._live:
+                self._console.print(self._row(_when(row), _statement(row), _why(row), _sent_to(row)))
+            else:
                 self._console.print(_as_line(row))
-
-    def _picture(self) -> RenderableType:
-        return Group(self._bars(), Text(), self._table()) if self._rows else self._bars()
 
     def _bars(self) -> RenderableType:
         tally = self._tally
         progress = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=36),
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=min(36, max(8, self._console.width - 80))),
             MofNCompleteColumn(),
             TextColumn("[dim]{task.fields[note]}"),
         )
@@ -104,48 +113,54 @@ class Screen:
             "Matching statements",
             total=max(tally.statements, 1),
             completed=tally.statements_seen,
-            note=f"{tally.matched} matched · {tally.alerts} alerts",
+            note=f"{tally.matched} matched · {counted(tally.alerts, 'alert')}",
         )
         progress.add_task(
             "Sending alerts", total=max(tally.deliveries, 1), completed=tally.delivered, note=ways + retries
         )
-        return progress
+        return Group(Text(), progress)
 
-    def _table(self) -> RenderableType:
-        table = Table(title="Matches", title_justify="left", title_style="bold italic", box=None, pad_edge=False)
-        table.add_column("Published (UTC)", no_wrap=True)
-        table.add_column("Issuer", max_width=22)
-        table.add_column("Statement", ratio=5)
-        table.add_column("Watchlist → why", ratio=4)
-        table.add_column("Sent to", no_wrap=True)
-        for row in self._rows:
-            table.add_row(_when(row), row.issuer, _title(row), _why(row), row.sent_to)
-        return Padding(table, (0, 1))
+    def _row(self, *cells: RenderableType) -> RenderableType:
+        """Cells in columns as wide as those of every other row."""
+        when, sent, gaps = 12, 18, 6
+        left = self._console.width - when - sent - gaps
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        for width in (when, left * 5 // 9, left - left * 5 // 9, sent):
+            table.add_column(width=width)
+        table.add_row(*cells)
+        return table
 
 
 def _when(row: Row) -> str:
-    return f"{row.published_at:%d %b %H:%M}" if row.published_at else ""
+    return f"{row.seen_at:%d %b %H:%M}"
 
 
-def _title(row: Row) -> Text:
+def _statement(row: Row) -> Text:
     title = Text()
     if row.revised:
         title.append("revised ", style="magenta")
     for text, hit in row.runs:
         title.append(text, style="bold yellow" if hit else "")
-    return title
+    return title.append(f"\n{row.issuer}", style="dim")
 
 
 def _why(row: Row) -> Text:
     why = Text()
-    for watchlist, words in row.why:
-        why.append("\n" if why else "").append(watchlist).append(" → ", style="dim")
-        why.append(", ".join(words), style="yellow")
-    return why
+    words = list(dict.fromkeys(word for _, words in row.why for word in words))
+    for word in words[:WORDS]:
+        why.append(", " if why else "").append(word, style="yellow")
+    why.append(", …" if len(words) > WORDS else "")
+    return why.append("\n" + " · ".join(watchlist for watchlist, _ in row.why), style="dim")
+
+
+def _sent_to(row: Row) -> Text:
+    people = "1 person" if row.people == 1 else f"{row.people} people"
+    return Text(people).append("\n" + " ".join(row.ways), style="dim")
 
 
 def _as_line(row: Row) -> str:
     title = "".join(text for text, _ in row.runs)
     why = "; ".join(f"{watchlist} → {', '.join(words)}" for watchlist, words in row.why)
-    revised = "revised: " if row.revised else ""
-    return f"{_when(row)}  {row.issuer}: {revised}{title}\n              {why}\n              sent to {row.sent_to}"
+    told = f"sent to {counted(row.people, 'subscriber')}: {', '.join(row.ways)}"
+    lines = (f"{_when(row)}  {'revised: ' if row.revised else ''}{title} ({row.issuer})", why, told)
+    return f"\n{'':14}".join(lines)
