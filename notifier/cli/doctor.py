@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from rich.text import Text
 
 from notifier import shipped
 from notifier.alerts.alert import Reader, alert_view
@@ -64,8 +65,7 @@ async def _examine(home: Path, as_json: bool) -> int:
             click.echo(msgspec.json.encode(finding))
             continue
         mark, style = MARKS[finding.state]
-        line = shown(f"{mark} ", style).append(f" {finding.looked_at:<14}", style="bold")
-        stdout().print(line.append(plain(finding.found)))
+        stdout().print(Text.assemble((mark, style), (f" {finding.looked_at:<14}", "bold"), plain(finding.found)))
     return bad
 
 

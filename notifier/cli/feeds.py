@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 from rich.text import Text
 
 from notifier.app import fetcher_of, reading_log, wall_clock
-from notifier.cli.screen import plain, shown, stderr, stdout
+from notifier.cli.screen import one_line, plain, shown, stderr, stdout, told
 from notifier.errors import Refused, TryLater
 from notifier.feeds.catalogue import Source, catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading
@@ -64,7 +63,7 @@ def read(file: Path, url: str, content_type: str, as_json: bool) -> None:
     try:
         reading = asyncio.run(_parsed(Document(body=body, url=url, content_type=content_type)))
     except (TryLater, Refused) as error:
-        stderr().print(shown(f"{error.outcome}: ", "red").append(plain(str(error))))
+        stderr().print(told(f"{error.outcome}:", "red", str(error)))
         sys.exit(1)
     if as_json:
         for entry in reading.entries:
@@ -106,15 +105,7 @@ def _show(reading: Reading) -> None:
         line = Text.assemble((f"  {date:<18}", "dim"), plain(title)[:200])
         if not entry.whole:
             line.append("  (cut off: not recorded)", style="yellow")
-        _print_clipped(line)
-
-
-def _print_clipped(line: Text) -> None:
-    """One line a row: clipped to a terminal's width, whole in a pipe."""
-    console = stdout()
-    if console.is_terminal:
-        line.truncate(console.width, overflow="ellipsis")
-    console.print(line)
+        one_line(console, line)
 
 
 # ---------------------------------------------------------------- list
@@ -143,10 +134,8 @@ def list_(home: Path, everything: bool, as_json: bool) -> None:
         for source in others:
             click.echo(msgspec.json.encode(_source_row(source)))
         return
-    if states:
-        stdout().print(_states_table(states.values()))
-    if others:
-        stdout().print(_sources_table(others))
+    _show_states(states.values())
+    _show_sources(others)
     if not states and not others:
         stderr().print("No feed is polled; add some under [feeds] in notifier.toml: `notifier feeds list --all`")
 
@@ -191,38 +180,35 @@ def _source_row(source: Source) -> dict[str, object]:
     }
 
 
-def _states_table(states: Iterable[FeedState]) -> Table:
-    table = _table("Feed", "State", "Since (UTC)", "Statements", "Last news (UTC)", "Issuer")
-    table.columns[3].justify = "right"
+def _show_states(states: Collection[FeedState]) -> None:
+    console, width = stdout(), max((len(state.feed.id) for state in states), default=0)
+    if states:
+        heads = f"{'State':<15}  {'Since (UTC)':<16}  {'Statements':>10}  {'Last news (UTC)':<16}  Issuer"
+        one_line(console, Text(f"{'Feed':<{width}}  {heads}", "bold"))
     for state in states:
         style = "dim" if not state.outcome else "green" if state.outcome in HEALTHY else "yellow"
-        told = shown(state.outcome or "not polled yet", style)
-        if state.detail:
-            told.append(f"\n{plain(state.detail)}", style="dim")
-        table.add_row(
-            shown(state.feed.id, "bold"),
-            told,
-            _moment(state.since),
-            f"{state.statements:,}",
-            _moment(state.last_news_at),
-            shown(state.feed.issuer),
+        line = Text.assemble(
+            (f"{state.feed.id:<{width}}  ", "bold"),
+            (f"{state.outcome or 'not polled yet':<15}  ", style),
+            f"{_moment(state.since):<16}  {state.statements:>10,}  {_moment(state.last_news_at):<16}  ",
+            plain(state.feed.issuer),
         )
-    return table
+        one_line(console, line)
+        if state.detail:
+            one_line(console, Text(f"{'':{width}}  {plain(state.detail)}", "dim"))
 
 
-def _sources_table(sources: Iterable[Source]) -> Table:
-    table = _table("In the catalogue", "Status", "Issuer", "Why not, or what to know")
+def _show_sources(sources: Collection[Source]) -> None:
+    console, width = stdout(), max((len(source.id) for source in sources), default=0)
+    if sources:
+        heads = f"{'Status':<11}  Issuer: why not, or what to know"
+        one_line(console, Text(f"\n{'In the catalogue':<{width}}  {heads}", "bold"))
     for source in sources:
-        status = shown(source.status, "green" if source.usable else "dim")
-        table.add_row(shown(source.id), status, shown(source.issuer), shown(source.reason or source.note, "dim"))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column in columns[:1], overflow="fold")
-    return table
+        status = (f"{source.status:<11}  ", "green" if source.usable else "dim")
+        line = Text.assemble((f"{source.id:<{width}}  ", "bold" if source.usable else ""), status, plain(source.issuer))
+        if known := source.reason or source.note:
+            line.append(f": {plain(known)}", style="dim")
+        one_line(console, line)
 
 
 def _moment(at: datetime | None) -> str:
@@ -263,14 +249,14 @@ async def _check(settings: Settings, feeds: Iterable[Feed], as_json: bool) -> in
             if as_json:
                 click.echo(msgspec.json.encode(tried))
             else:
-                stdout().print(_told(tried))
+                one_line(stdout(), _line(tried))
     finally:
         await fetcher.close()
         await parser.close()
     return ill
 
 
-def _told(tried: Tried) -> Text:
+def _line(tried: Tried) -> Text:
     well = tried.outcome in HEALTHY
     line = Text.assemble((f"{tried.outcome:<16} ", "green" if well else "red"), (f"{tried.feed:<34} ", "bold"))
     if well:

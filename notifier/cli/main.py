@@ -64,7 +64,9 @@ class Door(click.Group):
             formatter.write_dl([(verb, sentence) for verb, (_, sentence) in VERBS.items()])
 
 
-@click.group(cls=Door, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Door, epilog=EXAMPLES, subcommand_metavar="VERB …", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),

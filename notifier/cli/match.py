@@ -8,8 +8,11 @@ from typing import IO, Any
 
 import click
 import msgspec
+from rich.cells import cell_len
+from rich.text import Text
 
-from notifier.cli.screen import plain, shown, stderr, stdout
+from notifier.alerts.passage import passages
+from notifier.cli.screen import plain, shown, stderr, stdout, told
 from notifier.errors import QueryError
 from notifier.watchlists.query import Clause, Query, parse
 
@@ -61,35 +64,32 @@ def _explain(query: Query, text: str) -> None:
     verdict = query.search(fields)
     console.print(shown(f"read as  {query.reading()}", "dim"))
     _branch(query.explain(fields), 0)
-    for start, end in verdict.spans.get("body", [])[:5]:
-        passage = shown("… " + text[max(0, start - 50) : start])
-        passage.append(" " if text[max(0, start - 1) : start].isspace() else "")
-        passage.append(plain(text[start:end]), style="black on yellow" if console.color_system else "")
-        passage.append(" " if text[end : end + 1].isspace() else "")
-        passage.append(plain(text[end : end + 50]) + " …")
-        console.print(passage)
-    console.print(shown("matches", "bold green") if verdict.matched else shown("does not match", "bold red"))
+    if verdict.matched:
+        for passage in passages(text, verdict.spans.get("body", ()), most=5):
+            quoted = Text("  ")
+            for run in passage:
+                # Between brackets where there are no colours to tell the hits.
+                hit = run.text if console.color_system else f"[{run.text}]"
+                quoted.append(hit if run.hit else run.text, "black on yellow" if run.hit else "")
+            console.print(quoted)
+    console.print(Text("matches", "bold green") if verdict.matched else Text("does not match", "bold red"))
 
 
 def _branch(clause: Clause, depth: int) -> None:
-    console = stdout()
-    mark = shown("✓ ", "green") if clause.true else shown("✗ ", "red")
-    told = shown("")
-    told.append("  " * depth).append_text(mark).append(plain(clause.label))
-    if clause.words:
-        told.append("   " + ", ".join(f"“{plain(word)}”" for word in clause.words), style="yellow")
-    console.print(told)
+    mark = ("✓ ", "green") if clause.true else ("✗ ", "red")
+    words = ", ".join(f"“{plain(word)}”" for word in clause.words)
+    stdout().print(Text.assemble("  " * depth, mark, plain(clause.label), (f"   {words}" if words else "", "yellow")))
     for part in clause.parts:
         _branch(part, depth + 1)
 
 
 def _point_at(query: str, error: QueryError) -> None:
     console = stderr()
-    told = shown("error ", "red")
-    console.print(told.append(f"{error.code}: {error}"))
-    console.print(shown("  ").append(plain(query)))
+    console.print(told("error", "red", f"{error.code}: {error}"))
+    # On one line and without controls, so that the mark below stands where the reading failed.
+    console.print(Text("  ").append("".join(letter if letter.isprintable() else " " for letter in query)))
     if query:
-        console.print(shown("").append("  " + " " * error.at + "^", style="red"))
+        console.print(Text("  " + " " * cell_len(query[: error.at]) + "^", style="red"))
 
 
 def _lines(source: IO[str], sink: IO[str]) -> None:

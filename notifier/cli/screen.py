@@ -29,6 +29,18 @@ def shown(foreign: str, style: str = "") -> Text:
     return Text(plain(foreign), style=style)
 
 
+def told(label: str, style: str, foreign: str) -> Text:
+    """A coloured word of ours, a space, and text that may hold some from outside."""
+    return Text.assemble((label, style), " ", plain(foreign))
+
+
+def one_line(console: Console, line: Text) -> None:
+    """Print one line: clipped to a terminal's width, whole where it goes into a pipe."""
+    if console.is_terminal:
+        line.truncate(console.width, overflow="ellipsis")
+    console.print(line)
+
+
 def stdout() -> Console:
     """Where data goes. Colours only on a terminal, and not under NO_COLOR."""
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)

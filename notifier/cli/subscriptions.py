@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 import msgspec
+from rich.text import Text
 
 from notifier.app import channels_of, subscriptions_of
-from notifier.cli.screen import shown, stderr, stdout
+from notifier.cli.screen import plain, shown, stderr, stdout, told
 from notifier.errors import Misconfigured
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriptions
@@ -40,17 +41,14 @@ def check(home: Path) -> None:
         found, _ = _load(home)
     except Misconfigured as error:
         for mistake in error.mistakes:
-            stderr().print(shown("error ", "red").append(str(mistake)))
+            stderr().print(told("error", "red", str(mistake)))
         stderr().print(shown(f"{counted(len(error.mistakes), 'mistake')}; nothing was changed", "dim"))
         sys.exit(3)
     for warning in found.warnings:
-        stderr().print(shown("warning ", "yellow").append(str(warning)))
+        stderr().print(told("warning", "yellow", warning))
     watchlists = sum(len(who.watchlists) for who in found.subscribers.values())
-    stderr().print(
-        shown("✓ ", "green").append(
-            f"{counted(len(found.subscribers), 'subscriber')}, {counted(watchlists, 'watchlist')}; all is well"
-        )
-    )
+    all_of = f"{counted(len(found.subscribers), 'subscriber')}, {counted(watchlists, 'watchlist')}"
+    stderr().print(told("✓", "green", f"{all_of}; all is well"))
 
 
 @command.command("list")
@@ -76,11 +74,12 @@ def list_(home: Path, as_json: bool) -> None:
             click.echo(msgspec.json.encode(row))
             continue
         console = stdout()
-        console.print(shown(id, "bold").append(f"  {who.name} · {who.timezone} · {who.frequency}", style="dim"))
+        about = plain(f"{who.name} · {who.timezone} · {who.frequency}")
+        console.print(Text.assemble((id, "bold"), (f"  {about}", "dim")))
         for wish in who.watchlists:
-            console.print(shown(f"  {wish.name}: ", "cyan").append(wish.query.reading()))
-        for told in channels:
-            console.print(shown(f"  → {told}"))
+            console.print(Text.assemble("  ", (plain(wish.name), "cyan"), ": ", plain(wish.query.reading())))
+        for way in channels:
+            console.print(Text.assemble("  → ", plain(way)))
 
 
 def _load(home: Path) -> tuple[Subscriptions, Callable[[str, str], str]]:

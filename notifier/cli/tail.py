@@ -128,7 +128,7 @@ def _show(console: Console, recorded: Recorded) -> None:
     left = Text.assemble(
         (f"{told.recorded_at:%Y-%m-%d %H:%M:%SZ} ", "dim"),
         (f"{told.name:<22} ", style),
-        (f"{plain(told.about):<22} ", "bold"),
+        (f"{plain(told.about):<26} ", "bold"),
     )
     sentence = Text(plain(told.sentence), style="dim" if told.mood == "quiet" else "")
     if console.is_terminal:

@@ -63,10 +63,9 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
     await peers.start()
     try:
         _write_home(home, story, peers)
-        hook = f"http://{HOST}:{peers.slack_port}/services/T00000000/B00000000/demo"
         async with App.opened(
             home,
-            environ={"DEMO_SLACK_WEBHOOK": hook},
+            environ={},
             clock=clock,
             chance=random.Random(2020),  # noqa: S311 the same play each time
             terminal=(outbox / "console.txt").open("w", encoding="utf-8"),
@@ -214,4 +213,8 @@ def _write_home(home: Path, story: Story, peers: Peers) -> None:
         f'[fetch]\nallow = ["{HOST}/32"]\n{feeds}'
     )
     (home / "notifier.toml").write_text(settings, "utf-8")
+    hook = f"http://{HOST}:{peers.slack_port}/services/T00000000/B00000000/demo"
     shutil.copytree(Path(__file__).with_name("subscriptions"), home / "subscriptions")
+    for path in (home / "subscriptions").glob("*.toml"):
+        # Written out, though it would be a secret elsewhere: every command can then be tried on this home.
+        path.write_text(path.read_text("utf-8").replace("${DEMO_SLACK_WEBHOOK}", hook), "utf-8")
