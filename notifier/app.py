@@ -31,7 +31,6 @@ from notifier.events import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.parse import Parser
-from notifier.guard import refuse_inside
 from notifier.match import Matcher
 from notifier.poll import Poll, Poller
 from notifier.schedule import Rounds, Schedule
@@ -65,10 +64,9 @@ async def reading_log(home: Path) -> AsyncIterator[EventLog]:
 
 def channels_of(settings: Settings, terminal: TextIO) -> dict[str, Channel]:
     """The ways out, by the word that a subscriber's file uses. A new channel is one line here."""
-    allowed = settings.fetch.allow
     ways: list[Channel] = [
         *([EmailChannel(settings.email)] if settings.email else []),
-        SlackChannel(refuse_inside(allowed), allowed=allowed),
+        SlackChannel(allowed=settings.fetch.allow),
         ConsoleChannel(terminal),
     ]
     return {way.kind: way for way in ways}
@@ -228,13 +226,9 @@ class App:
 
     async def run_once(self, told: Callable[[Feed, Poll], None] = lambda feed, poll: None) -> None:
         """One whole pass: every feed polled, all matched, all that is due delivered."""
-        places = asyncio.Semaphore(64)
-
-        async def one(feed: Feed) -> None:
-            async with places:
-                told(feed, await self.poller.poll(feed))
-
-        await asyncio.gather(*(one(feed) for feed in self.feeds))
+        rounds = Rounds(self.feeds, self.poller.poll, self._chance.random, told=told)
+        await rounds.start_due()
+        await rounds.ended()
         await self.matcher.run()
         await self.deliverer.run()
 

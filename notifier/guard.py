@@ -7,11 +7,20 @@ second time, an odd spelling of an address, or a redirect to a cloud's metadata 
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import socket
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from notifier.errors import Refused
+
+LOOK_UPS = 32  # names looked up at a time; one whose name servers are gone takes its thread for up to half a minute
 
 Network = IPv4Network | IPv6Network
 AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
@@ -76,3 +85,48 @@ def refuse_inside(allowed: Iterable[Network] = ()) -> Callable[[AddressInfo], so
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return factory
+
+
+def connector(allowed: Iterable[Network] = (), **options: Any) -> aiohttp.TCPConnector:
+    """A connector of aiohttp's, with these options of its own, that reaches public and allowed addresses only."""
+    known = tuple(allowed)
+    factory: Any = refuse_inside(known)
+    return aiohttp.TCPConnector(socket_factory=factory, resolver=_PublicResolver(known), **options)
+
+
+class _PublicResolver(AbstractResolver):
+    """
+    Names → addresses, on threads of its own: asyncio's few would all be taken by a few dead name servers.
+
+    Addresses inside are left out, and a name that has no other is refused. The guard behind would stop each of them
+    too, but where there are several aiohttp races them, and loses the reason.
+    """
+
+    def __init__(self, allow: Iterable[Network]) -> None:
+        self._allow = tuple(allow)
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        look_up = functools.partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        infos = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        found = [(kind, protocol, str(address[0])) for kind, _, protocol, _, address in infos]
+        usable = [each for each in found if is_public(each[2], self._allow)]
+        if found and not usable:
+            raise Refused(
+                f"{host} leads to {found[0][2]}, not a public address; if it is meant, allow that under [fetch] in "
+                "notifier.toml",
+                outcome="blocked-address",
+            )
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST
+            )
+            for kind, protocol, address in usable
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

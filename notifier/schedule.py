@@ -108,6 +108,11 @@ class Rounds:
     def _host(self, feed: Feed) -> asyncio.Semaphore:
         return self._hosts.setdefault(urlsplit(feed.url).netloc, asyncio.Semaphore(A_HOST))
 
+    async def ended(self) -> None:
+        """Return once no poll is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
     async def stop(self) -> None:
         """End the polls under way. What they had not stored is asked for again at the next start."""
         self._over = True

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -22,7 +21,7 @@ import msgspec
 
 from notifier.channels.blocks import within_limits
 from notifier.errors import Refused, TryLater
-from notifier.guard import AddressInfo, Network
+from notifier.guard import Network, connector
 from notifier.message import Message, Receipt, without_controls
 
 FORM = "slack.json"
@@ -49,9 +48,8 @@ _SLUG = re.compile(r"[a-z][a-z0-9_]{1,60}")
 
 class SlackChannel:
     """
-    Posts to incoming webhooks. `sockets` makes the sockets and refuses addresses inside (guard.py).
-
-    Plain http is for addresses in `allowed` only: a test's, or a relay of the operator's own.
+    Posts to incoming webhooks, at public addresses and those in `allowed`: a test's, or a relay of the operator's own.
+    Plain http is for the latter only.
     """
 
     kind = "slack"
@@ -59,12 +57,10 @@ class SlackChannel:
 
     def __init__(
         self,
-        sockets: Callable[[AddressInfo], socket.socket],
         *,
         allowed: Iterable[Network] = (),
         total: float = TOTAL,
     ) -> None:
-        self._sockets = sockets
         self._allowed = tuple(allowed)
         self._total = total
         self._session: aiohttp.ClientSession | None = None
@@ -157,7 +153,7 @@ class SlackChannel:
             self._session = aiohttp.ClientSession(
                 # A connection kept alive may be closed by them in the moment that we write on it, and then nobody can
                 # say whether they read it. One message a second does not need it.
-                connector=aiohttp.TCPConnector(socket_factory=self._sockets, force_close=True),
+                connector=connector(self._allowed, force_close=True),
                 timeout=aiohttp.ClientTimeout(total=self._total),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,

@@ -10,29 +10,25 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import socket
+import os
 import zlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
-from notifier.guard import Network, is_public, refuse_inside
+from notifier.guard import Network, connector
 
 BYTES = 16 * 1024 * 1024  # of a document, decoded; as many may come over the wire
 SECONDS = 30.0  # for one poll, from the first look-up to the last byte, redirects included
 TO_CONNECT = 10.0  # seconds of them, at most, until a connection stands
 REDIRECTS = 5
 A_HOST = 2  # requests to one host at a time
-LOOK_UPS = 32  # names looked up at a time; one whose name servers are gone takes its thread for up to half a minute
 MEMBERS = 1_000  # packed streams in one body, which may follow one another
 
 _SLICE = 64 * 1024
@@ -52,7 +48,8 @@ def _wall_clock() -> datetime:
 class Fetcher:
     """
     Fetches documents over one shared session. `allow` are networks inside that may be reached all the same, `contact`
-    an address or URL by which a publisher can reach the operator. Close it at the end.
+    an address or URL by which a publisher can reach the operator, `seconds` what servers may take for one poll, and
+    `per_host` how many requests to one host are under way at a time. Close it at the end.
     """
 
     def __init__(
@@ -92,7 +89,7 @@ class Fetcher:
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise Refused(f"{feed.id}: its address, or one it leads to, is none", outcome="bad-address") from error
         except aiohttp.ClientConnectorError as error:
-            raise TryLater(f"{host}: no connection ({error.os_error})", outcome="unreachable") from error
+            raise TryLater(f"{host}: no connection ({_reason(error.os_error)})", outcome="unreachable") from error
         except (aiohttp.ClientError, OSError) as error:
             raise TryLater(f"{host}: {type(error).__name__}, the answer broke off", outcome="unreachable") from error
 
@@ -136,16 +133,9 @@ class Fetcher:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            guard: Any = refuse_inside(self._allow)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    socket_factory=guard,
-                    resolver=_Resolver(self._allow),
-                    limit=0,
-                    ttl_dns_cache=60,
-                    # Longer would keep thousands of connections open that no poll comes back to in time.
-                    keepalive_timeout=5,
-                ),
+                # Longer alive would keep thousands of connections open that no poll comes back to in time.
+                connector=connector(self._allow, limit=0, ttl_dns_cache=60, keepalive_timeout=5),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # One clock for the whole poll runs in _follow.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=TO_CONNECT),
@@ -190,42 +180,10 @@ class Fetcher:
             self._session = None
 
 
-class _Resolver(AbstractResolver):
-    """
-    Names → addresses, on threads of its own: asyncio's few would all be taken by a few dead name servers.
-
-    Addresses inside are left out, and a name that has no other is refused. The guard behind would stop each of them
-    too, but where there are several aiohttp races them, and loses the reason.
-    """
-
-    def __init__(self, allow: Iterable[Network]) -> None:
-        self._allow = tuple(allow)
-        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        look_up = functools.partial(
-            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
-        infos = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        found = [(kind, protocol, str(address[0])) for kind, _, protocol, _, address in infos]
-        usable = [each for each in found if is_public(each[2], self._allow)]
-        if found and not usable:
-            raise Refused(
-                f"{host} leads to {found[0][2]}, not a public address; if it is meant, allow that under [fetch] in "
-                "notifier.toml",
-                outcome="blocked-address",
-            )
-        return [
-            ResolveResult(
-                hostname=host, host=address, port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST
-            )
-            for kind, protocol, address in usable
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+def _reason(error: OSError) -> str:
+    """Why the system did not connect, in its own short words; a name that was not found has a negative number."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or type(error).__name__
 
 
 @functools.lru_cache(maxsize=16 * 1024)

@@ -42,7 +42,7 @@ class Rhythm:
         failures = self._failures.get(feed.id, 0) + 1 if failed else 0
         self._failures[feed.id] = failures
         # The power is bounded: that of a feed which has failed for weeks is too large for a float.
-        wait = min(feed.every * 2 ** min(max(failures - 1, 0), 20), max(SLOWEST, feed.every))
+        wait = min(feed.every * 2.0 ** min(max(failures - 1, 0), 20), max(SLOWEST, feed.every))
         wait *= 1 + JITTER * (2 * self._random() - 1)
         if after is not None:
             wait = max(wait, min(after, LONGEST_WAIT))

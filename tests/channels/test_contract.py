@@ -16,7 +16,7 @@ from notifier.channels.email import EmailChannel
 from notifier.channels.relay import Relay
 from notifier.channels.slack import SlackChannel
 from notifier.errors import Refused, TryLater
-from notifier.guard import networks, refuse_inside
+from notifier.guard import networks
 from tests.channels.messages import HOSTILE, message
 from tests.channels.peers import HANG_UP, MailPeer, WebPeer, closed_port, response
 
@@ -61,7 +61,7 @@ async def slack(mood: str) -> AsyncIterator[Way]:
     }.get(mood, response(200, "ok"))
     async with WebPeer(answer) as peer:
         port = await closed_port() if mood == "absent" else peer.port
-        channel = SlackChannel(refuse_inside(LOOPBACK), allowed=LOOPBACK)
+        channel = SlackChannel(allowed=LOOPBACK)
         url = f"http://127.0.0.1:{port}/services/T0000/B0000/verysecretZq4T"
         async with closing(channel):
             yield Way(channel, url, "verysecret", lambda: [body for _, _, body in peer.requests])
