@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -34,6 +35,7 @@ from notifier.message import Message
 from notifier.statement import Statement
 from notifier.subscriptions import ChannelAddress, Subscriber
 from notifier.watchlists.query import Query, parse
+from notifier.watchlists.search import Text
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +73,9 @@ class Deliverer:
         self._position = 0
         self._places = {kind: asyncio.Semaphore(AT_ONCE) for kind in channels}
         self._under_way: dict[Lane, asyncio.Task[int]] = {}
+        self._queued: set[Lane] = set()  # those of them that wait for a place
         # Outcomes that the log did not take. They go first when it does: to send again instead would be a second copy.
-        self._unrecorded: list[Event] = []
+        self._unrecorded: dict[str, Event] = {}
         self._stopping = False
         self.outbox = Outbox()
 
@@ -90,7 +93,7 @@ class Deliverer:
         """Begin to send what is due, and do not wait for it: a slow lane holds up no other."""
         await self._settle()
         await self.catch_up()
-        for lane in dict.fromkeys((owed.subscriber, owed.channel) for owed in self.outbox.due(self._clock())):
+        for lane in self.outbox.take_due(self._clock()):
             if lane not in self._under_way:
                 self._under_way[lane] = asyncio.create_task(self._run_lane(lane), name=f"deliver {'/'.join(lane)}")
 
@@ -109,6 +112,8 @@ class Deliverer:
         What was cut off is owed still, and sent under the same name after the next start.
         """
         self._stopping = True
+        for lane in self._queued & self._under_way.keys():
+            self._under_way[lane].cancel()
         if not self._under_way:
             return 0
         _, cut_off = await asyncio.wait(self._under_way.values(), timeout=seconds)
@@ -120,45 +125,56 @@ class Deliverer:
     async def _run_lane(self, lane: Lane) -> int:
         made = 0
         try:
-            while not self._stopping and (owed := self.outbox.first_due(lane, self._clock())):
-                await self._record(await self._attempt(owed))
-                await self.catch_up()
+            while owed := self.outbox.first_due(lane, self._clock()):
+                outcome = await self._attempt(owed)
+                if outcome is None:
+                    break
                 made += 1
+                await self._record(outcome)
+                await self.catch_up()
         except LogError:
             # The boundary of a lane: its outcome waits in `_unrecorded`, and the lane begins again once that is stored.
             logger.exception("%s: the log does not take how a delivery went; nothing more is sent until it does", lane)
         finally:
             del self._under_way[lane]
+            self.outbox.put_back(lane)
         return made
 
     async def _record(self, outcome: Event) -> None:
-        self._unrecorded.append(outcome)
-        await self._log.append([outcome])
-        self._unrecorded.remove(outcome)
+        try:
+            await self._log.append([outcome])
+        except Exception:
+            self._unrecorded[outcome.id] = outcome
+            raise
 
     async def _settle(self) -> None:
-        for outcome in list(self._unrecorded):
+        for id, outcome in list(self._unrecorded.items()):
             await self._log.append([outcome])
-            self._unrecorded.remove(outcome)
+            self._unrecorded.pop(id, None)
 
     # ---------------------------------------------------------------- one attempt
 
-    async def _attempt(self, owed: Owed) -> Event:
-        """Try one delivery once; the event that tells how it went."""
+    async def _attempt(self, owed: Owed) -> Event | None:
+        """Try one delivery once; the event that tells how it went, or None where it is not the time for sending."""
         if self._clock() >= owed.expires_at:
             return _abandoned(owed, owed.attempts, "expired: it could not be handed over within 72 hours")
         who = self._subscriber(owed.subscriber)
         way = next((way for way in who.channels if way.name == owed.channel), None) if who else None
-        channel = self._channels.get(way.kind) if way else None
-        if who is None or way is None or channel is None:
+        if who is None or way is None:
             return _abandoned(owed, owed.attempts, "withdrawn: the subscriber's file no longer names this channel")
-        return await self._sent(owed, who, way, channel)
+        return await self._sent(owed, who, way)
 
-    async def _sent(self, owed: Owed, who: Subscriber, way: ChannelAddress, channel: Channel) -> Event:
+    async def _sent(self, owed: Owed, who: Subscriber, way: ChannelAddress) -> Event | None:
         attempt, sending = owed.attempts + 1, False
         try:
+            channel = self._channels[way.kind]
             message = await self._message(owed, who, channel)
+            self._queued.add((owed.subscriber, owed.channel))
             async with self._places[way.kind]:
+                self._queued.discard((owed.subscriber, owed.channel))
+                # It may have been a long wait for the place.
+                if self._stopping or self._unrecorded:
+                    return None
                 sending = True
                 receipt = await channel.send(message, way.address.reveal())
         except TryLater as failure:
@@ -168,13 +184,12 @@ class Deliverer:
         except Misconfigured as error:
             logger.error("an alert waits for a template to be mended: %s", error)  # noqa: TRY400 its words say it all
             return self._postponed(owed, str(error), BROKEN)
-        except LogError:
-            raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 it is told, in the log and here
             # The boundary of one delivery: a bug must not silence a subscriber, nor send in a circle. It is loud here,
-            # visible in the log, and tried again.
-            logger.exception("delivering event %s on %s failed", owed.position, owed.channel)
-            fault = f"a fault of the notifier's own ({type(error).__name__}); see the service's log"
+            # visible in the log, and tried again. Its place is told, not its words: they may quote the address.
+            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            logger.error("delivering event %s on %s failed: %s\n%s", owed.position, owed.channel, kind, place)  # noqa: TRY400
+            fault = f"a fault of the notifier's own ({kind}); see the service's log"
             return self._postponed(owed, fault, BROKEN, unknown=sending)
         return AlertDelivered(
             cause=owed.alert_id,
@@ -196,7 +211,7 @@ class Deliverer:
             subscriber=owed.subscriber,
             channel=owed.channel,
             attempt=attempt,
-            due_at=self._clock() + timedelta(seconds=wait),
+            due_at=min(self._clock() + timedelta(seconds=wait), owed.expires_at),
             reason=reason,
             unknown=unknown,
         )
@@ -254,9 +269,9 @@ def _query(text: str) -> Query | None:
 
 def _spans(queries: Iterable[Query], statement: Statement) -> dict[str, list[Span]]:
     """Where the words that decided stand, by field, for all watchlists together."""
-    fields = statement.fields()
+    text = Text(statement.fields())
     spans: dict[str, list[Span]] = {}
     for query in queries:
-        for field, places in query.search(fields).spans.items():
+        for field, places in query.search(text).spans.items():
             spans.setdefault(field, []).extend(places)
     return spans

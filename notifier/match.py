@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from notifier.errors import Conflict
+from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Appended, Commit, Consumer, EventLog
 from notifier.events import (
     AlertRaised,
@@ -29,9 +30,8 @@ from notifier.watchlists.watchlist import Watchlist
 
 NAME = "match"
 TYPES = (StatementPublished.type, StatementRevised.type)
-BATCH_EVENTS, BATCH_BYTES = 500, 2 * 1024 * 1024  # well inside the log's limits of 1,000 events and 4 MiB
 WORDS, WORD_LENGTH = 12, 80  # words that decided, kept in an alert: enough to say why, without the whole text
-ROOM = 40 * 1024  # bytes of an alert's matches, encoded; an event ends at 65,535
+ROOM = 40 * 1024  # bytes of an alert's matches, encoded; an event ends at 65,535, a query at 10,000
 
 
 class Matcher:
@@ -50,9 +50,8 @@ class Matcher:
     async def run(self) -> int:
         """Match all that the log holds and we have not matched yet; how many alerts were raised."""
         raised = 0
-        # Asked for anew after a failure: the log may have moved us on without our hearing of it.
-        consumer = self._consumer or await self._log.consumer(NAME)
-        self._consumer = None
+        # Kept only while all goes well: of a failing append we cannot know whether it moved us on.
+        consumer, self._consumer = self._consumer or await self._log.consumer(NAME), None
         while True:
             page = await self._log.read(consumer.position, TYPES, limit=200)
             if not page.events:
@@ -60,13 +59,12 @@ class Matcher:
                 self._consumer = msgspec.structs.replace(consumer, position=page.position)
                 return raised
             alerts = [alert for recorded in page.events for alert in await self._alerts(recorded)]
-            *firsts, last = list(_batches(alerts)) or [[]]
+            *firsts, last = batches(alerts, _size)
             for batch in firsts:
                 raised += await self._append(batch)
             # Our place goes with the last batch, so a crash between batches means matching these once more.
             raised += await self._append(last, consumer.moved_to(page.position))
             consumer = msgspec.structs.replace(consumer, position=page.position, version=consumer.version + 1)
-            self._consumer = consumer
 
     async def _append(self, alerts: list[Event], commit: Commit | None = None) -> int:
         """Append alerts and tell how many of them were not in the log."""
@@ -128,16 +126,14 @@ class _Decided:
 
 def _fitted(matches: Iterable[WatchlistMatched]) -> tuple[WatchlistMatched, ...]:
     """
-    As many matches as an event has room for, the first of them always.
+    As many matches as an event has room for.
 
-    A subscriber of a hundred long queries is owed his alert all the same; it names the first few dozen.
+    Whoever has a hundred long queries is owed his alert all the same; it names the first of them.
     """
     fitted: list[WatchlistMatched] = []
     room = ROOM
     for match in matches:
         size = len(msgspec.json.encode(match))
-        if size > room and not fitted:
-            fitted.append(msgspec.structs.replace(match, query="", words=()))
         if size > room:
             break
         fitted.append(match)
@@ -145,15 +141,5 @@ def _fitted(matches: Iterable[WatchlistMatched]) -> tuple[WatchlistMatched, ...]
     return tuple(fitted)
 
 
-def _batches(alerts: Iterable[Event]) -> Iterable[list[Event]]:
-    batch: list[Event] = []
-    size = 0
-    for alert in alerts:
-        weight = len(msgspec.json.encode(alert))
-        if batch and (len(batch) == BATCH_EVENTS or size + weight > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(alert)
-        size += weight
-    if batch:
-        yield batch
+def _size(event: Event) -> int:
+    return len(msgspec.json.encode(event))

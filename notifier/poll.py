@@ -7,13 +7,14 @@ is doing are stored together or not at all (promise P2). An unchanged poll write
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from notifier.errors import Refused, TryLater
+from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Commit, Consumer, EventLog
 from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised
 from notifier.feeds import health
@@ -24,7 +25,6 @@ from notifier.feeds.known import Known
 TYPES = (StatementPublished.type, StatementRevised.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
 IN_EVENT = 24 * 1024  # bytes of an event, encoded; the words of a longer one travel as a blob (65,535 is the end)
-BATCH_EVENTS, BATCH_BYTES = 500, 2 * 1024 * 1024  # well inside the log's limits of 1,000 events and 4 MiB
 
 
 class Fetch(Protocol):
@@ -166,7 +166,7 @@ class Poller:
     async def _record(self, feed: Feed, events: list[Event], after: Progress) -> None:
         consumer = self._consumer(NAME + feed.id)
         commit = consumer.moved_to(consumer.position, msgspec.json.encode(after))
-        *firsts, last = list(_batches(_fitted(event) for event in events)) or [[]]
+        *firsts, last = batches([_fitted(event) for event in events], _weight)
         self._unanswered.add(feed.id)
         for batch in firsts:
             await self._append(batch, None)
@@ -203,18 +203,9 @@ def _fitted(event: Event) -> tuple[Event, bytes | None]:
     return msgspec.structs.replace(event, statement=statement), blob
 
 
-def _batches(fitted: Iterable[tuple[Event, bytes | None]]) -> Iterator[list[tuple[Event, bytes | None]]]:
-    batch: list[tuple[Event, bytes | None]] = []
-    size = 0
-    for event, blob in fitted:
-        weight = _size(event) + len(blob or b"")
-        if batch and (len(batch) == BATCH_EVENTS or size + weight > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append((event, blob))
-        size += weight
-    if batch:
-        yield batch
+def _weight(fitted: tuple[Event, bytes | None]) -> int:
+    event, blob = fitted
+    return _size(event) + len(blob or b"")
 
 
 def _size(event: Event) -> int:

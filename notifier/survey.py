@@ -88,6 +88,7 @@ async def ask(feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetim
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime) -> Tried:

@@ -79,12 +79,14 @@ def _moved(event: FeedMoved) -> tuple[str, str, str]:
 def _raised(event: AlertRaised) -> tuple[str, str, str]:
     names = ", ".join(f"“{match.watchlist}”" for match in event.matches)
     words = ", ".join(dict.fromkeys(word for match in event.matches for word in match.words))
-    return event.subscriber, f"{names} matched: {words} → {', '.join(event.channels)}", "plain"
+    matched = f"{names} matched" + (f": {words}" if words else "")
+    return event.subscriber, f"{matched} → {', '.join(event.channels)}", "plain"
 
 
 def _delivered(event: AlertDelivered) -> tuple[str, str, str]:
     again = f" at attempt {event.attempt}" if event.attempt > 1 else ""
-    return f"{event.subscriber} · {event.channel}", f"taken over{again}: {event.reply}", "good"
+    reply = f": {event.reply}" if event.reply else ""
+    return f"{event.subscriber} · {event.channel}", f"taken over{again}{reply}", "good"
 
 
 def _postponed(event: DeliveryPostponed) -> tuple[str, str, str]:

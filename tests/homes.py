@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -28,12 +29,16 @@ PATIENCE = 20.0  # seconds after which a test gives up on what should come; far 
 
 
 class Publisher:
-    """Serves documents by path, with ETag and 304. `asked` counts requests and `answered` statuses."""
+    """
+    Serves documents by path, with ETag and 304. `asked` counts requests and `answered` statuses; `served_at` is when a
+    document last went out (monotonic seconds).
+    """
 
     def __init__(self) -> None:
         self.port = 0
         self.asked: Counter[str] = Counter()
         self.answered: Counter[int] = Counter()
+        self.served_at: dict[str, float] = {}
         self._documents: dict[str, tuple[bytes, str]] = {}
 
     def publish(self, path: str, body: bytes | str, content_type: str = "application/rss+xml") -> None:
@@ -57,30 +62,36 @@ class Publisher:
         etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         if request.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers={"ETag": etag})
+        self.served_at[path] = time.monotonic()
         return web.Response(body=body, headers={"Content-Type": content_type, "ETag": etag})
 
 
 class Mailroom:
-    """A mail server: `mails` are those it answered with 250, each as (recipient, parsed message)."""
+    """
+    A mail server: `mails` are those it answered with 250, each as (recipient, parsed message), `at` when each had come.
+    """
 
     def __init__(self) -> None:
         self.port = 0
         self.mails: list[tuple[str, email.message.EmailMessage]] = []
+        self.at: list[float] = []
         self._came = asyncio.Condition()
 
     async def handle_DATA(  # noqa: N802 the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
+        came_at = time.monotonic()
         parsed = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
         assert isinstance(parsed, email.message.EmailMessage)
         async with self._came:
             self.mails += [(recipient, parsed) for recipient in envelope.rcpt_tos]
+            self.at += [came_at] * len(envelope.rcpt_tos)
             self._came.notify_all()
         return "250 2.0.0 taken"
 
-    async def has(self, number: int) -> None:
+    async def has(self, number: int, patience: float = PATIENCE) -> None:
         """Return once so many mails have come."""
-        async with asyncio.timeout(PATIENCE), self._came:
+        async with asyncio.timeout(patience), self._came:
             await self._came.wait_for(lambda: len(self.mails) >= number)
 
     def to(self, recipient: str) -> list[email.message.EmailMessage]:

@@ -116,6 +116,24 @@ class Outbox:
         found.sort(key=_position)
         return found
 
+    def take_due(self, now: datetime) -> list[Lane]:
+        """
+        The lanes of which something may be tried now, the longest due first.
+
+        A lane once taken may not be named again until `put_back`: so asking often costs nothing, however many are owed.
+        """
+        taken: dict[Lane, None] = {}
+        while self._heads and self._heads[0][0] <= now:
+            head = heapq.heappop(self._heads)
+            if self._is_current(head):
+                taken[head[2]] = None
+        return list(taken)
+
+    def put_back(self, lane: Lane) -> None:
+        """Name a lane again that was taken, when its time comes."""
+        if lane in self._lanes:
+            self._show(lane)
+
     def first_due(self, lane: Lane, now: datetime) -> Owed | None:
         """What a lane may try now: its oldest, or nothing while that waits."""
         waiting = self._lanes.get(lane)

@@ -12,6 +12,8 @@ from notifier.alerts.outbox import EXPIRY, Outbox, backoff, delivery_id
 from notifier.events import Recorded
 from tests.alerts.builders import NOW, abandoned, delivered, postponed, raised
 
+LANE = ("desk", "email")
+
 
 def folded(*events: Recorded) -> Outbox:
     outbox = Outbox()
@@ -123,6 +125,54 @@ def test_the_end_of_the_first_lets_the_next_go() -> None:
 
     assert [owed.position for owed in outbox.due(NOW)] == [2]
     assert outbox.next_due() == NOW
+
+
+def test_a_lane_gives_its_oldest_or_nothing() -> None:
+    """What waits holds back what stands behind it, until its time has come."""
+    first, second = raised(1), raised(2)
+    later = NOW + timedelta(minutes=1)
+
+    outbox = folded(first, second, postponed(first, later))
+
+    assert outbox.first_due(LANE, NOW) is None
+    assert getattr(outbox.first_due(LANE, later), "position", None) == 1
+    assert outbox.first_due(("newsroom", "email"), later) is None
+
+
+def test_a_lane_is_taken_once() -> None:
+    """Lanes come the longest due first, and again only when they are put back."""
+    outbox = folded(raised(1, subscriber="newsroom"), raised(2), raised(3))
+
+    taken = [outbox.take_due(NOW), outbox.take_due(NOW)]
+    outbox.put_back(LANE)
+
+    assert taken == [[("newsroom", "email"), LANE], []]
+    assert outbox.take_due(NOW) == [LANE]
+
+
+def test_a_lane_is_taken_when_its_time_comes() -> None:
+    """One whose oldest waits is not due, also where it was put back meanwhile."""
+    alert, later = raised(), NOW + timedelta(minutes=1)
+    outbox = folded(alert)
+    outbox.take_due(NOW)
+
+    outbox.apply(postponed(alert, later))
+    outbox.put_back(LANE)
+
+    assert [outbox.take_due(NOW), outbox.take_due(later), outbox.take_due(later)] == [[], [LANE], []]
+
+
+def test_a_lane_that_is_empty_is_not_put_back() -> None:
+    """Once all of it was handed over there is nothing to name."""
+    alert = raised()
+    outbox = folded(alert)
+    outbox.take_due(NOW)
+
+    outbox.apply(delivered(alert))
+    outbox.put_back(LANE)
+
+    assert outbox.take_due(NOW + timedelta(days=1)) == []
+    assert outbox.next_due() is None
 
 
 def test_asking_twice_changes_nothing() -> None:

@@ -1,0 +1,504 @@
+"""Does a poll record all that is new, once, together with what it asks with next time?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from notifier.errors import LogFull, Refused, TryLater
+from notifier.eventlog.log import EventLog
+from notifier.events import FeedBaselined, FeedHealthChanged, FeedMoved, StatementPublished, StatementRevised
+from notifier.feeds.feed import Entry, Feed
+from notifier.poll import Poll, Poller
+from tests.steps import COMMERCE, NOON, ON_ANY_LOG, USTR, Clock, FailingLog, LogIn, Publisher, entry, events, recorded
+
+
+class Desk:
+    """A poller on a log, what its feeds show, and the clock of both."""
+
+    def __init__(self, log: EventLog | None = None) -> None:
+        self.clock = Clock()
+        self.log = log or FailingLog(self.clock)
+        self.publisher = Publisher()
+        self.poller = Poller(self.log, self.publisher, self.publisher, self.clock)
+
+    async def poll(self, *entries: Entry, feed: Feed = COMMERCE, **shown: object) -> Poll:
+        """One poll, five minutes after the last, of a feed that shows these entries."""
+        self.publisher.shows(*entries, feed=feed, **shown)
+        return await self.again(feed)
+
+    async def again(self, feed: Feed = COMMERCE) -> Poll:
+        """One poll more, of whatever is there."""
+        self.clock.advance(300)
+        return await self.poller.poll(feed)
+
+    async def restart(self) -> None:
+        """All is forgotten but the log."""
+        self.poller = Poller(self.log, self.publisher, self.publisher, self.clock)
+        await self.poller.catch_up()
+
+    async def titles(self) -> list[tuple[str, str]]:
+        """What was published and may alert: feed and title, in the order of the log."""
+        published = await events(self.log, StatementPublished)
+        return [(each.statement.feed, each.statement.title) for each in published if not each.quiet]
+
+
+async def baselined(*feeds: Feed, log: EventLog | None = None) -> Desk:
+    """A desk whose feeds have been read once, with one old entry each."""
+    desk = Desk(log)
+    for feed in feeds or (COMMERCE,):
+        await desk.poll(entry("0", "An old statement"), feed=feed)
+    return desk
+
+
+def many(count: int, words: str = "") -> list[Entry]:
+    """Entries, the newest first as feeds list them."""
+    return [entry(str(n), f"Statement {n}", text=words) for n in reversed(range(1, count + 1))]
+
+
+# ---------------------------------------------------------------- what is new
+
+
+async def test_a_first_poll_is_a_baseline() -> None:
+    """All it shows is recorded, oldest first, and alerts nobody; one event says that it is done."""
+    desk = Desk()
+
+    poll = await desk.poll(entry("2", "Newer"), entry("1", "Older"))
+
+    published = await events(desk.log, StatementPublished)
+    assert [(each.statement.title, each.quiet) for each in published] == [("Older", "baseline"), ("Newer", "baseline")]
+    assert await events(desk.log, FeedBaselined) == [FeedBaselined(feed="us-commerce", entries=2)]
+    assert (poll.baseline, poll.outcome, poll.published) == (True, "ok", 2)
+
+
+async def test_what_a_later_poll_adds_is_news() -> None:
+    """It is published once, alone, and may alert; the baseline is not repeated."""
+    desk = await baselined()
+
+    poll = await desk.poll(entry("1"), entry("0", "An old statement"))
+
+    assert await desk.titles() == [("us-commerce", "Commerce suspends special status")]
+    assert len(await events(desk.log, FeedBaselined)) == 1
+    assert (poll.baseline, poll.published, poll.revised) == (False, 1, 0)
+
+
+async def test_changed_words_are_a_revision() -> None:
+    """It names the wording that it replaces, and is no second publication."""
+    desk = await baselined()
+    before = (await events(desk.log, StatementPublished))[0].statement
+
+    poll = await desk.poll(entry("0", "An old statement, corrected"))
+
+    (revised,) = await events(desk.log, StatementRevised)
+    assert (revised.statement.id, revised.replaces, revised.quiet) == (before.id, before.fingerprint, "")
+    assert (poll.published, poll.revised) == (0, 1)
+
+
+async def test_an_empty_first_document_is_a_baseline_too() -> None:
+    """Some publishers empty their feeds between sessions: what comes next is news."""
+    desk = Desk()
+    await desk.poll()
+
+    poll = await desk.poll(entry("1"))
+
+    assert len(await desk.titles()) == poll.published == 1
+
+
+async def test_an_unchanged_poll_writes_nothing() -> None:
+    """The log stays where it is, and so does what a restart begins with."""
+    desk = await baselined()
+    await desk.poll(entry("1"), etag='"1"')
+    before = await desk.log.head(), await desk.log.consumers("poll/")
+
+    polls = [await desk.again() for _ in range(3)]
+
+    assert [poll.outcome for poll in polls] == ["unchanged"] * 3
+    assert (await desk.log.head(), await desk.log.consumers("poll/")) == before
+
+
+async def test_a_document_served_anew_adds_no_event() -> None:
+    """Many servers know no validators: the same entries in a new document are nothing new."""
+    desk = await baselined()
+    head = await desk.log.head()
+
+    poll = await desk.poll(entry("0", "An old statement"))
+
+    assert (poll.outcome, poll.published, await desk.log.head()) == ("ok", 0, head)
+
+
+async def test_feeds_of_equal_entries_do_not_disturb_each_other() -> None:
+    """What one ministry says and another repeats is two statements, each of its own feed."""
+    desk = await baselined(COMMERCE, USTR)
+
+    await desk.poll(entry("1", "Joint statement"), feed=COMMERCE)
+    await desk.poll(entry("1", "Joint statement"), feed=USTR)
+
+    assert await desk.titles() == [("us-commerce", "Joint statement"), ("us-ustr", "Joint statement")]
+    ids = {each.statement.id for each in await events(desk.log, StatementPublished)}
+    assert len(ids) == 4
+
+
+async def test_a_baseline_of_one_feed_is_none_of_another() -> None:
+    """A feed that is added later starts quietly, while the others go on."""
+    desk = await baselined(COMMERCE)
+
+    poll = await desk.poll(entry("1"), feed=USTR)
+
+    assert poll.baseline
+    assert await desk.titles() == []
+
+
+# ---------------------------------------------------------------- what we ask with
+
+
+async def test_validators_are_sent_next_time() -> None:
+    """First none, then what came with the document."""
+    desk = Desk()
+    await desk.poll(entry(), etag='"1"')
+
+    await desk.again()
+
+    assert [asked.etag for asked in desk.publisher.asked] == ["", '"1"']
+
+
+async def test_validators_outlive_a_restart() -> None:
+    """They stand in the log beside the entries that they cover."""
+    desk = Desk()
+    await desk.poll(entry(), etag='"1"')
+    await desk.restart()
+
+    poll = await desk.again()
+
+    assert (desk.publisher.asked[-1].etag, poll.outcome) == ('"1"', "unchanged")
+
+
+@pytest.mark.parametrize("failure", ["before", "after"])
+@pytest.mark.parametrize("restarted", [True, False], ids=["restarted", "running on"])
+async def test_entries_and_validators_are_stored_together(failure: str, restarted: bool) -> None:
+    """Whether the log fails before it stored a poll or after: nothing is lost, and nothing is there twice."""
+    desk = await baselined()
+    desk.log.failures = [failure]
+    with pytest.raises(LogFull):
+        await desk.poll(entry("1"), etag='"1"')
+
+    if restarted:
+        await desk.restart()
+    await desk.again()
+    await desk.again()
+
+    assert [asked.etag for asked in desk.publisher.asked[2:]] == (
+        ["", '"1"'] if failure == "before" else ['"1"', '"1"']
+    )
+    assert len(await desk.titles()) == 1
+    assert len(await events(desk.log, FeedHealthChanged)) == 1
+
+
+async def test_another_address_is_asked_without_old_validators() -> None:
+    """An operator who gives a feed a new address gets what is there, even where its validators look alike."""
+    desk = Desk()
+    await desk.poll(entry("0"), etag='"1"')
+    elsewhere = msgspec.structs.replace(COMMERCE, url="https://www.commerce.example/news.xml")
+
+    poll = await desk.poll(entry("1", "Only at the new address"), feed=elsewhere, etag='"1"')
+
+    assert (desk.publisher.asked[-1].etag, poll.published) == ("", 1)
+    await desk.again(elsewhere)
+    assert desk.publisher.asked[-1].etag == '"1"'
+
+
+# ---------------------------------------------------------------- documents that are not whole
+
+
+async def test_a_cut_short_document_is_asked_for_again() -> None:
+    """Its good entries count, its validators do not: the rest would never be asked for."""
+    desk = await baselined()
+    await desk.poll(entry("2", "Newest"), entry("1", "Half", whole=False), etag='"2"', cut_short=True)
+
+    await desk.poll(entry("2", "Newest"), entry("1", "Whole now"), etag='"2"')
+
+    assert [asked.etag for asked in desk.publisher.asked] == ["", "", ""]
+    assert [title for _, title in await desk.titles()] == ["Newest", "Whole now"]
+
+
+async def test_a_cut_short_document_does_not_end_the_baseline() -> None:
+    """What the whole of it shows later is as old as the rest, and alerts nobody."""
+    desk = Desk()
+    first = await desk.poll(entry("2", "Newest"), cut_short=True)
+
+    second = await desk.poll(entry("2", "Newest"), entry("1", "Behind the cut"))
+
+    assert (first.baseline, second.baseline, await desk.titles()) == (True, True, [])
+    assert len(await events(desk.log, FeedBaselined)) == 1
+    assert len(await events(desk.log, StatementPublished)) == 2
+
+
+# ---------------------------------------------------------------- how the feed is doing
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        TryLater("no answer", outcome="unreachable"),
+        Refused("it answered 403", outcome="blocked"),
+        Refused("it answered 410", outcome="retired"),
+    ],
+    ids=lambda failure: failure.outcome,
+)
+async def test_a_failure_is_told_once_and_is_no_news(failure: TryLater | Refused) -> None:
+    """The first such poll is an event with its reason, the next ones are none, and what is asked next is unchanged."""
+    desk = await baselined()
+    await desk.poll(entry("1"), etag='"1"')
+    desk.publisher.fails(failure)
+
+    polls = [await desk.again() for _ in range(3)]
+
+    *_, change = await events(desk.log, FeedHealthChanged)
+    assert (change.before, change.outcome, change.detail) == ("ok", failure.outcome, str(failure))
+    assert len(await events(desk.log, FeedHealthChanged)) == 2
+    assert {poll.outcome for poll in polls} == {failure.outcome}
+    assert desk.publisher.asked[-1].etag == '"1"'
+
+
+async def test_what_is_no_feed_is_not_no_news() -> None:
+    """A login page in place of a feed is a change of health, and its validators are not kept."""
+    desk = await baselined()
+
+    poll = await desk.poll(etag='"login"', refused=Refused("a web page and not a feed", outcome="not-a-feed"))
+
+    assert poll.outcome == "not-a-feed"
+    assert [each.outcome for each in await events(desk.log, FeedHealthChanged)] == ["ok", "not-a-feed"]
+    await desk.again()
+    assert desk.publisher.asked[-1].etag == ""
+
+
+async def test_a_failing_first_poll_is_no_baseline() -> None:
+    """What a feed shows when it can first be read is the baseline."""
+    desk = Desk()
+    desk.publisher.fails(TryLater("no answer", outcome="unreachable"))
+    await desk.again()
+
+    poll = await desk.poll(entry())
+
+    assert poll.baseline
+    assert await desk.titles() == []
+
+
+@pytest.mark.parametrize("unchanged", [True, False], ids=["unchanged", "read anew"])
+async def test_a_recovery_is_told(unchanged: bool) -> None:
+    """Also where the first answer after a failure is that nothing is new."""
+    desk = await baselined()
+    await desk.poll(entry("1"), etag='"1"')
+    desk.publisher.fails(TryLater("no answer", outcome="unreachable"))
+    await desk.again()
+    await desk.restart()
+
+    await desk.poll(entry("1"), etag='"1"' if unchanged else '"2"')
+
+    changes = await events(desk.log, FeedHealthChanged)
+    assert [(each.before, each.outcome) for each in changes] == [
+        ("", "ok"),
+        ("ok", "unreachable"),
+        ("unreachable", "ok"),
+    ]
+
+
+async def test_a_recovery_is_to_what_was_last_read() -> None:
+    """A feed that was empty, then cut short, then as before, is empty: nobody has read anything else of it."""
+    desk = Desk()
+    await desk.poll(etag='"1"')
+    await desk.poll(entry("1"), cut_short=True)
+
+    await desk.poll(etag='"1"')
+
+    assert [each.outcome for each in await events(desk.log, FeedHealthChanged)] == [
+        "ok-empty",
+        "parse-error",
+        "ok-empty",
+    ]
+
+
+async def test_a_server_that_asks_us_to_wait_is_heard() -> None:
+    """How long it asked for comes back with the poll."""
+    desk = Desk()
+    desk.publisher.fails(TryLater("it answered 429", outcome="throttled", after=120))
+
+    assert (await desk.again()).after == 120
+
+
+async def test_a_move_is_told_once() -> None:
+    """A permanent redirect is one event, however often it is followed, also after a restart."""
+    desk = await baselined()
+    there = "https://www.commerce.example/news.xml"
+
+    await desk.poll(entry("0", "An old statement"), moved_to=there, etag='"1"')
+    await desk.again()
+    await desk.restart()
+    await desk.again()
+    await desk.poll(entry("0", "An old statement"), moved_to=there)
+
+    moved = FeedMoved(feed="us-commerce", url=there, url_before=COMMERCE.url)
+    assert await events(desk.log, FeedMoved) == [moved]
+
+
+# ---------------------------------------------------------------- a lot at once
+
+
+async def test_long_words_travel_as_a_blob() -> None:
+    """The event stays small, and the words can be put back in place."""
+    desk = await baselined()
+    words = "export licence " * 4_000
+
+    await desk.poll(entry("1", summary="In short. " * 100, text=words))
+
+    statement = (await events(desk.log, StatementPublished))[-1].statement
+    assert (statement.text, len(statement.summary)) == ("", 500)
+    whole = statement.attached(await desk.log.blob(statement.text_blob))
+    assert (whole.text, whole.summary) == (words, "In short. " * 100)
+
+
+async def test_long_words_are_not_news_again() -> None:
+    """What travelled as a blob is known by its words like any other."""
+    desk = await baselined()
+    long = entry("1", text="export licence " * 4_000)
+    await desk.poll(long)
+    head = await desk.log.head()
+    await desk.restart()
+
+    poll = await desk.poll(long)
+
+    assert (poll.published, poll.revised, await desk.log.head()) == (0, 0, head)
+
+
+@pytest.mark.parametrize(
+    "letter", ['"', "\\", "\n\n-", "🚢", "香"], ids=["quote", "backslash", "lines", "emoji", "Han"]
+)
+async def test_no_entry_is_too_large_for_the_log(letter: str) -> None:
+    """The most that a reader lets through, in letters that take the most room, is recorded."""
+    desk = await baselined()
+    names = tuple(f"{n}{letter * 200}"[:200] for n in range(20))
+    body = 24 * 1024 // (2 * len(letter.encode())) - 10
+
+    await desk.poll(
+        entry("1", letter * 1_000, summary=letter * body, text=f"x{letter * body}", authors=names, tags=names)
+    )
+
+    assert len(await desk.titles()) == 1
+
+
+async def test_many_entries_go_in_several_batches() -> None:
+    """A document of more entries than an append takes is recorded whole and in order."""
+    desk = await baselined()
+
+    poll = await desk.poll(*many(1_200))
+
+    assert poll.published == 1_200
+    assert [title for _, title in await desk.titles()] == [f"Statement {n}" for n in range(1, 1_201)]
+
+
+async def test_large_entries_go_in_several_batches() -> None:
+    """Where bytes and not numbers are the limit, too: names and tags count as words do."""
+    desk = await baselined()
+    tags = tuple(f"{n:02}" + "🚢" * 198 for n in range(20))
+
+    poll = await desk.poll(*(msgspec.structs.replace(each, tags=tags) for each in many(400, "Han 香" * 500)))
+
+    assert poll.published == len(await desk.titles()) == 400
+
+
+@pytest.mark.parametrize("failures", [["before"], ["after"], ["", "before"], ["", "after"], ["", "", "after"]], ids=str)
+@pytest.mark.parametrize("restarted", [True, False], ids=["restarted", "running on"])
+async def test_a_crash_between_batches_loses_nothing_and_repeats_nothing(failures: list[str], restarted: bool) -> None:
+    """Wherever the log fails, the next poll asks again with the old validators and adds what is missing."""
+    desk = await baselined()
+    desk.log.failures = [*failures]
+    with pytest.raises(LogFull):
+        await desk.poll(*many(1_200), etag='"1"')
+
+    if restarted:
+        await desk.restart()
+    await desk.again()
+
+    assert [title for _, title in await desk.titles()] == [f"Statement {n}" for n in range(1, 1_201)]
+    await desk.again()
+    assert desk.publisher.asked[-1].etag == '"1"'
+
+
+async def test_a_crash_within_a_baseline_leaves_it_a_baseline() -> None:
+    """What had not been stored alerts nobody afterwards either."""
+    desk = Desk()
+    desk.log.failures = ["", "before"]
+    with pytest.raises(LogFull):
+        await desk.poll(*many(700))
+    await desk.restart()
+
+    poll = await desk.again()
+
+    assert poll.baseline
+    assert len(await events(desk.log, StatementPublished)) == 700
+    assert await desk.titles() == []
+
+
+async def test_one_feed_s_failing_append_is_nothing_to_another() -> None:
+    """The other feed's poll is recorded, and both go on from where they are."""
+    desk = await baselined(COMMERCE, USTR)
+    desk.log.failures = ["after"]
+    with pytest.raises(LogFull):
+        await desk.poll(entry("1", "Of Commerce"), feed=COMMERCE)
+
+    await desk.poll(entry("1", "Of the USTR"), feed=USTR)
+    await desk.again(COMMERCE)
+    await desk.poll(entry("2", "Of Commerce again"), feed=COMMERCE)
+
+    assert [title for _, title in await desk.titles()] == ["Of Commerce", "Of the USTR", "Of Commerce again"]
+
+
+# ---------------------------------------------------------------- restarts
+
+
+@ON_ANY_LOG
+async def test_a_restart_raises_nothing_new(log_in: LogIn, tmp_path: Path) -> None:
+    """A poller that read only the log knows what the one knows that wrote it, in the middle of everything."""
+    long = entry("2", "A long one", text="export licence " * 4_000)
+    async with log_in(tmp_path) as log:
+        desk = await baselined(COMMERCE, USTR, log=log)
+        await desk.poll(entry("1"), long, etag='"1"')
+        await desk.poll(entry("1", "Commerce suspends it, corrected"), long)
+        await desk.poll(entry("5", "Half", whole=False), feed=USTR, cut_short=True)
+        head = await log.head()
+        await desk.restart()
+
+        polls = [
+            await desk.poll(entry("1", "Commerce suspends it, corrected"), long),
+            await desk.poll(entry("1"), long),
+            await desk.poll(entry("5", "Half", whole=False), feed=USTR, cut_short=True),
+        ]
+
+        assert [(poll.outcome, poll.published, poll.revised) for poll in polls] == [
+            ("ok", 0, 0),
+            ("ok", 0, 0),
+            ("parse-error", 0, 0),
+        ]
+        assert await log.head() == head
+
+
+async def test_catching_up_on_an_empty_log_is_nothing() -> None:
+    """The first start of all ends, with everything still to come."""
+    desk = Desk()
+
+    await desk.restart()
+
+    assert (await desk.poll(entry())).baseline
+
+
+async def test_what_is_recorded_says_when_it_was_seen() -> None:
+    """By the clock, whatever date the entry bears; an entry of long ago is recorded and alerts nobody."""
+    desk = await baselined()
+
+    await desk.poll(entry("1", published=NOON - timedelta(days=31)))
+
+    *_, published = await recorded(desk.log, StatementPublished)
+    assert published.event.seen_at == NOON + timedelta(minutes=10)
+    assert published.event.quiet == "over 30 days old"

@@ -1,0 +1,176 @@
+"""Does every event have a line that a person understands?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+import pytest
+
+from notifier.eventlog.codec import TYPES
+from notifier.events import (
+    AlertDelivered,
+    AlertRaised,
+    DeliveryAbandoned,
+    DeliveryPostponed,
+    Event,
+    FeedBaselined,
+    FeedHealthChanged,
+    FeedMoved,
+    Recorded,
+    StatementPublished,
+    StatementRevised,
+    SubscriptionsApplied,
+    WatchlistMatched,
+)
+from notifier.statement import Statement
+from notifier.tail import Line, counted, line
+from tests.steps import NOON
+
+STATEMENT = Statement(
+    id="us-commerce/1",
+    feed="us-commerce",
+    issuer="US Department of Commerce",
+    title="Status ends",
+    fingerprint="0" * 24,
+)
+DELIVERY = {"cause": "1" * 36, "alert": "1" * 36, "subscriber": "desk", "channel": "email", "attempt": 1}
+
+
+def alert(*words: str) -> AlertRaised:
+    matches = (
+        WatchlistMatched(watchlist="Exports", query='"Hong Kong"', words=words),
+        WatchlistMatched(watchlist="China", query="China", words=words[:1]),
+    )
+    return AlertRaised(
+        cause="1" * 36, subscriber="desk", statement_id="us-commerce/1", matches=matches, channels=("email", "slack")
+    )
+
+
+def told(event: Event) -> Line:
+    return line(Recorded(7, event.id, NOON, event))
+
+
+# Every type of event: an example of each end it may have, what it is about, its sentence, and its mood.
+LINES: list[tuple[Event, str, str, str]] = [
+    (StatementPublished(statement=STATEMENT, seen_at=NOON), "us-commerce", "Status ends", "news"),
+    (
+        StatementPublished(statement=STATEMENT, seen_at=NOON, quiet="baseline"),
+        "us-commerce",
+        "Status ends (baseline: alerts nobody)",
+        "quiet",
+    ),
+    (
+        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON),
+        "us-commerce",
+        "Status ends (its words changed)",
+        "news",
+    ),
+    (
+        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, quiet="baseline"),
+        "us-commerce",
+        "Status ends (its words changed)",
+        "quiet",
+    ),
+    (
+        FeedBaselined(feed="us-commerce", entries=1),
+        "us-commerce",
+        "first poll: 1 statement known from here on, nobody alerted",
+        "plain",
+    ),
+    (FeedHealthChanged(feed="us-commerce", outcome="ok", changed_at=NOON), "us-commerce", "ok", "good"),
+    (FeedHealthChanged(feed="us-commerce", outcome="ok-empty", changed_at=NOON), "us-commerce", "ok-empty", "good"),
+    (
+        FeedHealthChanged(feed="us-commerce", outcome="blocked", before="ok", detail="403", changed_at=NOON),
+        "us-commerce",
+        "blocked, was ok: 403",
+        "warning",
+    ),
+    (
+        FeedMoved(feed="us-commerce", url="https://b.example", url_before="https://a.example"),
+        "us-commerce",
+        "moved for good to https://b.example; please change its url",
+        "warning",
+    ),
+    (
+        alert("Hong Kong", "licences"),
+        "desk",
+        "“Exports”, “China” matched: Hong Kong, licences → email, slack",
+        "plain",
+    ),
+    (alert(), "desk", "“Exports”, “China” matched → email, slack", "plain"),
+    (AlertDelivered(**DELIVERY, reply="250 queued"), "desk · email", "taken over: 250 queued", "good"),
+    (
+        AlertDelivered(**DELIVERY | {"attempt": 3}, reply="250 queued"),
+        "desk · email",
+        "taken over at attempt 3: 250 queued",
+        "good",
+    ),
+    (AlertDelivered(**DELIVERY), "desk · email", "taken over", "good"),
+    (
+        DeliveryPostponed(**DELIVERY, due_at=NOON + timedelta(minutes=1), reason="it is busy"),
+        "desk · email",
+        "it is busy; again at 12:01:00Z",
+        "warning",
+    ),
+    (
+        DeliveryPostponed(**DELIVERY, due_at=NOON + timedelta(minutes=15), reason="it hung up", unknown=True),
+        "desk · email",
+        "it hung up (it may have arrived); again at 12:15:00Z",
+        "warning",
+    ),
+    (DeliveryAbandoned(**DELIVERY, reason="no such mailbox"), "desk · email", "given up: no such mailbox", "bad"),
+    (
+        SubscriptionsApplied(digest="0" * 32, subscribers=1, watchlists=1_200, applied_at=NOON),
+        "subscriptions",
+        "1 subscriber, 1,200 watchlists in force",
+        "plain",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "about", "sentence", "mood"), LINES, ids=lambda value: getattr(value, "type", ""))
+def test_an_event_is_a_line(event: Event, about: str, sentence: str, mood: str) -> None:
+    """It says about what, what happened, and how that is meant."""
+    assert told(event) == Line(NOON, event.type.removesuffix(".v1"), about, sentence, mood, 7)
+
+
+def test_every_type_has_a_line() -> None:
+    """A new fact is no mystery to whoever watches the log."""
+    assert {type(event) for event, *_ in LINES} == set(TYPES.values())
+
+
+def test_a_line_names_its_type_without_the_version() -> None:
+    """However many digits that has."""
+
+    class AlertMuted(FeedBaselined, frozen=True, kw_only=True):
+        type: ClassVar[str] = "alert.muted.v12"
+
+    assert told(AlertMuted(feed="us-commerce", entries=1)).name == "alert.muted"
+
+
+def test_an_event_without_a_line_of_its_own_is_not_lost() -> None:
+    """It says what it is about, and that it is unknown here."""
+
+    class AlertMuted(FeedBaselined, frozen=True, kw_only=True):
+        type: ClassVar[str] = "alert.muted.v1"
+
+    assert told(AlertMuted(feed="us-commerce", entries=1)) == Line(
+        NOON, "alert.muted", "us-commerce", "an event of a newer notifier", "plain", 7
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [
+        (0, "statement", "0 statements"),
+        (1, "statement", "1 statement"),
+        (2, "delivery", "2 deliveries"),
+        (1, "delivery", "1 delivery"),
+        (3, "day", "3 days"),
+        (1_000, "alert", "1,000 alerts"),
+    ],
+)
+def test_things_are_counted_in_words(number: int, noun: str, words: str) -> None:
+    """One is one, and of others there are several."""
+    assert counted(number, noun) == words
