@@ -30,7 +30,7 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.parse import Parser
+from notifier.feeds.parse import Parsers
 from notifier.match import Matcher
 from notifier.poll import Poll, Poller
 from notifier.schedule import Rounds, Schedule
@@ -122,8 +122,8 @@ class App:
         self.subscriptions = Subscriptions.none()
         self._files = subscriptions.stamp(home / "subscriptions")
         self.fetcher = fetcher_of(settings, clock)
-        self.parser = Parser()
-        self.poller = Poller(log, self.fetcher, self.parser, clock)
+        self.parsers = Parsers()
+        self.poller = Poller(log, self.fetcher, self.parsers, clock)
         self.matcher = Matcher(log, Index(), self._channels_of)
         renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(log, self.channels, renderer, self._subscriber, clock, chance.random)
@@ -159,7 +159,7 @@ class App:
                 yield app
             finally:
                 await app.fetcher.close()
-                await app.parser.close()
+                await app.parsers.close()
                 await asyncio.gather(*(channel.close() for channel in app.channels.values()))
         finally:
             await log.close()

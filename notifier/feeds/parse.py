@@ -99,15 +99,14 @@ class Parser:
 
     async def _ended(self) -> int:
         """Await a child that has closed its pipe; how it ended: the signal, negative, or its exit code."""
-        child = self._child
+        child, self._child = self._child, None
         if child is None:
             return 0
         # Not killed at once: asyncio would collect it before its own watcher does, and why it ended would be lost.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5.0):
                 await child.wait()
-        await self._end()
-        return await child.wait()
+        return await _killed(child)
 
     async def _end(self) -> None:
         """Kill the child, if there is one."""
@@ -124,11 +123,37 @@ class Parser:
             await _killed(self._leaving)
 
 
-async def _killed(child: asyncio.subprocess.Process) -> None:
+class Parsers:
+    """
+    A few parsers side by side, so that a document which keeps one busy does not hold up those of other feeds
+    (promise P5). The second is made only when the first is at work. Close it at the end.
+    """
+
+    def __init__(self, number: int = 2) -> None:
+        self._parsers = [Parser() for _ in range(number)]
+        # The last to be free goes first: one child does all the work while that is enough, and the others end.
+        self._free: asyncio.LifoQueue[Parser] = asyncio.LifoQueue()
+        for parser in self._parsers:
+            self._free.put_nowait(parser)
+
+    async def parse(self, document: Document, feed: Feed) -> Reading:
+        """As `Parser.parse`, on one that is free."""
+        parser = await self._free.get()
+        try:
+            return await parser.parse(document, feed)
+        finally:
+            self._free.put_nowait(parser)
+
+    async def close(self) -> None:
+        """End their children."""
+        await asyncio.gather(*(parser.close() for parser in self._parsers))
+
+
+async def _killed(child: asyncio.subprocess.Process) -> int:
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
-    await child.wait()
+    return await child.wait()
 
 
 def _places() -> list[str]:
@@ -137,8 +162,8 @@ def _places() -> list[str]:
 
     Not every interpreter finds the libraries by itself; some are told by PYTHONPATH, or by the archive they start from.
     """
-    here = Path(__file__).parents[2]
-    return list(dict.fromkeys(str(Path(place).absolute()) for place in (here, *sys.path) if str(place)))
+    here = str(Path(__file__).parents[2])
+    return list(dict.fromkeys(str(Path(place).absolute()) for place in (here, *sys.path) if place))
 
 
 def _why(ended: int) -> str:

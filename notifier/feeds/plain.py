@@ -25,14 +25,7 @@ _BLOCKS = {
     "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre",
     "section", "summary", "table", "td", "th", "tr", "ul",
 }  # fmt: skip
-_parser = lxml.html.HTMLParser(
-    encoding="utf-8",
-    no_network=True,
-    remove_comments=True,
-    remove_pis=True,
-    # Without it libxml2 stops at 256 levels, and what follows is lost.
-    huge_tree=True,
-)
+_parser = lxml.html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
 _UNSEEN = re.compile(rf"<({'|'.join(sorted(_NEVER_SHOWN))})\b.*?(?:</\1\b[^<>]*>?|\Z)", re.I | re.S)
 _TAG = re.compile(r"</?[a-zA-Z!?][^<>]*>?")
 _LANGUAGE = re.compile(r"[a-zA-Z]{1,8}(?:[-_][a-zA-Z0-9]{1,8})*")
@@ -77,7 +70,7 @@ def _read(markup: str) -> str:
     except lxml.etree.ParserError:
         return ""  # nothing in it but comments
     if any(error.type == lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in _parser.error_log):
-        # Over 2,048 levels, and the parser has stopped there. The words count for more than their layout.
+        # Over 255 levels, and the parser has stopped there. The words count for more than their layout.
         return html.unescape(_TAG.sub("\n\n", _UNSEEN.sub("", markup)))
     pieces: list[str] = []
     hidden = 0

@@ -79,16 +79,19 @@ def read(document: Document, feed: Feed) -> Reading:
 def _mended(text: str) -> bytes:
     """The document as UTF-8, without what is no XML and would make a parser read wrongly, or raise."""
     text = _REFERENCE.sub(_reference, _NOT_IN_XML.sub("", text))
-    return ('<?xml version="1.0" encoding="utf-8"?>' + _XML.sub("", text, count=1)).encode()
+    before = _XML.match(text)
+    end = before.end() if before else 0
+    # Lines keep their numbers: the operator is told where a fault is.
+    return ('<?xml version="1.0" encoding="utf-8"?>' + "\n" * text.count("\n", 0, end) + text[end:]).encode()
 
 
 def _reference(found: re.Match[str]) -> str:
-    """A character reference, unless it refers to no character."""
-    digits = found.group(1) or found.group(2)
-    if len(digits) < 9:
+    """A character reference, as it is if XML knows the character, without if not, and U+FFFD if there is none."""
+    digits = (found.group(1) or found.group(2)).lstrip("0")
+    if 0 < len(digits) < 9:
         number = int(digits, 16 if found.group(1) else 10)
-        if 0 < number < 0xD800 or 0xDFFF < number < 0x110000:
-            return found.group(0)
+        if number < 0xD800 or 0xDFFF < number < 0x110000:
+            return "" if _NOT_IN_XML.match(chr(number)) else found.group(0)
     return "\ufffd"
 
 
