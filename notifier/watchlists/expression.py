@@ -39,7 +39,7 @@ class Closed(msgspec.Struct, frozen=True, cache_hash=True):
     word: Word
 
 
-class Phrase(msgspec.Struct, frozen=True):
+class Phrase(msgspec.Struct, frozen=True, cache_hash=True):
     """
     Words one after another: a term of the query. `text` is how a query says it.
 
@@ -54,7 +54,7 @@ class Phrase(msgspec.Struct, frozen=True):
     slack: int = 0
 
 
-class Near(msgspec.Struct, frozen=True):
+class Near(msgspec.Struct, frozen=True, cache_hash=True):
     """
     Two operands, phrases or an Or of them, in one field near each other, the left one first where `ordered`.
 
@@ -67,7 +67,7 @@ class Near(msgspec.Struct, frozen=True):
     ordered: bool = False
 
 
-class Apart(msgspec.Struct, frozen=True):
+class Apart(msgspec.Struct, frozen=True, cache_hash=True):
     """Somewhere the left operand stands with no right one within `reach` words, nor one that overlaps it."""
 
     left: Expression

@@ -27,7 +27,14 @@ _LETTERS = str.maketrans(
     | {"ə": "a", "ȷ": "j", "ɓ": "b", "ɗ": "d", "ƙ": "k", "ɨ": "i", "ĸ": "k"}
 )
 # The scripts whose marks are dress and not letters: Russian й and the vowel signs of Hindi are not и and nothing.
-_DRESSED = ((0x41, 0x24F), (0x250, 0x2AF), (0x1E00, 0x1EFF), (0x370, 0x3FF), (0x1F00, 0x1FFF), (0x590, 0x6FF))
+_DRESSED: tuple[tuple[int, int], ...] = (
+    (0x41, 0x24F),
+    (0x250, 0x2AF),
+    (0x1E00, 0x1EFF),
+    (0x370, 0x3FF),
+    (0x1F00, 0x1FFF),
+    (0x590, 0x6FF),
+)
 _DRESSED += ((0x750, 0x77F), (0x870, 0x8FF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xAB30, 0xAB6F))
 
 # Unicode allows no more marks in a row in texts that are to be normalised in pieces (UAX 15, stream-safe text). More

@@ -17,21 +17,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from notifier.watchlists.expression import And, Apart, Closed, Expression, Near, Not, Or, Phrase, Word, phrases
+from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, phrases
 from notifier.watchlists.scan import OPERATORS, Piece, Unreadable, replaced, scan, without
-from notifier.watchlists.text import JOINED_AT_MOST, Token, ambiguous, chunk, closed
+from notifier.watchlists.terms import phrase
 
 LONGEST = 10_000  # bytes of a query
 MOST_TERMS = 200
 DEEPEST = 50  # parentheses within parentheses
 
+_SMALL = re.compile(r"(and|or|not)\s+", re.IGNORECASE)  # what was meant as an operator
+
 # Raise it when the same query comes to mean something else.
 LANGUAGE = 1
-
-# Stands for ? while a word is taken apart: a letter (Cyrillic multiocular O) that folding leaves alone and that nobody
-# has written since the 15th century.
-_ANY = "\ua66e"
-_WILDCARD = re.compile(r"[*!]")
 
 
 def read(query: str) -> Expression:
@@ -68,7 +65,7 @@ def _true_of_nothing(expression: Expression) -> bool:
 
 
 class _Item(msgspec.Struct, frozen=True):
-    """A unit of AND and OR: what joins it to the one before and where, whether NOT stands before it, where it stands."""
+    """A unit beside AND and OR: what joins it to the one before, where, and whether NOT stands before it."""
 
     joint: str
     joint_at: int
@@ -131,15 +128,12 @@ class _Reader:
             return ""
         if kind == "near":
             raise self._bad_proximity("a proximity joins two terms, and no more than two", advice="join them with AND")
-        rest = self._query[self._place :]
-        raise Unreadable(
-            "MISSING_OPERATOR",
-            self._place,
-            "an operator is missing here",
-            f"{self._query[: self._end]} AND {rest}",
-            f"{self._query[: self._end]} OR {rest}",
-            advice="join the terms with AND or OR",
-        )
+        before, rest = self._query[: self._end], self._query[self._place :]
+        if small := _SMALL.match(rest):
+            problem, mends = "operators are written in capitals", [f"{before} {small[1].upper()} {rest[small.end() :]}"]
+        else:
+            problem, mends = "an operator is missing here", [f"{before} AND {rest}", f"{before} OR {rest}"]
+        raise Unreadable("MISSING_OPERATOR", self._place, problem, *mends, advice="join the terms with AND or OR")
 
     def _item(self, joint: str, field: str, depth: int) -> _Item:
         joint_at = self._place
@@ -173,9 +167,10 @@ class _Reader:
     def _grouped(self, items: list[_Item], tight: str) -> str:
         """The query with parentheses around all that AND, or OR, holds together."""
         groups: list[list[str]] = []
-        for item in items:
+        for before, item in zip([items[0], *items], items, strict=False):
             said = ("NOT " if item.negated else "") + self._query[item.start : item.end]
-            joint = "OR" if item.joint == "OR" and not (item.negated and tight == "OR") else "AND"
+            # "a OR NOT b" would match nearly everything; who writes it means "a AND NOT b".
+            joint = "AND" if tight == "OR" and (item.negated or before.negated) else item.joint or "AND"
             if groups and joint == tight:
                 groups[-1].append(said)
             else:
@@ -298,81 +293,7 @@ class _Reader:
                 raise Unreadable(
                     "EMPTY_TERM", self._place - 1, "after = comes a word or a phrase in quotes", advice="write =Polish"
                 )
-        first = self._take()
-        said = [(first.start, first.text)]
-        if first.kind == "quoted":
-            said = [(first.start + 1 + word.start(), word[0]) for word in re.finditer(r"\S+", first.text)]
-        elif not exact and not alone:
-            while self._kind() == "word":
-                piece = self._take()
-                said.append((piece.start, piece.text))
-        words = tuple(word for at, text in said for word in self._words(at, text, exact))
-        if not words:
-            raise Unreadable(
-                "EMPTY_TERM",
-                first.start,
-                "there is no word in this term",
-                advice="write a word with a letter or a digit",
-            )
-        text = _said(" ".join(text for _, text in said), first)
-        return Phrase(("=" if exact else "") + text, words, () if exact else _closed(words), field, first.slack)
-
-    def _words(self, at: int, text: str, exact: bool) -> list[Word]:
-        """What one word between spaces is made of: several where hyphens part it, none where it is a sign."""
-        stem, ending = text, False
-        if found := _WILDCARD.search(text):
-            stem, ending = text[: found.start()], True
-            if any(map(str.isalnum, text[found.end() :])):
-                raise self._bad_wildcard(at, text, f"{found[0]} stands at the end of a word", stem + found[0])
-        tokens = chunk(stem.replace("?", _ANY)).tokens
-        letters = sum(letter.isalnum() and letter != _ANY for token in tokens for letter in token.plain)
-        adjoins = bool(tokens) and tokens[-1].end == len(stem)
-        if ending and (letters < 3 or not adjoins):
-            raise self._bad_wildcard(at, text, "before * or ! come three letters or more", stem.replace("?", ""))
-        if "?" in stem and letters < 2:
-            raise self._bad_wildcard(at, text, "with ? come two letters or more", stem.replace("?", ""))
-        last = len(tokens) - 1
-        shown = stem.replace("?", _ANY)
-        return [_word(token, shown, exact, ending and index == last) for index, token in enumerate(tokens)]
-
-    def _bad_wildcard(self, at: int, text: str, message: str, meant: str) -> Unreadable:
-        piece = Piece("word", at, at + len(text))
-        return Unreadable(
-            "WILDCARD_TOO_SHORT", at, message, replaced(self._query, piece, meant), advice="write more of the word"
-        )
-
-
-def _word(token: Token, text: str, exact: bool, ending: bool) -> Word:
-    surface = text[token.start : token.end]
-    plain = token.plain.replace(_ANY, "?")
-    return Word(
-        term=token.term.replace(_ANY, "?"),
-        plain=plain,
-        linked=token.linked,
-        capital=not exact and not ending and ambiguous(surface, token.dotted),
-        ending=ending,
-        exact=surface.replace(_ANY, "?") if exact else "",
-    )
-
-
-def _closed(words: tuple[Word, ...]) -> tuple[Closed, ...]:
-    found: list[Closed] = []
-    for first in range(len(words)):
-        for after in range(first + 2, min(first + JOINED_AT_MOST, len(words)) + 1):
-            if not words[after - 1].linked:
-                break
-            parts = words[first:after]
-            plain = "".join(word.plain for word in parts)
-            found.append(
-                Closed(first, after, Word(closed(word.plain for word in parts), plain, ending=parts[-1].ending))
-            )
-    return tuple(found)
-
-
-def _said(text: str, first: Piece) -> str:
-    """A term as its reading says it: in quotes, unless it is a single word that needs none."""
-    text = " ".join(text.split())
-    if first.slack:
-        return f'"{text}"~{first.slack}'
-    needs_quotes = first.kind == "quoted" and (text in OPERATORS or not re.fullmatch(r"[^\W_]+[*!]?", text))
-    return f'"{text}"' if needs_quotes or " " in text else text
+        pieces = [self._take()]
+        while pieces[0].kind == "word" and not exact and not alone and self._kind() == "word":
+            pieces.append(self._take())
+        return phrase(self._query, pieces, field, exact)

@@ -67,14 +67,11 @@ class Index:
     def matches(self, statement: Statement) -> list[Watchlist]:
         """The watchlists that the statement matches, by subscriber, then name."""
         text = Text(statement.fields())
-        found = [
-            watchlist
-            for entry in self._candidates(text)
-            if any(each.covers(statement.feed, statement.issuer) for each in entry.watchlists.values())
-            and holds(entry.expression, text)
-            for watchlist in entry.watchlists.values()
-            if watchlist.covers(statement.feed, statement.issuer)
-        ]
+        found: list[Watchlist] = []
+        for entry in self._candidates(text):
+            asking = [each for each in entry.watchlists.values() if each.covers(statement.feed, statement.issuer)]
+            if asking and holds(entry.expression, text):
+                found += asking
         return sorted(found, key=lambda watchlist: watchlist.key)
 
     def _places(self, entry: _Entry) -> Iterator[dict[str, _Entry]]:
@@ -103,7 +100,7 @@ class Index:
 
 
 def clues(expression: Expression) -> frozenset[Clue] | None:
-    """Terms of which a text must have one, be it a word or a hyphenated word closed up, for the expression to be true."""
+    """Terms of which a text must have one for it to be true: as a word, or as a hyphenated one closed up."""
     match expression:
         case And(parts):
             return _best(map(clues, parts))

@@ -93,7 +93,7 @@ def version() -> str:
 
 def _mend(unreadable: Unreadable) -> str:
     readable = [rewrite for rewrite in dict.fromkeys(unreadable.rewrites) if _can_be_read(rewrite)]
-    return "write " + " or else ".join(readable[:2]) if readable else unreadable.advice
+    return "write " + ", or else ".join(readable[:2]) if readable else unreadable.advice
 
 
 def _can_be_read(query: str) -> bool:

@@ -30,11 +30,19 @@ OPERATORS = ("AND", "OR", "NOT")
 FARTHEST = 255  # words that a proximity may reach
 
 _QUOTES = '"“”„'
-_SPACE = re.compile(r"\s*")
+# Comes along when text is copied, and is not seen: soft hyphen, zero width, direction marks, byte order mark.
+_INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufeff"
+_PIECE = re.compile(
+    rf"""
+      (?P<parenthesis> [()] )
+    | (?P<quote> [{_QUOTES}] )
+    | (?P<prefix> [=-] )
+    | (?P<field> [^\W\d_]+ ) : (?!//)      # url:https://example.org names one field
+    | (?P<word> [^\s(){_QUOTES}{_INVISIBLE}] [^\s(){_QUOTES}]* )
+    """,
+    re.VERBOSE,
+)
 _QUOTED = re.compile(rf"[{_QUOTES}](?P<inside>[^{_QUOTES}]*)[{_QUOTES}](?:~(?P<slack>\w*))?")
-_WORD = re.compile(rf"[^\s(){_QUOTES}]+")
-# Not an address: url:https://example.org names one field.
-_FIELD = re.compile(r"(?P<name>[^\W\d_]+):(?!//)")
 # Asked of words that may mean a proximity; "pre/post" does not, "w/o" is too near to "w/0".
 _NEAR = re.compile(r"(?P<sign>w/|pre/|near/|onear/)(?P<reach>\d\S*|[a-z]|)|(?P<short>[/+])(?P<far>\d+|[sp])", re.I)
 _OTHERS = {"|": "OR", "||": "OR", "&&": "AND"}  # operators elsewhere; a phrase would pass over them in silence
@@ -69,11 +77,10 @@ class Piece(msgspec.Struct, frozen=True):
 def scan(query: str) -> list[Piece]:
     """The pieces in their order. Raises `Unreadable`."""
     pieces: list[Piece] = []
-    at = _SPACE.match(query).end()  # type: ignore[union-attr]
-    while at < len(query):
-        piece = _piece(query, at)
-        pieces.append(piece)
-        at = _SPACE.match(query, piece.end).end()  # type: ignore[union-attr]
+    at = 0
+    while found := _PIECE.search(query, at):
+        pieces.append(_piece(query, found))
+        at = pieces[-1].end
     _balance(query, pieces)
     return pieces
 
@@ -88,36 +95,35 @@ def replaced(query: str, piece: Piece, by: str) -> str:
     return query[: piece.start] + by + query[piece.end :]
 
 
-def _piece(query: str, at: int) -> Piece:
-    sign = query[at]
-    if sign in "()":
-        return Piece(sign, at, at + 1)
-    if sign in _QUOTES:
-        return _quotation(query, at)
-    if sign in "=-":
-        return _prefix(query, at)
-    if field := _FIELD.match(query, at):
-        return _field(query, field)
-    word = _WORD.match(query, at)
-    if word is None:
-        raise AssertionError("white space, quotes and parentheses were looked for above")
-    piece = Piece("word", at, word.end(), word[0])
-    if near := _NEAR.fullmatch(piece.text):
+def _piece(query: str, found: re.Match[str]) -> Piece:
+    match found.lastgroup:
+        case "parenthesis":
+            return Piece(found[0], found.start(), found.end())
+        case "quote":
+            return _quotation(query, found.start())
+        case "prefix":
+            return _prefix(query, found.start())
+        case "field":
+            return _field(found)
+        case _:
+            return _word(query, Piece("word", found.start(), found.end(), found[0]))
+
+
+def _word(query: str, piece: Piece) -> Piece:
+    """A bare word, or the operator that it is."""
+    text = re.sub(f"[{_INVISIBLE}]+$", "", piece.text)
+    if text in OPERATORS:
+        return msgspec.structs.replace(piece, kind=text)
+    if near := _NEAR.fullmatch(text):
         return _proximity(query, piece, near)
-    if piece.text in OPERATORS:
-        return msgspec.structs.replace(piece, kind=piece.text)
-    if operator := _OTHERS.get(piece.text):
+    if operator := _OTHERS.get(text):
+        meant = replaced(query, piece, operator)
         raise Unreadable(
-            "MISSING_OPERATOR",
-            at,
-            f"{piece.text} is no operator here",
-            replaced(query, piece, operator),
-            advice=f"write {operator}",
+            "MISSING_OPERATOR", piece.start, f"{text} is no operator here", meant, advice=f"write {operator}"
         )
-    if re.fullmatch(r"\S+~\d*", piece.text):
-        raise Unreadable(
-            "BAD_PROXIMITY", at + piece.text.rindex("~"), "~ follows a phrase in quotes", advice='write "phrase"~5'
-        )
+    if loose := re.fullmatch(r"([^~]+)~\d*", text):
+        at = piece.start + loose.end(1)
+        raise Unreadable("BAD_PROXIMITY", at, "~ follows a phrase in quotes", advice='write "phrase"~5')
     return piece
 
 
@@ -165,8 +171,8 @@ def _prefix(query: str, at: int) -> Piece:
     )
 
 
-def _field(query: str, found: re.Match[str]) -> Piece:
-    name = found["name"].lower()
+def _field(found: re.Match[str]) -> Piece:
+    name = found["field"].lower()
     piece = Piece("field", found.start(), found.end(), name)
     if name in FIELDS:
         return piece
@@ -174,7 +180,7 @@ def _field(query: str, found: re.Match[str]) -> Piece:
         advice = f'did you mean "{near[0]}"?'
     else:
         advice = f"put the words in quotes, or take one of {', '.join(FIELDS)}"
-    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in found["name"][:40])
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in found["field"][:40])
     raise Unreadable("UNKNOWN_FIELD", found.start(), f'no field "{shown}"', advice=advice)
 
 
@@ -195,7 +201,7 @@ def _proximity(query: str, piece: Piece, found: re.Match[str]) -> Piece:
         f"how near is said with a number from 1 to {FARTHEST}, or with s or p: w/5, w/s",
         replaced(query, piece, meant),
         replaced(query, piece, f'"{piece.text}"'),
-        advice=f"write {meant}",
+        advice=f"write {meant}, or put the words in quotes",
     )
 
 
@@ -224,7 +230,7 @@ def _balance(query: str, pieces: list[Piece]) -> None:
     if opened:
         raise Unreadable(
             "UNBALANCED",
-            opened[0].start if len(opened) == 1 else opened[-1].start,
+            opened[-1].start,
             "this parenthesis is never closed",
             query.rstrip() + ")" * len(opened),
             advice="close it",

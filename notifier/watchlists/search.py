@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from notifier.watchlists import folding
-from notifier.watchlists.expression import And, Apart, Closed, Expression, Leaf, Near, Not, Or, Phrase, Word, phrases
+from notifier.watchlists.expression import And, Closed, Expression, Leaf, Near, Not, Or, Phrase, Word, phrases
 from notifier.watchlists.text import Words, capital
 
 Span = tuple[int, int]
@@ -30,6 +30,8 @@ class Text:
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._fields = fields
         self._words: dict[str, Words] = {}
+        self._found: dict[Leaf, dict[str, list[Span]]] = {}
+        # Many ways to write a phrase are one phrase.
         self._phrases: dict[tuple[str, tuple[Word, ...], int], list[Span]] = {}
 
     def words(self, field: str) -> Words:
@@ -40,10 +42,10 @@ class Text:
 
     def found(self, leaf: Leaf) -> dict[str, list[Span]]:
         """The occurrences that make a leaf true, by field: spans of words, rising; only fields that have any."""
-        by_field = {field: self._in_field(leaf, field) for field in SEARCHED}
-        for field in _named(leaf):
-            by_field[field] = self._in_field(leaf, field)
-        return {field: spans for field, spans in by_field.items() if spans}
+        if (found := self._found.get(leaf)) is None:
+            by_field = {field: self._in_field(leaf, field) for field in (*SEARCHED, *_named(leaf))}
+            found = self._found[leaf] = {field: spans for field, spans in by_field.items() if spans}
+        return found
 
     def _in_field(self, leaf: Leaf, field: str) -> list[Span]:
         if isinstance(leaf, Phrase):
@@ -65,9 +67,11 @@ class Text:
         return spans
 
 
-def _named(leaf: Leaf) -> set[str]:
+def _named(leaf: Leaf) -> list[str]:
+    """Fields that the leaf names, of those that are not searched otherwise."""
     operands = (leaf,) if isinstance(leaf, Phrase) else (leaf.left, leaf.right)
-    return {phrase.field for each in operands for phrase in phrases(each) or () if phrase.field}
+    fields = {phrase.field for each in operands for phrase in phrases(each) or ()}
+    return sorted(fields.difference(SEARCHED, [""]))
 
 
 def holds(expression: Expression, text: Text) -> bool:
@@ -84,13 +88,17 @@ def holds(expression: Expression, text: Text) -> bool:
 
 
 def highlights(expression: Expression, text: Text) -> dict[str, list[Span]]:
-    """What makes a true expression true: spans of code points by field, sorted, those that overlap merged."""
+    """
+    What makes a true expression true: spans of code points by field, sorted, those that overlap merged. The fields come
+    as a reader meets them: title, summary, body, then others by name.
+    """
     found: dict[str, set[Span]] = {}
     for leaf in _true_leaves(expression, text):
         for field, spans in text.found(leaf).items():
             words = text.words(field)
             found.setdefault(field, set()).update((words.starts[first], words.ends[last]) for first, last in spans)
-    return {field: _merged(sorted(spans)) for field, spans in found.items()}
+    fields = [field for field in SEARCHED if field in found] + sorted(found.keys() - set(SEARCHED))
+    return {field: _merged(sorted(found[field])) for field in fields}
 
 
 def _true_leaves(expression: Expression, text: Text) -> Iterator[Leaf]:
@@ -232,21 +240,21 @@ def _windows(words: Words, phrase: Phrase) -> list[Span]:
     for group, _ in groups:
         wanted[group] = wanted.get(group, 0) + 1
     found = {group: _in_order(words, group, closed) for group, closed in groups}
-    widest = len(phrase.words) + phrase.slack
+    needed = [wanted[group] for group in found]
     # One word of the text may fit two of the query, and still is only one.
     distinct = sorted({first for spans in found.values() for first, _ in spans})
-    ends = sorted((last, first, number) for number, spans in enumerate(found.values()) for first, last in spans)
-    needed = [wanted[group] for group in found]
     seen: list[list[int]] = [[] for _ in found]
     windows: list[Span] = []
-    for last, first, number in ends:
+    for last, first, number in sorted(
+        (last, first, number) for number, spans in enumerate(found.values()) for first, last in spans
+    ):
         seen[number].append(first)
-        if any(len(firsts) < count for firsts, count in zip(seen, needed, strict=True)):
+        enough = bisect_right(distinct, last) - len(groups)
+        if enough < 0 or any(len(firsts) < count for firsts, count in zip(seen, needed, strict=True)):
             continue
-        start = min(firsts[-count] for firsts, count in zip(seen, needed, strict=True))
-        held = bisect_right(distinct, last) - bisect_left(distinct, start)
-        fits = last - start < widest and words.sentences[start] == words.sentences[last]
-        if fits and held >= len(groups) and (not windows or start > windows[-1][0]):
+        start = min(distinct[enough], *(firsts[-count] for firsts, count in zip(seen, needed, strict=True)))
+        fits = last - start < len(phrase.words) + phrase.slack and words.sentences[start] == words.sentences[last]
+        if fits and (not windows or start > windows[-1][0]):
             windows.append((start, last))
     return windows
 
@@ -260,7 +268,6 @@ def _hyphenated(phrase: Phrase) -> Iterator[tuple[tuple[Word, ...], tuple[Closed
             for each in phrase.closed
             if start <= each.first and each.after <= after
         )
-        # The first word's own link is to a word of another group, and no part of it.
         yield phrase.words[start:after], closed
 
 

@@ -160,13 +160,13 @@ def _read(text: str) -> Chunk:
     breaks: list[int] = []
     ended, ending = 0, ""
     for found in _WORD.finditer(shape):
-        kind = found.lastgroup
+        kind = str(found.lastgroup)
         if kind == "stop":
             breaks.append(len(tokens))
             continue
         begin, end = found.span(kind)
         linked = bool(tokens) and shape[tokens[-1].end : begin].replace("i", "") == "-"
-        for start, stop, bound in _pieces(str(kind), text, shape, begin, end):
+        for start, stop, bound in _pieces(kind, text, shape, begin, end):
             plain = ("." if bound else "") + folding.plain(_bare(text, shape, start, stop))
             tokens.append(Token(start, stop, plain, folding.term(plain), kind == "acronym", linked))
             linked = False
@@ -209,7 +209,7 @@ def _pieces(kind: str, text: str, shape: str, start: int, end: int) -> Iterator[
 
 
 def _long(plain: str, shape: str) -> bool:
-    """Whether a full stop after this word may end a sentence: four letters that are no abbreviation, or three digits."""
+    """Whether a full stop after this word may end a sentence: four letters but no abbreviation, or three digits."""
     letters = sum(map(shape.count, _LETTER))
     return (letters >= 4 and plain not in _ABBREVIATIONS) or shape.count("0") >= 3
 
