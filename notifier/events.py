@@ -58,10 +58,12 @@ def event_id(type: str, cause: str, key: tuple[str, ...], born_at: datetime | No
         prefix = cause[:8] + cause[9:13]
     else:
         milliseconds = int(born_at.timestamp() * 1000) if born_at else 0
-        # A date before 1970 or after 10889 is somebody's mistake; only the neighbourhood suffers.
-        prefix = f"{min(max(milliseconds, 0), 0xFFFFFFFFFFFF):012x}"
+        # A date before 1970 is somebody's mistake, and only the neighbourhood suffers; year 9999 has 48 bits.
+        prefix = f"{max(milliseconds, 0):012x}"
     # Lengths go in with the parts, so no two lists of parts can run together into one.
-    named = "".join([f"{len(part)}:{part}" for part in (type, cause, *key)])
+    named = f"{len(type)}:{type}{len(cause)}:{cause}"
+    for part in key:
+        named += f"{len(part)}:{part}"
     hash = hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
     return f"{prefix[:8]}-{prefix[8:]}-8{hash[:3]}-{_VARIANT[hash[3]]}{hash[4:7]}-{hash[7:19]}"
 

@@ -95,7 +95,7 @@ def decode(position: int, type: str, data: bytes) -> Recorded:
         if type in UPCASTS:
             old = _untyped.decode(data)
             return Recorded(position, old.id, old.time, _lifted(type, old.data))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LogError(f"the log's event {position} ({type}) is damaged: {error}") from error
     raise LogError(f"the log's event {position} is of type {type}, which a newer notifier wrote; update this one")
 
@@ -108,8 +108,13 @@ def _lifted(type: str, data: dict[str, Any]) -> Event:
 
 
 def same_words(one: bytes, other: bytes) -> bool:
-    """Are these the same event, whenever recorded?"""
-    if one == other:
-        return True
-    first, second = msgspec.json.decode(one), msgspec.json.decode(other)
-    return bool(first | {"time": None} == second | {"time": None})
+    """Are these the same event, whenever we saw and recorded it?"""
+    return one == other or _timeless(one) == _timeless(other)
+
+
+def _timeless(data: bytes) -> dict[str, Any]:
+    """An event without what our own clock said, which another try, or another machine, would have read otherwise."""
+    event: dict[str, Any] = msgspec.json.decode(data)
+    del event["time"]
+    event["data"].pop("seen_at", None)
+    return event

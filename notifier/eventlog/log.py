@@ -6,7 +6,7 @@ Every engine keeps the same contract, and one suite of tests runs against all of
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -63,12 +63,12 @@ class Page(msgspec.Struct, frozen=True):
 BATCH_EVENTS, BATCH_BYTES = 1_000, 4 * 1024 * 1024
 
 
-def checked_size(batch: Iterable[bytes]) -> None:
+def checked_size(batch: Sequence[bytes]) -> None:
     """Raise `TooLarge` for a batch over 1,000 events or 4 MiB."""
-    sizes = [len(data) for data in batch]
-    if len(sizes) > BATCH_EVENTS or sum(sizes) > BATCH_BYTES:
+    size = sum(map(len, batch))
+    if len(batch) > BATCH_EVENTS or size > BATCH_BYTES:
         raise TooLarge(
-            f"{len(sizes):,} events of {sum(sizes):,} bytes in one append; "
+            f"{len(batch):,} events of {size:,} bytes in one append; "
             f"it takes {BATCH_EVENTS:,} and {BATCH_BYTES:,}: append them in parts"
         )
 
@@ -82,7 +82,7 @@ class EventLog(Protocol):
         """
         Record events, with the blobs they name and a consumer's next place, all or nothing; return once durable.
 
-        An event whose id is in the log with the same words (its time of recording aside) is a `Duplicate`.
+        An event whose id is in the log with the same words (when we saw and recorded it aside) is a `Duplicate`.
         `events` may be empty where there is a commit. Raises `Conflict`, `Overtaken`, `TooLarge` or `LogFull`, and
         has stored nothing then.
         """
@@ -97,7 +97,7 @@ class EventLog(Protocol):
         ...
 
     async def blob(self, name: str) -> bytes:
-        """The blob of this sha256 (hex). Raises KeyError where there is none."""
+        """The blob of this sha256 (hex). Raises `KeyError` where there is none."""
         ...
 
     async def head(self) -> int:
@@ -105,7 +105,7 @@ class EventLog(Protocol):
         ...
 
     async def wait(self, after: int) -> None:
-        """Return once the log has grown past a position, be it by this process or another."""
+        """Return once the log has grown past a position, be it by this process or another; `LogError` if it closes."""
         ...
 
     def follow(self, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:

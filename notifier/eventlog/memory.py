@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from notifier.errors import Conflict, Overtaken
+from notifier.errors import Conflict, LogError, Overtaken
 from notifier.eventlog import codec
 from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, Page, checked_size
 from notifier.events import Event, Recorded
@@ -25,13 +25,16 @@ class MemoryLog:
         self._blobs: dict[str, bytes] = {}
         self._consumers: dict[str, Consumer] = {}
         self._grown = asyncio.Condition()
+        self._closed = False
 
     async def append(
         self, events: Sequence[Event], *, blobs: Sequence[bytes] = (), commit: Commit | None = None
     ) -> list[Appended | Duplicate]:
+        if self._closed:
+            raise LogError("the log is closed")
         now = self._clock()
         rows = [(event.id, event.type, codec.encode(event, now)) for event in events]
-        checked_size(data for _, _, data in rows)
+        checked_size([data for _, _, data in rows])
         self._check(commit)
         added: dict[str, tuple[str, bytes]] = {}
         answers: list[Appended | Duplicate] = []
@@ -88,7 +91,9 @@ class MemoryLog:
 
     async def wait(self, after: int) -> None:
         async with self._grown:
-            await self._grown.wait_for(lambda: len(self._rows) > after)
+            await self._grown.wait_for(lambda: len(self._rows) > after or self._closed)
+        if self._closed:
+            raise LogError("the log is closed")
 
     async def follow(self, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
         while True:
@@ -105,4 +110,7 @@ class MemoryLog:
         return [self._consumers[name] for name in sorted(self._consumers) if name.startswith(prefix)]
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """What was recorded can still be read; there is nobody whom that could hurt."""
+        self._closed = True
+        async with self._grown:
+            self._grown.notify_all()

@@ -122,16 +122,16 @@ class SqliteLog:
         now = self._clock()
         return await self._hand_over([_row(event, now) for event in events], blobs, commit)
 
-    async def _hand_over(
+    def _hand_over(
         self, rows: list[Row], blobs: Sequence[bytes] = (), commit: Commit | None = None
-    ) -> list[Appended | Duplicate]:
+    ) -> asyncio.Future[list[Appended | Duplicate]]:
         if self._thread is None or self._closed:
             raise LogError("the log is open for reading, or closed; only its owner appends")
-        checked_size(row[3] for row in rows)
+        checked_size([row[3] for row in rows])
         answer: asyncio.Future[list[Appended | Duplicate]] = self._loop.create_future()
-        self._calls.put(_Call(rows, blobs, commit, answer))
         # Who stops waiting does not stop the writing: the call goes its way, only its answer is dropped.
-        return await answer
+        self._calls.put(_Call(rows, blobs, commit, answer))
+        return answer
 
     def _write(self, writer: apsw.Connection) -> None:
         """The writer's thread: takes what is waiting, stores it in one transaction, and tells everyone."""
