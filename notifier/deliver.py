@@ -13,6 +13,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from notifier.alerts.alert import Reader, alert_view
 from notifier.alerts.outbox import Lane, Outbox, Owed, backoff, delivery_id
@@ -191,14 +192,7 @@ class Deliverer:
             logger.error("delivering event %s on %s failed: %s\n%s", owed.position, owed.channel, kind, place)  # noqa: TRY400
             fault = f"a fault of the notifier's own ({kind}); see the service's log"
             return self._postponed(owed, fault, BROKEN, unknown=sending)
-        return AlertDelivered(
-            cause=owed.alert_id,
-            alert=owed.alert_id,
-            subscriber=owed.subscriber,
-            channel=owed.channel,
-            attempt=attempt,
-            reply=receipt.reply,
-        )
+        return AlertDelivered(**_of(owed, attempt), reply=receipt.reply)
 
     def _postponed(self, owed: Owed, reason: str, after: float | None, *, unknown: bool = False) -> Event:
         attempt = owed.attempts + 1
@@ -206,11 +200,7 @@ class Deliverer:
             return _abandoned(owed, attempt, f"unknown twice, so there is no third copy; it may have arrived: {reason}")
         wait = backoff(attempt, max(after or 0, UNSURE) if unknown else after, self._random)
         return DeliveryPostponed(
-            cause=owed.alert_id,
-            alert=owed.alert_id,
-            subscriber=owed.subscriber,
-            channel=owed.channel,
-            attempt=attempt,
+            **_of(owed, attempt),
             due_at=min(self._clock() + timedelta(seconds=wait), owed.expires_at),
             reason=reason,
             unknown=unknown,
@@ -248,14 +238,13 @@ class Deliverer:
 
 
 def _abandoned(owed: Owed, attempt: int, reason: str) -> Event:
-    return DeliveryAbandoned(
-        cause=owed.alert_id,
-        alert=owed.alert_id,
-        subscriber=owed.subscriber,
-        channel=owed.channel,
-        attempt=attempt,
-        reason=reason,
-    )
+    return DeliveryAbandoned(**_of(owed, attempt), reason=reason)
+
+
+def _of(owed: Owed, attempt: int) -> dict[str, Any]:
+    """What every event about a delivery says of it."""
+    alert = owed.alert_id
+    return {"cause": alert, "alert": alert, "subscriber": owed.subscriber, "channel": owed.channel, "attempt": attempt}
 
 
 @functools.lru_cache(1024)

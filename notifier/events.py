@@ -20,7 +20,7 @@ import msgspec
 from notifier.statement import Statement
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """
     Any event. `cause` is the id of the event that led to it; "" for a root, which is born of the outside world.
 
@@ -231,16 +231,13 @@ class AlertRaised(Event, frozen=True, kw_only=True):
         return self.subscriber
 
 
-class AlertDelivered(Event, frozen=True, kw_only=True):
-    """A channel took an alert over. `reply` is what the other side said, `attempt` counts from 1."""
-
-    type: ClassVar[str] = "alert.delivered.v1"
+class Delivery(Event, frozen=True, kw_only=True):
+    """How one alert fared on one channel, at attempt number `attempt` (from 1; 0 where there was none)."""
 
     alert: str
     subscriber: str
     channel: str
     attempt: int
-    reply: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -251,17 +248,21 @@ class AlertDelivered(Event, frozen=True, kw_only=True):
         return self.subscriber
 
 
-class DeliveryPostponed(Event, frozen=True, kw_only=True):
+class AlertDelivered(Delivery, frozen=True, kw_only=True):
+    """A channel took an alert over. `reply` is what the other side said."""
+
+    type: ClassVar[str] = "alert.delivered.v1"
+
+    reply: str = ""
+
+
+class DeliveryPostponed(Delivery, frozen=True, kw_only=True):
     """
     An attempt failed and another follows at `due_at`. `unknown`: the other side may have taken the message over.
     """
 
     type: ClassVar[str] = "delivery.postponed.v1"
 
-    alert: str
-    subscriber: str
-    channel: str
-    attempt: int
     due_at: datetime
     reason: str
     unknown: bool = False
@@ -270,29 +271,13 @@ class DeliveryPostponed(Event, frozen=True, kw_only=True):
     def key(self) -> tuple[str, ...]:
         return (self.channel, str(self.attempt))
 
-    @property
-    def subject(self) -> str:
-        return self.subscriber
 
-
-class DeliveryAbandoned(Event, frozen=True, kw_only=True):
+class DeliveryAbandoned(Delivery, frozen=True, kw_only=True):
     """There will be no further attempt: refused for good, expired, or withdrawn. `reason` says which."""
 
     type: ClassVar[str] = "delivery.abandoned.v1"
 
-    alert: str
-    subscriber: str
-    channel: str
-    attempt: int
     reason: str
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return (self.channel,)
-
-    @property
-    def subject(self) -> str:
-        return self.subscriber
 
 
 # ---------------------------------------------------------------- subscriptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -65,13 +66,14 @@ def _summary(home: Path, tally: Tally, seconds: float) -> None:
             f", {tally.retries} of them at a second try) in {seconds:.1f} s",
         )
     )
-    notifier = f"{_command()} --home {home}"
+    # Quoted, so that a directory with a space in it can be pasted.
+    notifier = f"{_command()} --home {shlex.quote(str(home))}"
     console.print()
     for what, how in (
-        ("Mails and Slack messages", f"{home}/outbox/*.eml, *.json"),
+        ("Mails and Slack messages", f"{shlex.quote(str(home))}/outbox/"),
         ("The log, event by event", f"{notifier} tail"),
         ("Who watches what", f"{notifier} subscriptions list"),
-        ("Try a query of your own", f"echo 'Controls on dual-use items' | {_command()} match 'dual-use AND control*'"),
+        ("Try a query of your own", f"echo 'Dual-use items' | {_command()} match dual-use"),
         ("Start a home of your own", f"{_command()} init my-desk"),
     ):
         console.print(Text.assemble((f"  {what:<26}", "dim"), (how, "cyan")))

@@ -18,7 +18,7 @@ from notifier.alerts.alert import Reader, alert_view
 from notifier.alerts.render import Renderer
 from notifier.app import channels_of, reading_log, subscriptions_of
 from notifier.channels.channel import Channel
-from notifier.cli.screen import plain, shown, stderr, stdout
+from notifier.cli.screen import hanging, plain, shown, stderr, stdout
 from notifier.deliver import FOLDER
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
@@ -65,7 +65,8 @@ async def _examine(home: Path, as_json: bool) -> int:
             click.echo(msgspec.json.encode(finding))
             continue
         mark, style = MARKS[finding.state]
-        stdout().print(Text.assemble((mark, style), (f" {finding.looked_at:<14}", "bold"), plain(finding.found)))
+        head = Text.assemble((mark, style), (f" {finding.looked_at:<14}", "bold"))
+        hanging(stdout(), head, Text(plain(finding.found)))
     return bad
 
 
@@ -91,7 +92,7 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         for each in _templates(home, channels):
             yield each
         if settings.email is None:
-            yield Finding("warning", "email", "no mail server is set up; [email] in notifier.toml would be it")
+            yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
         for channel in channels.values():
             yield await _channel(channel)
     finally:
@@ -130,16 +131,20 @@ async def _log(home: Path) -> Finding:
 
 def _templates(home: Path, channels: dict[str, Channel]) -> Iterator[Finding]:
     """Every form written once, from a statement made up for it."""
-    renderer, before = Renderer([home / "templates", shipped.templates()]), 0
-    for channel in channels.values():
+    renderer = Renderer([home / "templates", shipped.templates()])
+    forms = list(dict.fromkeys(form for channel in channels.values() for form in channel.forms))
+    good = 0
+    for form in forms:
         try:
-            renderer.render(FOLDER, channel.forms, _sample())
+            renderer.render(FOLDER, [form], _sample())
         except Misconfigured as error:
             yield from (Finding("bad", "templates", str(mistake)) for mistake in error.mistakes)
         else:
-            before += len(channel.forms)
+            good += 1
     own = sorted(path.name for path in (home / "templates").glob(f"{FOLDER}/*"))
-    yield Finding("good", "templates", f"{before} written on trial" + (f", yours: {', '.join(own)}" if own else ""))
+    if good == len(forms):
+        yours = f", yours: {', '.join(own)}" if own else ""
+        yield Finding("good", "templates", f"{counted(good, 'form')} written on trial{yours}")
 
 
 def _sample() -> msgspec.Struct:

@@ -14,7 +14,7 @@ import msgspec
 from rich.text import Text
 
 from notifier.app import fetcher_of, reading_log, wall_clock
-from notifier.cli.screen import one_line, plain, shown, stderr, stdout, told
+from notifier.cli.screen import aside, hanging, one_line, plain, shown, stderr, stdout, told
 from notifier.errors import Refused, TryLater
 from notifier.feeds.catalogue import Source, catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading
@@ -26,7 +26,7 @@ from notifier.survey import FeedState, Tried, ask, feed_states
 from notifier.tail import counted
 
 
-@click.group("feeds")
+@click.group("feeds", subcommand_metavar="VERB …")
 def command() -> None:
     """
     The feeds: list them, check them, read a saved document.
@@ -34,7 +34,7 @@ def command() -> None:
     \b
     Examples:
       notifier feeds list
-      notifier feeds list --all            with the catalogue, and why some cannot be polled
+      notifier feeds list --all            with the catalogue, and its reasons
       notifier feeds check us-fr-rss-bis
       notifier feeds read saved.xml --json
     """
@@ -43,7 +43,7 @@ def command() -> None:
 # ---------------------------------------------------------------- read
 
 
-@command.command("read")
+@command.command("read", short_help="A saved document as we read it, and what is wrong with it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--url", default="", help="Where the document came from; relative links are resolved against it.")
 @click.option("--content-type", default="", help="What the server called it.")
@@ -111,7 +111,7 @@ def _show(reading: Reading) -> None:
 # ---------------------------------------------------------------- list
 
 
-@command.command("list")
+@command.command("list", short_help="Those that are polled, and how they are doing.")
 @click.option("--all", "everything", is_flag=True, help="The whole catalogue, with what cannot be polled and why.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
 @click.pass_obj
@@ -137,7 +137,7 @@ def list_(home: Path, everything: bool, as_json: bool) -> None:
     _show_states(states.values())
     _show_sources(others)
     if not states and not others:
-        stderr().print("No feed is polled; add some under [feeds] in notifier.toml: `notifier feeds list --all`")
+        aside("No feed is polled; add some under [feeds] in notifier.toml: `notifier feeds list --all`")
 
 
 async def _states(home: Path, polled: Iterable[Feed]) -> dict[str, FeedState]:
@@ -182,20 +182,24 @@ def _source_row(source: Source) -> dict[str, object]:
 
 def _show_states(states: Collection[FeedState]) -> None:
     console, width = stdout(), max((len(state.feed.id) for state in states), default=0)
+    # Where there is little room, the year goes first.
+    narrow = console.is_terminal and console.width < 110
+    moment, dates = ("%m-%d %H:%M", 11) if narrow else ("%Y-%m-%d %H:%M", 16)
     if states:
-        heads = f"{'State':<15}  {'Since (UTC)':<16}  {'Statements':>10}  {'Last news (UTC)':<16}  Issuer"
+        heads = f"{'State':<15}  {'Since (UTC)':<{dates}}  {'Statements':>10}  {'Last news':<{dates}}  Issuer"
         one_line(console, Text(f"{'Feed':<{width}}  {heads}", "bold"))
     for state in states:
         style = "dim" if not state.outcome else "green" if state.outcome in HEALTHY else "yellow"
         line = Text.assemble(
             (f"{state.feed.id:<{width}}  ", "bold"),
             (f"{state.outcome or 'not polled yet':<15}  ", style),
-            f"{_moment(state.since):<16}  {state.statements:>10,}  {_moment(state.last_news_at):<16}  ",
+            f"{_moment(state.since, moment):<{dates}}  {state.statements:>10,}  ",
+            f"{_moment(state.last_news_at, moment):<{dates}}  ",
             plain(state.feed.issuer),
         )
         one_line(console, line)
         if state.detail:
-            one_line(console, Text(f"{'':{width}}  {plain(state.detail)}", "dim"))
+            hanging(console, Text(f"{'':{width}}  "), Text(plain(state.detail), "dim"))
 
 
 def _show_sources(sources: Collection[Source]) -> None:
@@ -206,19 +210,23 @@ def _show_sources(sources: Collection[Source]) -> None:
     for source in sources:
         status = (f"{source.status:<11}  ", "green" if source.usable else "dim")
         line = Text.assemble((f"{source.id:<{width}}  ", "bold" if source.usable else ""), status, plain(source.issuer))
-        if known := source.reason or source.note:
-            line.append(f": {plain(known)}", style="dim")
-        one_line(console, line)
+        known = plain(source.reason or source.note)
+        if console.is_terminal:
+            one_line(console, line)
+            if known:
+                hanging(console, Text("    "), Text(known, "dim"))
+        else:
+            console.print(line.append(f": {known}" if known else ""))
 
 
-def _moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M}" if at else "–"
+def _moment(at: datetime | None, form: str) -> str:
+    return f"{at:{form}}" if at else "–"
 
 
 # ---------------------------------------------------------------- check
 
 
-@command.command("check")
+@command.command("check", short_help="Ask them now; nothing is recorded.")
 @click.argument("ids", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
 @click.pass_obj
@@ -240,31 +248,34 @@ def check(home: Path, ids: tuple[str, ...], as_json: bool) -> None:
         sys.exit(3)
 
 
-async def _check(settings: Settings, feeds: Iterable[Feed], as_json: bool) -> int:
+async def _check(settings: Settings, feeds: Collection[Feed], as_json: bool) -> int:
     """Ask the feeds and tell of each as it answers; how many are not well."""
     fetcher, parser, ill = fetcher_of(settings), Parser(), 0
+    width = max(len(feed.id) for feed in feeds)
     try:
         async for tried in ask(feeds, fetcher, parser, wall_clock()):
             ill += tried.outcome not in HEALTHY
             if as_json:
                 click.echo(msgspec.json.encode(tried))
             else:
-                one_line(stdout(), _line(tried))
+                hanging(stdout(), *_line(tried, width))
     finally:
         await fetcher.close()
         await parser.close()
     return ill
 
 
-def _line(tried: Tried) -> Text:
+def _line(tried: Tried, width: int) -> tuple[Text, Text]:
+    """How asking a feed ended, and what there is to say of it."""
     well = tried.outcome in HEALTHY
-    line = Text.assemble((f"{tried.outcome:<16} ", "green" if well else "red"), (f"{tried.feed:<34} ", "bold"))
+    head = Text.assemble((f"{tried.outcome:<15}  ", "green" if well else "red"), (f"{tried.feed:<{width}}  ", "bold"))
+    rest = Text()
     if well:
-        line.append(counted(tried.statements, "statement"))
-        line.append(f", the newest of {tried.newest:%Y-%m-%d %H:%M}Z" if tried.newest else "")
+        rest.append(counted(tried.statements, "statement"))
+        rest.append(f", the newest of {tried.newest:%Y-%m-%d %H:%M}Z" if tried.newest else "")
     if tried.detail:
-        line.append(f"{'  ' if well else ''}{plain(tried.detail)}", style="dim")
-    return line
+        rest.append(f"{'  ' if well else ''}{plain(tried.detail)}", style="dim")
+    return head, rest
 
 
 def _named(id: str, settings: Settings) -> Feed:

@@ -6,9 +6,10 @@ import shlex
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from notifier import shipped
-from notifier.cli.screen import stderr
+from notifier.cli.screen import aside, plain
 
 SETTINGS = """\
 # What the operator decides. Every key is explained in docs/settings.md; a mistake here is told with its line.
@@ -58,14 +59,16 @@ def command(home: Path, directory: Path | None) -> None:
     files |= {target / "subscriptions" / path.name: path.read_bytes() for path in shipped.subscriptions().iterdir()}
     if taken := [path for path in files if path.exists()]:
         raise click.ClickException(f"{taken[0]} is there already; choose another directory, or remove it first")
-    for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    console = stderr()
-    console.print(f"A home in {target}:", style="bold")
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}; choose another directory") from error
+    aside(Text(f"A home in {plain(str(target))}:", "bold"))
     for path in sorted(files):
-        console.print(f"  {path}")
-    console.print("The two subscribers are examples, whose alerts are written to the terminal. Next:")
+        aside(f"  {plain(str(path))}")
+    aside("The two subscribers are examples, whose alerts are written to the terminal. Next:")
     # Quoted, so that a directory with a space in it can be pasted.
     command = f"notifier --home {shlex.quote(str(target))}"
-    console.print(f"  {command} doctor\n  {command} run")
+    aside(f"  {command} doctor\n  {command} run")

@@ -6,12 +6,16 @@ A verb is loaded when it is typed, so that `tail` does not wait for what only `r
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,6 +44,16 @@ Examples:
 class Door(click.Group):
     """A group whose verbs are imported when they are called, and which knows what may have been meant."""
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _until_enough_is_seen():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _until_enough_is_seen():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
@@ -62,6 +76,17 @@ class Door(click.Group):
         # From the table, so that `--help` imports no verb.
         with formatter.section("Verbs"):
             formatter.write_dl([(verb, sentence) for verb, (_, sentence) in VERBS.items()])
+
+
+@contextlib.contextmanager
+def _until_enough_is_seen() -> Iterator[None]:
+    """Whoever reads us may stop (`notifier tail | head`): that is the end, and no failure as click would have it."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python would complain again while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
 
 
 @click.group(
@@ -94,20 +119,27 @@ def main() -> None:
     Exit codes: 0 done, 1 it failed, 2 used wrongly, 3 a check found something, 75 the log is another process's,
     78 the configuration is wrong, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no sign for “✓” or 香港 shows a question mark; that is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
-        door.main(standalone_mode=False)
-    except click.exceptions.Exit as exit:
-        sys.exit(exit.exit_code)
+        sys.exit(door.main(standalone_mode=False))
     except click.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read us has seen enough (`notifier tail | head`). Python would complain again while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except click.ClickException as error:
+        _tell(error.message)
+        sys.exit(error.exit_code)
     except NotifierError as error:
-        for line in str(error).splitlines():
-            click.echo(f"{click.style('error', fg='red')} {line}", err=True)
+        _tell(str(error))
         sys.exit(75 if isinstance(error, LogOwned) else 78 if isinstance(error, Misconfigured) else 1)
+
+
+def _tell(error: str) -> None:
+    mark = click.style("error", fg=None if os.environ.get("NO_COLOR") else "red")
+    for line in error.splitlines():
+        # A file's name may hold anything, an escape sequence too.
+        click.echo(f"{mark} {''.join(filter(str.isprintable, line))}", err=True)

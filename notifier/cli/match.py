@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import BinaryIO
 
 import click
 import msgspec
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from notifier.alerts.passage import passages
-from notifier.cli.screen import plain, shown, stderr, stdout, told
+from notifier.cli.screen import aside, one_line, plain, shown, stderr, stdout, told
 from notifier.errors import QueryError
 from notifier.watchlists.query import Clause, Query, parse
 
@@ -20,8 +21,8 @@ from notifier.watchlists.query import Clause, Query, parse
 @click.command("match")
 @click.argument("query", required=False)
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--jsonl", is_flag=True, help="Read {query, text} or {query, title, body, …} a line, answer a line each.")
-@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
+@click.option("--jsonl", is_flag=True, help="Read {query, text} or {query, title, body, …} a line, answer each on one.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON: whether it matches, and where, in code points.")
 def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) -> None:
     """
     Hold QUERY against the text in FILE (or stdin), and show each clause, true or false, with the words that decided.
@@ -30,12 +31,14 @@ def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) ->
 
     \b
     Examples:
-      notifier match '"Hong Kong" AND ("dual-use" OR "export licence")' statement.txt
+      notifier match '"Hong Kong" AND ("dual-use" OR licence)' statement.txt
       echo 'Controls on dual-use items' | notifier match dual-use
       notifier match --jsonl < cases.jsonl
     """
     if jsonl:
-        _lines(sys.stdin, sys.stdout)
+        if query is not None:
+            raise click.UsageError("--jsonl reads its queries from stdin: notifier match --jsonl < cases.jsonl")
+        _lines(sys.stdin.buffer)
         return
     if query is None:
         raise click.UsageError("no query; try: notifier match '\"Hong Kong\"' statement.txt")
@@ -54,6 +57,8 @@ def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) ->
 
 def _read(file: Path | None) -> str:
     if file is None or str(file) == "-":
+        if sys.stdin.isatty():
+            aside("Type the text, and end it with Ctrl-D on a line of its own.")
         return sys.stdin.buffer.read().decode("utf-8", "replace")
     return file.read_bytes().decode("utf-8", "replace")
 
@@ -87,34 +92,48 @@ def _point_at(query: str, error: QueryError) -> None:
     console = stderr()
     console.print(told("error", "red", f"{error.code}: {error}"))
     # On one line and without controls, so that the mark below stands where the reading failed.
-    console.print(Text("  ").append("".join(letter if letter.isprintable() else " " for letter in query)))
+    legible = "".join(letter if letter.isprintable() else " " for letter in query)
+    before, after = legible[: error.at], legible[error.at :]
+    if console.is_terminal and cell_len(before) > console.width * 2 // 3:
+        before = "…" + before[-console.width // 3 :]
+    one_line(console, Text(f"  {before}{after}"))
     if query:
-        console.print(Text("  " + " " * cell_len(query[: error.at]) + "^", style="red"))
+        one_line(console, Text("  " + " " * cell_len(before) + "^", style="red"))
 
 
-def _lines(source: IO[str], sink: IO[str]) -> None:
-    """One JSON object in, one out, whatever the line holds."""
+def _lines(source: BinaryIO) -> None:
+    """One JSON object in, one out, at once: whoever asks may wait for each answer."""
     compiled: dict[str, Query] = {}
     for number, line in enumerate(source, 1):
         if not line.strip():
             continue
         try:
-            asked = msgspec.json.decode(line, type=dict[str, Any])
-            text = {str(name): str(value) for name, value in asked.items() if name != "query"}
-            query = str(asked["query"])
-        except (msgspec.DecodeError, KeyError) as error:
-            raise click.ClickException(
-                f'line {number}: not {{"query": …, "text": …}} as JSON ({type(error).__name__}); mend it and run again'
-            ) from error
+            asked = _asked(line)
+        except ValueError as error:
+            raise click.ClickException(f"line {number}: {error}; mend it and run again") from error
+        query = asked.pop("query")
         try:
             known = compiled.get(query) or parse(query)
             if len(compiled) < 1000:
                 compiled[query] = known
-            answer = _answer(known, text)
+            answer = _answer(known, asked)
         except QueryError as error:
             answer = {"error": error.code, "at": error.at}
-        sink.write(msgspec.json.encode(answer).decode() + "\n")
-    sink.flush()
+        click.echo(msgspec.json.encode(answer))
+
+
+def _asked(line: bytes) -> dict[str, str]:
+    """A line's texts by name, `query` among them. Raises ValueError with what is wrong with it."""
+    try:
+        # Not msgspec: half a surrogate pair is no Unicode, but it may stand in JSON, and harms no search.
+        asked = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("this is no JSON") from error
+    if not (isinstance(asked, dict) and "query" in asked and all(isinstance(value, str) for value in asked.values())):
+        raise ValueError('this is not {"query": "…", "text": "…"}, every value a text')
+    if "text" in asked and "body" in asked:
+        raise ValueError("“text” is another name of “body”; one of them will do")
+    return asked
 
 
 def _answer(query: Query, asked: dict[str, str]) -> dict[str, object]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import TextIO
 
+import click
 from rich.console import Console
 from rich.text import Text
 
@@ -41,11 +43,37 @@ def one_line(console: Console, line: Text) -> None:
     console.print(line)
 
 
+def hanging(console: Console, head: Text, rest: Text) -> None:
+    """Print a head and what is said of it, which breaks beside the head on a terminal, and not at all in a pipe."""
+    if not console.is_terminal:
+        console.print(head + rest)
+        return
+    for number, part in enumerate(rest.wrap(console, max(console.width - head.cell_len, 20)) or [Text()]):
+        console.print((Text(" " * head.cell_len) if number else head) + part)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 what is being handled: rich would end the process as failed, and the door does better
+
+
 def stdout() -> Console:
     """Where data goes. Colours only on a terminal, and not under NO_COLOR."""
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _console(sys.stdout)
 
 
 def stderr() -> Console:
     """Where words for people go."""
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO) -> Console:
+    # On a terminal lines break between words; into a pipe they go whole, so that `grep` finds a sentence.
+    return _Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=not file.isatty())
+
+
+def aside(words: str | Text) -> None:
+    """Say on stderr what is good to know and no error; under --quiet it is not said."""
+    ctx = click.get_current_context(silent=True)
+    if not (ctx and ctx.find_root().params.get("quiet")):
+        stderr().print(words)

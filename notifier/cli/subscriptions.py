@@ -12,14 +12,14 @@ import msgspec
 from rich.text import Text
 
 from notifier.app import channels_of, subscriptions_of
-from notifier.cli.screen import plain, shown, stderr, stdout, told
+from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
 from notifier.errors import Misconfigured
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriptions
 from notifier.tail import counted
 
 
-@click.group("subscriptions")
+@click.group("subscriptions", subcommand_metavar="VERB …")
 def command() -> None:
     """
     The subscribers' files: check and list them.
@@ -31,11 +31,18 @@ def command() -> None:
     """
 
 
-@command.command("check")
+@command.command("check", short_help="Find what is wrong in them; changes nothing.")
 @click.pass_obj
 def check(home: Path) -> None:
     """
-    Read every subscriber's file as `run` would. Changes nothing; exits 3 and names file, line and mend if one is wrong.
+    Read every subscriber's file as `run` would, and name file, line and mend of what is wrong. Changes nothing.
+
+    Exit code 3 when there is a mistake: `run` would take up none of the files.
+
+    \b
+    Examples:
+      notifier subscriptions check
+      notifier --home my-desk subscriptions check && echo good
     """
     try:
         found, _ = _load(home)
@@ -45,17 +52,24 @@ def check(home: Path) -> None:
         stderr().print(shown(f"{counted(len(error.mistakes), 'mistake')}; nothing was changed", "dim"))
         sys.exit(3)
     for warning in found.warnings:
-        stderr().print(told("warning", "yellow", warning))
+        aside(told("warning", "yellow", warning))
     watchlists = sum(len(who.watchlists) for who in found.subscribers.values())
     all_of = f"{counted(len(found.subscribers), 'subscriber')}, {counted(watchlists, 'watchlist')}"
-    stderr().print(told("✓", "green", f"{all_of}; all is well"))
+    aside(told("✓", "green", f"{all_of}; all is well"))
 
 
-@command.command("list")
+@command.command("list", short_help="Who watches what, and is reached how; masked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a subscriber, on stdout.")
 @click.pass_obj
 def list_(home: Path, as_json: bool) -> None:
-    """List the subscribers with their watchlists and channels; addresses and URLs are masked."""
+    """
+    List the subscribers with their watchlists and channels; addresses and URLs are masked.
+
+    \b
+    Examples:
+      notifier subscriptions list
+      notifier subscriptions list --json | jq -r .subscriber
+    """
     found, masked = _load(home)
     for id, who in found.subscribers.items():
         channels = [f"{channel.name}: {masked(channel.kind, channel.address.reveal())}" for channel in who.channels]
@@ -77,7 +91,7 @@ def list_(home: Path, as_json: bool) -> None:
         about = plain(f"{who.name} · {who.timezone} · {who.frequency}")
         console.print(Text.assemble((id, "bold"), (f"  {about}", "dim")))
         for wish in who.watchlists:
-            console.print(Text.assemble("  ", (plain(wish.name), "cyan"), ": ", plain(wish.query.reading())))
+            hanging(console, Text.assemble("  ", (plain(wish.name), "cyan"), ": "), Text(plain(wish.query.reading())))
         for way in channels:
             console.print(Text.assemble("  → ", plain(way)))
 

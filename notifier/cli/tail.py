@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,14 @@ from rich.console import Console
 from rich.text import Text
 
 from notifier.app import reading_log
-from notifier.cli.screen import MOODS, plain, stdout
+from notifier.cli.screen import MOODS, one_line, plain, stdout
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import follow as followed
 from notifier.events import Recorded
 from notifier.tail import line
+
+NARROW = 110  # columns of a terminal, below which a line is told shorter
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -42,6 +46,9 @@ class Wanted(msgspec.Struct, frozen=True):
         return not self.feeds or any(fnmatch.fnmatch(_feed(recorded), glob) for glob in self.feeds)
 
 
+ALL = Wanted(None, None, (), ())
+
+
 def _feed(recorded: Recorded) -> str:
     """The feed an event is about, "" for none: a statement's id begins with its feed's."""
     subject = getattr(recorded.event, "statement_id", recorded.event.subject)
@@ -63,7 +70,9 @@ class Moment(click.ParamType[datetime]):
 
 @click.command("tail")
 @click.option("-f", "--follow", is_flag=True, help="Stay, and show what comes.")
-@click.option("-n", "--last", type=click.IntRange(min=0), help="Only the last N events (before following).")
+@click.option(
+    "-n", "--last", type=click.IntRange(min=0), help="Only the last N of them (before following).", metavar="N"
+)
 @click.option("--since", type=Moment(), help="From this date or time on (UTC).")
 @click.option("--until", type=Moment(), help="Up to this date or time (UTC).")
 @click.option("--type", "types", multiple=True, help="Only these types, e.g. 'alert.*'. May be repeated.")
@@ -99,39 +108,63 @@ def command(
 async def _tail(home: Path, wanted: Wanted, follow: bool, last: int | None, as_json: bool) -> None:
     console = stdout()
     async with reading_log(home) as log:
-        after = 0 if last is None else max(0, await log.head() - last)
-        async for recorded in _events(log, after, follow):
-            if not wanted.takes(recorded):
-                continue
+        async for recorded in _events(log, wanted, follow, last):
             if as_json:
-                click.echo(codec.encode(recorded.event, recorded.recorded_at, position=recorded.position))
+                click.echo(_as_json(recorded))
             else:
                 _show(console, recorded)
 
 
-async def _events(log: EventLog, after: int, follow: bool) -> AsyncIterator[Recorded]:
-    if follow:
-        async for recorded in log.follow(after):
+async def _events(log: EventLog, wanted: Wanted, follow: bool, last: int | None) -> AsyncIterator[Recorded]:
+    after = 0
+    if last is not None:
+        # Of all events, the last N are at the end of the log; some that are wanted may be anywhere.
+        after = max(0, await log.head() - last) if wanted == ALL else 0
+        kept: deque[Recorded] = deque(maxlen=last)
+        async for recorded in _to_the_end(log, after):
+            after = recorded.position
+            if wanted.takes(recorded):
+                kept.append(recorded)
+        for recorded in kept:
             yield recorded
-        return
+        if not follow:
+            return
+    async for recorded in followed(log, after) if follow else _to_the_end(log, after):
+        if wanted.takes(recorded):
+            yield recorded
+
+
+async def _to_the_end(log: EventLog, after: int) -> AsyncIterator[Recorded]:
     while (page := await log.read(after)).position > after:
         for recorded in page.events:
             yield recorded
         after = page.position
 
 
+def _as_json(recorded: Recorded) -> bytes:
+    event = codec.encode(recorded.event, recorded.recorded_at, id=recorded.id)
+    # Put in here, since the limit of an event's size holds for what is stored, and that is without its position.
+    return event[:-1] + b',"position":%d}' % recorded.position
+
+
 def _show(console: Console, recorded: Recorded) -> None:
-    """Columns: time, type, about, sentence, position; clipped to the terminal's width, never wrapped."""
+    """
+    Columns: time, type, about, sentence, position. Clipped to a terminal's width, never wrapped; in a narrow one the
+    sentence gets what the year and a long name would have taken.
+    """
     told = line(recorded)
-    style = MOODS[told.mood]
-    position = f"#{told.position}"
+    narrow = console.is_terminal and console.width < NARROW
+    about = Text(plain(told.about), style="bold")
+    about.truncate(16 if narrow else max(26, about.cell_len), overflow="ellipsis", pad=True)
     left = Text.assemble(
-        (f"{told.recorded_at:%Y-%m-%d %H:%M:%SZ} ", "dim"),
-        (f"{told.name:<22} ", style),
-        (f"{plain(told.about):<26} ", "bold"),
+        (f"{told.recorded_at:{'%m-%d %H:%M:%SZ' if narrow else '%Y-%m-%d %H:%M:%SZ'}} ", "dim"),
+        (f"{told.name:<21} ", MOODS[told.mood]),
+        about,
+        " ",
     )
+    position = f"#{told.position}"
     sentence = Text(plain(told.sentence), style="dim" if told.mood == "quiet" else "")
     if console.is_terminal:
         room = console.width - left.cell_len - len(position) - 1
-        sentence.truncate(max(room, 10), overflow="ellipsis", pad=True)
-    console.print(Text.assemble(left, sentence, " ", (position, "dim")))
+        sentence.truncate(max(room, 1), overflow="ellipsis", pad=True)
+    one_line(console, Text.assemble(left, sentence, " ", (position, "dim")))

@@ -189,13 +189,17 @@ def _runs(text: str, spans: set[tuple[int, int]]) -> list[tuple[str, bool]]:
 
 def _made_anew(home: Path) -> Path:
     """An empty home with its outbox; a directory that is not the demo's is left alone."""
-    if home.exists() and any(home.iterdir()):
-        if not (home / MARKER).exists():
-            raise NotifierError(f"{home} holds something else; choose another with `notifier --home DIR demo`")
-        shutil.rmtree(home)
-    outbox = home / "outbox"
-    outbox.mkdir(parents=True)
-    (home / MARKER).write_text("Made by `notifier demo`, and made anew each time.\n", "utf-8")
+    mend = "choose another with `notifier --home DIR demo`"
+    try:
+        if home.exists() and any(home.iterdir()):
+            if not (home / MARKER).exists():
+                raise NotifierError(f"{home} holds something else; {mend}")
+            shutil.rmtree(home)
+        outbox = home / "outbox"
+        outbox.mkdir(parents=True)
+        (home / MARKER).write_text("Made by `notifier demo`, and made anew each time.\n", "utf-8")
+    except OSError as error:
+        raise NotifierError(f"{home} cannot be made: {error.strerror}; {mend}") from error
     return outbox
 
 

@@ -126,7 +126,8 @@ class Screen:
         left = self._console.width - when - sent - gaps
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
         for width in (when, left * 5 // 9, left - left * 5 // 9, sent):
-            table.add_column(width=width)
+            # Chinese has no spaces to break a title at: it goes on below instead of ending in dots.
+            table.add_column(width=width, overflow="fold")
         table.add_row(*cells)
         return table
 

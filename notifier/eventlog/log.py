@@ -108,10 +108,6 @@ class EventLog(Protocol):
         """Return once the log has grown past a position, be it by this process or another; `LogError` if it closes."""
         ...
 
-    def follow(self, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
-        """Events after a position, for ever: what is there, then what comes."""
-        ...
-
     async def consumer(self, name: str) -> Consumer:
         """The consumer of this name as it was last committed."""
         ...
@@ -123,3 +119,13 @@ class EventLog(Protocol):
     async def close(self) -> None:
         """Finish what was begun, and let go of files and threads. Safe to call twice."""
         ...
+
+
+async def follow(log: EventLog, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
+    """A log's events after a position, for ever: what is there, then what comes."""
+    while True:
+        page = await log.read(after, types)
+        for recorded in page.events:
+            yield recorded
+        after = page.position
+        await log.wait(after)

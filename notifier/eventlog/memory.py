@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -94,14 +94,6 @@ class MemoryLog:
             await self._grown.wait_for(lambda: len(self._rows) > after or self._closed)
         if self._closed:
             raise LogError("the log is closed")
-
-    async def follow(self, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
-        while True:
-            page = await self.read(after, types)
-            for recorded in page.events:
-                yield recorded
-            after = page.position
-            await self.wait(after)
 
     async def consumer(self, name: str) -> Consumer:
         return msgspec.structs.replace(self._consumers.get(name, Consumer(name)))

@@ -16,10 +16,9 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import apsw
 import msgspec
@@ -51,6 +50,11 @@ PRAGMA user_version = {VERSION};
 
 # Nothing is ever deleted, so SQLite numbers the rows as we do: each one above the highest.
 _INSERT = "INSERT INTO events(id, type, leaf, data) VALUES (?, ?, ?, ?)"
+
+# A page of rows as two JSON arrays: to step through them one by one costs as much as to decode them.
+_AS_ARRAYS = """
+SELECT CAST('[' || group_concat(position) || ']' AS BLOB), CAST('[' || group_concat(data) || ']' AS BLOB) FROM ({})
+"""
 
 Row = tuple[bytes, str, bytes, bytes]
 """An event as it will stand in the table, its position aside: id, type, leaf, data."""
@@ -135,10 +139,12 @@ class SqliteLog:
 
     def _write(self, writer: apsw.Connection) -> None:
         """The writer's thread: takes what is waiting, stores it in one transaction, and tells everyone."""
+        wal = _Wal(writer)
         while group := self._next_group():
             outcomes = _store(writer, group)
             with contextlib.suppress(RuntimeError):  # the loop was closed while we wrote; what is stored is stored
                 self._loop.call_soon_threadsafe(self._tell, group, outcomes)
+            wal.fold_in()
         writer.close()
 
     def _next_group(self) -> list[_Call]:
@@ -174,7 +180,7 @@ class SqliteLog:
 
     async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
         wanted = "" if types is None else f" AND type IN ({', '.join('?' * len(types))})"
-        query = (
+        rows = (
             "SELECT position, type, data FROM events "  # noqa: S608 only question marks
             f"WHERE position > ? AND position <= ?{wanted} ORDER BY position LIMIT ?"
         )
@@ -182,12 +188,15 @@ class SqliteLog:
             # Nothing lower than the head will ever come, so what lies before it has been looked at for good.
             head = await self.head()
             end = min(head, after + STRETCH)
-            rows: list[Any] = self._reader.execute(query, (after, end, *(types or ()), limit)).fetchall()
-            if rows or end >= head:
+            bound = (after, end, *(types or ()), limit)
+            [(positions, data)] = self._reader.execute(_AS_ARRAYS.format(rows), bound)
+            if positions or end >= head:
                 break
             after = end
             await asyncio.sleep(0)
-        events = [codec.decode(*row) for row in rows]
+        events = codec.decode_many(positions or b"[]", data or b"[]")
+        if events is None:
+            events = [codec.decode(*row) for row in self._reader.execute(rows, bound)]
         return Page(events, events[-1].position if len(events) == limit else max(end, after))
 
     async def find(self, id: str) -> Recorded | None:
@@ -213,14 +222,6 @@ class SqliteLog:
                 await asyncio.wait([grown], timeout=None if self._thread else SAFETY_POLL)
             finally:
                 self._waiting.discard(grown)
-
-    async def follow(self, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
-        while True:
-            page = await self.read(after, types)
-            for recorded in page.events:
-                yield recorded
-            after = page.position
-            await self.wait(after)
 
     async def consumer(self, name: str) -> Consumer:
         found = self._consumers("name = ?", name)
@@ -250,6 +251,32 @@ class SqliteLog:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+class _Wal:
+    """
+    The WAL, folded into the file when it is long.
+
+    SQLite would do so within a commit and keep its caller waiting; here callers are told first.
+    """
+
+    LONG = 1_000  # pages, as SQLite has it
+
+    def __init__(self, writer: apsw.Connection) -> None:
+        self._writer = writer
+        self._pages = 0
+        writer.set_wal_hook(self._grown)
+
+    def _grown(self, writer: apsw.Connection, database: str, pages: int) -> int:
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def fold_in(self) -> None:
+        """Fold in what no reader stands in the way of, and of the rest more the next time."""
+        if self._pages >= self.LONG:
+            # What cannot be folded in (a full disk) stays in the WAL, where it is as safe, and is tried again.
+            with contextlib.suppress(apsw.Error):
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 # ---------------------------------------------------------------- one transaction, in the writer's thread

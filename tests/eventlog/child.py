@@ -15,6 +15,7 @@ from pathlib import Path
 
 from notifier.errors import LogError, LogFull
 from notifier.eventlog.log import Appended
+from notifier.eventlog.log import follow as followed
 from notifier.eventlog.sqlite import SqliteLog
 from tests.eventlog.builders import NOW, published
 
@@ -59,7 +60,7 @@ async def follow(directory: Path, many: int) -> None:
     """Read what another process appends; tell the positions."""
     log = await SqliteLog.open(directory, lambda: NOW, write=False)
     tell("following", await log.head())
-    async for recorded in log.follow():
+    async for recorded in followed(log):
         tell(recorded.position, recorded.id)
         if recorded.position == many:
             break

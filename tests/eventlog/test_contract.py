@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from notifier.errors import Conflict, LogError, Overtaken, TooLarge
 from notifier.eventlog.codec import TYPES
-from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, EventLog
+from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, EventLog, follow
 from notifier.eventlog.memory import MemoryLog
 from notifier.eventlog.sqlite import STRETCH, SqliteLog
 from notifier.events import Event, FeedMoved, Recorded, StatementPublished
@@ -492,13 +492,13 @@ async def test_followers_see_what_is_there_and_what_comes(log: EventLog) -> None
     await log.append([published(1), moved(1), published(2)])
     seen: list[int] = []
 
-    async def follow() -> None:
-        async for recorded in log.follow(1, {FeedMoved.type}):
+    async def reader() -> None:
+        async for recorded in follow(log, 1, {FeedMoved.type}):
             seen.append(recorded.position)
             if len(seen) == 3:
                 return
 
-    following = await begun(follow())
+    following = await begun(reader())
     await log.append([published(3), moved(2)])
     await log.append([published(4)])
     await log.append([moved(3)])
@@ -511,16 +511,16 @@ async def test_a_follower_may_append(log: EventLog) -> None:
     """No lock is held while a handler runs: who follows may record what he makes of it, and sees that too."""
     await log.append([published(1)])
 
-    async def follow() -> list[int]:
+    async def reader() -> list[int]:
         seen = []
-        async for recorded in log.follow():
+        async for recorded in follow(log):
             seen.append(recorded.position)
             if recorded.position == 5:
                 break
             await log.append([published(recorded.position + 1)])
         return seen
 
-    assert await soon(follow()) == [1, 2, 3, 4, 5]
+    assert await soon(reader()) == [1, 2, 3, 4, 5]
 
 
 async def test_a_follower_that_goes_is_forgotten(log: EventLog) -> None:
@@ -567,11 +567,11 @@ async def test_what_was_under_way_is_finished(log: EventLog) -> None:
 async def test_who_waits_when_it_closes_is_told(log: EventLog) -> None:
     """Neither who waits for growth nor who follows is left waiting."""
 
-    async def follow() -> None:
-        async for _ in log.follow():
+    async def reader() -> None:
+        async for _ in follow(log):
             pass
 
-    waiting = [await begun(log.wait(0)), await begun(follow())]
+    waiting = [await begun(log.wait(0)), await begun(reader())]
 
     await soon(log.close())
 

@@ -1,0 +1,231 @@
+"""`notifier doctor`: what is well, what must be mended, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from notifier.app import App
+from tests.channels.peers import CERTIFICATE, MailPeer, closed_port
+from tests.channels.test_email import PASSWORD, Accounts, secured
+from tests.cli.runs import Run
+from tests.homes import DESK, make_home, rss, said, world
+
+
+def states(told: Run) -> dict[str, set[str]]:
+    """From `doctor --json`: in which states each thing was found."""
+    found: dict[str, set[str]] = {}
+    for row in told.rows:
+        assert set(row) == {"state", "looked_at", "found"}
+        found.setdefault(row["looked_at"], set()).add(row["state"])
+    return found
+
+
+async def examined(home: Path, **environ: str) -> tuple[Run, Run]:
+    """What the doctor says to people, and what to programs."""
+    people = Run(*await said(home, "doctor", **environ))
+    programs = Run(*await said(home, "doctor", "--json", **environ))
+    assert people.code == programs.code
+    assert "Traceback" not in people.err + programs.err
+    assert len(people.out.splitlines()) == len(programs.rows)
+    assert "\x1b" not in people.out
+    return people, programs
+
+
+async def test_a_good_home_is_well(tmp_path: Path):
+    """Every part is looked at, from the settings to the mail server, and none is to be mended; nothing is changed."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        around.publisher.publish("trade", rss(("one", "Controls change", "…")))
+        async with App.opened(home) as app:
+            await app.run_once()
+        before = (home / "data" / "events.db").read_bytes()
+        people, programs = await examined(home)
+
+    assert people.code == 0
+    assert people.err == programs.err == ""
+    assert set(states(programs)) == {"settings", "subscriptions", "log", "templates", "email", "slack", "console"}
+    assert all("bad" not in found for found in states(programs).values())
+    assert "4 events in" in people.out
+    assert (home / "data" / "events.db").read_bytes() == before
+    assert around.mailroom.mails == []
+
+
+async def test_it_works_while_the_service_does(tmp_path: Path):
+    """The log is read beside the process that writes it."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        async with App.opened(home):
+            people, _ = await examined(home)
+
+    assert people.code == 0
+    assert "✓ log" in people.out
+
+
+def broken_settings(home: Path) -> None:
+    path = home / "notifier.toml"
+    path.write_text("timezone = 5\nfeeeds = 1\n" + path.read_text())
+
+
+def broken_subscription(home: Path) -> None:
+    (home / "subscriptions" / "second.toml").write_text(DESK.replace("query = '\"Hong", 'query = \'"Hong" AND ('))
+
+
+def broken_template(home: Path) -> None:
+    (home / "templates" / "alert").mkdir(parents=True)
+    (home / "templates" / "alert" / "body.txt").write_text("Dear {{ subscriber }}\n\n{{ ttle }}\n")
+
+
+def broken_log(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "events.db").write_text("this is no database, whatever its name says\n" * 200)
+
+
+@pytest.mark.parametrize(
+    ("breaking", "part", "words"),
+    [
+        (broken_settings, "settings", ["notifier.toml, line 1", "notifier.toml, line 2", "feeeds"]),
+        (broken_subscription, "subscriptions", ["subscriptions/second.toml, line 7"]),
+        (broken_template, "templates", ["templates/alert/body.txt, line 3", "ttle"]),
+        (broken_log, "log", ["events.db"]),
+    ],
+    ids=["settings", "subscriptions", "template", "log"],
+)
+async def test_what_is_broken_is_named(tmp_path: Path, breaking: Callable[[Path], None], part: str, words: list[str]):
+    """With its file and line; exit code 3, and a last word on stderr that counts."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        breaking(home)
+        people, programs = await examined(home)
+
+    bad = [row for row in programs.rows if row["state"] == "bad"]
+    assert people.code == 3
+    assert {row["looked_at"] for row in bad} == {part}
+    assert not [word for word in words if not any(word in row["found"] for row in bad)]
+    assert all(row["found"] in people.out for row in bad)
+    assert people.err.endswith("to mend\n")
+
+
+async def test_all_that_is_broken_is_told_at_once(tmp_path: Path):
+    """One thing that is wrong does not hide the next: each part is looked at."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"}, mail_port=await closed_port())
+        for breaking in (broken_subscription, broken_template, broken_log):
+            breaking(home)
+        people, programs = await examined(home)
+
+    found = states(programs)
+    assert people.code == 3
+    assert {part for part in found if "bad" in found[part]} == {"subscriptions", "templates", "log", "email"}
+    assert found["templates"] == {"bad"}
+    assert people.err == "4 things to mend\n"
+
+
+async def test_a_home_that_is_none_is_told_what_makes_one(tmp_path: Path):
+    """An empty directory has no settings, and says where they come from."""
+    people, _ = await examined(tmp_path)
+
+    assert people.code == 3
+    assert "notifier init" in people.out
+    assert not (tmp_path / "data").exists()
+
+
+async def test_what_is_not_set_up_is_a_warning(tmp_path: Path):
+    """No feed, no subscriber, no contact, no mail server: nothing is broken, and each is said with its mend."""
+    (tmp_path / "notifier.toml").write_text("")
+
+    people, programs = await examined(tmp_path)
+
+    assert people.code == 0
+    assert states(programs)["settings"] == {"warning"}
+    assert states(programs)["email"] == states(programs)["subscriptions"] == {"warning"}
+    assert "notifier feeds list --all" in people.out
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("subscriptions", "check"), ("run", "--once")], ids=" ".join)
+async def test_the_name_of_a_file_is_only_ever_text(tmp_path: Path, words: tuple[str, ...]):
+    """An escape in it does not reach the terminal when the file is named."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {}, {"desk\x1b[2J\u009b2J": "nonsense"})
+        code, out, err = await said(home, *words)
+
+    assert code in {3, 78}
+    assert "[2J" in out + err
+    assert not {"\x1b", "\u009b"} & set(out + err)
+
+
+# ---------------------------------------------------------------- the mail server
+
+
+async def test_a_mail_server_that_is_gone(tmp_path: Path):
+    """It is named with its port."""
+    async with world() as around:
+        port = await closed_port()
+        people, programs = await examined(make_home(tmp_path, around, {}, mail_port=port))
+
+    assert people.code == 3
+    assert states(programs)["email"] == {"bad"}
+    assert f"127.0.0.1:{port} cannot be reached" in people.out
+
+
+def with_account(home: Path, port: int) -> Path:
+    """A home that sends through the server with the account."""
+    home.mkdir(exist_ok=True)
+    (home / "subscriptions").mkdir()
+    (home / "subscriptions" / "desk.toml").write_text(DESK)
+    (home / "notifier.toml").write_text(
+        f'[email]\nhost = "localhost"\nport = {port}\nsender = "Alerts <alerts@house.example>"\n'
+        'username = "alerts"\npassword = "${SMTP_PASSWORD}"\n'
+    )
+    return home
+
+
+async def test_a_login_is_tried_and_nothing_sent(tmp_path: Path):
+    """The right password over TLS is well."""
+    accounts = Accounts()
+    async with secured(accounts) as port:
+        home = with_account(tmp_path, port)
+        people, programs = await examined(home, SMTP_PASSWORD=PASSWORD, SSL_CERT_FILE=str(CERTIFICATE))
+
+    assert people.code == 0, people.out
+    assert states(programs)["email"] == {"good"}
+    assert (accounts.logins, accounts.taken) == (2, [])
+    assert PASSWORD not in people.out + people.err + programs.out + programs.err
+
+
+async def test_a_wrong_password_is_told(tmp_path: Path):
+    """The server's no is shown; the password is not, at any level of talk."""
+    accounts = Accounts()
+    wrong = "nosuchpassword0000"
+    async with secured(accounts) as port:
+        home = with_account(tmp_path, port)
+        environ = {"SMTP_PASSWORD": wrong, "SSL_CERT_FILE": str(CERTIFICATE)}
+        people, programs = await examined(home, **environ)
+        _, out, err = await said(home, "-v", "doctor", **environ)
+
+    assert people.code == 3
+    assert states(programs)["email"] == {"bad"}
+    assert "log" in people.out.lower()
+    assert wrong not in people.out + people.err + programs.out + out + err
+
+
+async def test_a_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path):
+    """A certificate that does not hold is a finding."""
+    accounts = Accounts()
+    async with secured(accounts) as port:
+        people, programs = await examined(with_account(tmp_path, port), SMTP_PASSWORD=PASSWORD)
+
+    assert people.code == 3
+    assert states(programs)["email"] == {"bad"}
+    assert accounts.logins == 0
+
+
+async def test_what_a_server_says_is_only_ever_text(tmp_path: Path):
+    """An escape in a greeting does not reach the terminal."""
+    async with world() as around, MailPeer({"greeting": "554 \x1b[2Jgo away"}) as rude:
+        people, _ = await examined(make_home(tmp_path, around, {}, mail_port=rude.port))
+
+    assert people.code == 3
+    assert "\x1b" not in people.out + people.err

@@ -1,0 +1,185 @@
+"""`notifier subscriptions`: what is wrong in the subscribers' files, and who watches what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runs import quick, run
+from tests.homes import DESK
+
+HOOK = "https://hooks.slack.com/services/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"
+SETTINGS = '[email]\nhost = "mx.house.example"\nsender = "Alerts <alerts@house.example>"\n'
+NEWSROOM = """
+name = "Asia newsroom"
+timezone = "Asia/Singapore"
+[[watchlist]]
+name = "Asia"
+query = 'HKSAR OR 香港'
+[[channel]]
+name = "desk"
+slack = "${HOOK}"
+[[channel]]
+email = "first.last@newsroom.example"
+[[channel]]
+console = "stdout"
+"""
+
+
+def made(home: Path, files: Mapping[str, str], settings: str = SETTINGS) -> Path:
+    """A home with these files in subscriptions/."""
+    (home / "subscriptions").mkdir()
+    (home / "notifier.toml").write_text(settings)
+    for name, text in files.items():
+        (home / "subscriptions" / name).write_text(text)
+    return home
+
+
+def all_files(home: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_good_files_are_well(tmp_path: Path):
+    """Exit code 0, how many there are, and nothing on stdout."""
+    home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": NEWSROOM})
+
+    told = run("--home", home, "subscriptions", "check", HOOK=HOOK)
+
+    assert (told.code, told.out) == (0, "")
+    assert told.err == "✓ 2 subscribers, 2 watchlists; all is well\n"
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path):
+    """Each with file, line and mend, one on a line; exit code 3, and nothing in the home has changed."""
+    home = made(
+        tmp_path,
+        {
+            "desk.toml": DESK.replace("email", "emial"),
+            "later.toml": DESK.replace("Asia/Hong_Kong", "Asia/Hongkong_"),
+            "newsroom.toml": NEWSROOM.replace("'HKSAR OR 香港'", "'HKSAR OR'"),
+            "norway.toml": DESK.replace('name = "Hong Kong"', "name = NO"),
+            "good.toml": DESK,
+        },
+    )
+    before = all_files(home)
+
+    told = run("--home", home, "subscriptions", "check", HOOK=HOOK)
+
+    *mistakes, last = told.err.splitlines()
+    assert (told.code, told.out) == (3, "")
+    assert [mistake.split(":")[0] for mistake in mistakes] == [
+        "error subscriptions/desk.toml, line 10",
+        "error subscriptions/later.toml, line 3",
+        "error subscriptions/newsroom.toml, line 6",
+        "error subscriptions/norway.toml, line 6",
+    ]
+    assert 'no channel "emial"; did you mean "email"?' in mistakes[0]
+    assert all("; " in mistake for mistake in mistakes)
+    assert last == "4 mistakes; nothing was changed"
+    assert all_files(home) == before
+
+
+def test_a_secret_that_is_missing_is_named_by_its_variable(tmp_path: Path):
+    """Not by what it would hold."""
+    told = run("--home", made(tmp_path, {"newsroom.toml": NEWSROOM}), "subscriptions", "check")
+
+    assert told.code == 3
+    assert "subscriptions/newsroom.toml, line 9: " in told.err
+    assert "HOOK" in told.err
+
+
+def test_a_missing_mail_server_is_a_mistake(tmp_path: Path):
+    """A subscriber cannot have mail where none can be sent; the mend says what to set up."""
+    told = quick("--home", made(tmp_path, {"desk.toml": DESK}, settings=""), "subscriptions", "check")
+
+    assert told.code == 3
+    assert "add [email] with host and sender to notifier.toml" in told.err
+
+
+@pytest.mark.parametrize(
+    ("files", "warning"),
+    [
+        ({}, "subscriptions/ holds no subscriber's file, so nobody is told of anything"),
+        ({"desk.toml": DESK, "other.yaml": ""}, "subscriptions/other.yaml is not read: a subscriber's file ends in"),
+    ],
+    ids=["nobody", "another ending"],
+)
+def test_what_may_not_be_meant_is_a_warning(tmp_path: Path, files: dict[str, str], warning: str):
+    """It is told, and the exit code stays 0; under --quiet it is not told."""
+    home = made(tmp_path, files)
+
+    told = quick("--home", home, "subscriptions", "check")
+    quiet = quick("--home", home, "-q", "subscriptions", "check")
+
+    assert told.code == quiet.code == 0
+    assert f"warning {warning}" in told.err
+    assert quiet.err == ""
+
+
+# ---------------------------------------------------------------- list
+
+
+def test_the_list_is_an_object_a_subscriber(tmp_path: Path):
+    """Who, what he watches in his own words, and how he is reached, masked."""
+    told = run("--home", made(tmp_path, {"newsroom.toml": NEWSROOM}), "subscriptions", "list", "--json", HOOK=HOOK)
+
+    (row,) = told.rows
+    assert (told.code, told.err) == (0, "")
+    assert row["subscriber"] == "newsroom"
+    assert row["watchlists"] == [{"name": "Asia", "query": "HKSAR OR 香港"}]
+    assert [(each["name"], each["kind"]) for each in row["channels"]] == [
+        ("desk", "slack"),
+        ("email", "email"),
+        ("console", "console"),
+    ]
+    assert row["channels"][1]["to"] == "f…@newsroom.example"
+    assert row["channels"][2]["to"] == "stdout"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("subscriptions", "list"), ("subscriptions", "list", "--json"), ("subscriptions", "check"), ("doctor",)],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    "mistake",
+    ["", "watchlists = 5\n", "[[channel]]\nslack = 'http://${HOOK}'\n"],
+    ids=["good", "a wrong key", "a wrong webhook"],
+)
+def test_no_secret_is_shown(tmp_path: Path, words: tuple[str, ...], mistake: str):
+    """No address and no webhook is in stdout or stderr, whether the files are good or not."""
+    nobody_listens = SETTINGS.replace("mx.house.example", "127.0.0.1") + 'port = 1\ntls = "none"\n'
+    home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": NEWSROOM + mistake}, nobody_listens)
+
+    told = run("--home", home, "-v", *words, HOOK=HOOK)
+
+    said = told.out + told.err
+    assert said
+    assert "Traceback" not in said
+    assert not [secret for secret in (HOOK, HOOK[30:], "nosuchsecretno", "desk@bank", "first.last@") if secret in said]
+
+
+def test_for_people_the_query_is_written_out(tmp_path: Path):
+    """As it was understood, below whom it belongs to, with where alerts go."""
+    told = run("--home", made(tmp_path, {"newsroom.toml": NEWSROOM}), "subscriptions", "list", HOOK=HOOK)
+
+    assert told.out.splitlines()[:2] == [
+        "newsroom  Asia newsroom · Asia/Singapore · immediately",
+        "  Asia: HKSAR OR 香港",
+    ]
+    assert "  → email: f…@newsroom.example" in told.out.splitlines()
+
+
+def test_wrong_files_cannot_be_listed(tmp_path: Path):
+    """All or nothing: the mistake is told, and the exit code is that of a wrong configuration."""
+    home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": "nonsense"})
+
+    told = run("--home", home, "subscriptions", "list", "--json")
+
+    assert (told.code, told.out) == (78, "")
+    assert told.err.startswith("error subscriptions/newsroom.toml, line 1: ")

@@ -1,0 +1,1 @@
+"""The demo: the story, and what its showing leaves behind."""
