@@ -226,9 +226,17 @@ class App:
 
     async def run_once(self, told: Callable[[Feed, Poll], None] = lambda feed, poll: None) -> None:
         """One whole pass: every feed polled, all matched, all that is due delivered."""
+        await self.poll_once(told)
+        await self.work_off()
+
+    async def poll_once(self, told: Callable[[Feed, Poll], None]) -> None:
+        """Poll every feed."""
         rounds = Rounds(self.feeds, self.poller.poll, self._chance.random, told=told)
         await rounds.start_due()
         await rounds.ended()
+
+    async def work_off(self) -> None:
+        """Match all that has been recorded, and deliver all that is due."""
         await self.matcher.run()
         await self.deliverer.run()
 

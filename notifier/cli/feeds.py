@@ -18,6 +18,7 @@ from notifier.cli.screen import aside, hanging, one_line, plain, shown, stderr, 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.catalogue import Source, catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.fetch import GZIP, inflated
 from notifier.feeds.health import HEALTHY
 from notifier.feeds.parse import Parser
 from notifier.handwritten.checked import did_you_mean
@@ -61,7 +62,7 @@ def read(file: Path, url: str, content_type: str, as_json: bool) -> None:
     """
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
-        reading = asyncio.run(_parsed(Document(body=body, url=url, content_type=content_type)))
+        reading = asyncio.run(_parsed(Document(body=_unpacked(body), url=url, content_type=content_type)))
     except (TryLater, Refused) as error:
         stderr().print(told(f"{error.outcome}:", "red", str(error)))
         sys.exit(1)
@@ -72,6 +73,14 @@ def read(file: Path, url: str, content_type: str, as_json: bool) -> None:
         _show(reading)
     for said in filter(None, (reading.problem, *reading.warnings)):
         stderr().print(shown(f"{file}: {said}", "yellow"))
+
+
+def _unpacked(body: bytes) -> bytes:
+    """The document, which may have been saved as it came over the wire."""
+    try:
+        return inflated(body) if body.startswith(GZIP) else body
+    except TryLater as error:  # another poll might bring it whole; another look at the file will not
+        raise Refused(str(error), outcome="parse-error") from error
 
 
 async def _parsed(document: Document) -> Reading:

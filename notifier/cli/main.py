@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from notifier.cli.diagnostics import set_up
 from notifier.errors import LogOwned, Misconfigured, NotifierError
 
 VERBS = {
@@ -107,9 +108,7 @@ def door(ctx: click.Context, home: Path, verbose: bool, quiet: bool) -> None:
     """Watches what governments publish, and tells the people who must act: once, within a minute."""
     ctx.obj = home
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-    # Libraries speak of addresses and URLs while they work: of them only warnings are heard.
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(message)s")
-    logging.getLogger("notifier").setLevel(level)
+    set_up(level)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from notifier.app import App
+from notifier.cli.screen import progress
 from notifier.feeds.feed import Feed
 from notifier.poll import Poll
 from notifier.tail import counted
@@ -39,7 +40,15 @@ def command(home: Path, once: bool) -> None:
 async def _once(home: Path) -> None:
     async with App.opened(home) as app:
         before = await app.log.head()
-        await app.run_once(_told)
+        with progress("polling", len(app.feeds)) as advance:
+
+            def told(feed: Feed, poll: Poll) -> None:
+                _told(feed, poll)
+                advance()
+
+            await app.poll_once(told)
+        # After the bar is gone: alerts may be written to this terminal.
+        await app.work_off()
         grown = await app.log.head() - before
         logger.info("one pass over %s: %s", counted(len(app.feeds), "feed"), counted(grown, "new event"))
         if owed := app.deliverer.outbox.owed():

@@ -7,12 +7,15 @@ title may not move the cursor, change a colour, or write into the clipboard.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 # C0 and C1 controls (escape sequences begin with one), and the marks that turn the direction of writing around.
@@ -72,8 +75,28 @@ def _console(file: TextIO) -> Console:
     return _Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=not file.isatty())
 
 
+@contextlib.contextmanager
+def progress(words: str, total: int) -> Iterator[Callable[[], None]]:
+    """
+    A bar on stderr while something long is done, where a person looks; it goes when the block ends. Call what it gives
+    after each of `total` steps.
+    """
+    console = stderr()
+    if not console.is_terminal or _is_quiet():
+        yield lambda: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _is_quiet() -> bool:
+    ctx = click.get_current_context(silent=True)
+    return bool(ctx and ctx.find_root().params.get("quiet"))
+
+
 def aside(words: str | Text) -> None:
     """Say on stderr what is good to know and no error; under --quiet it is not said."""
-    ctx = click.get_current_context(silent=True)
-    if not (ctx and ctx.find_root().params.get("quiet")):
+    if not _is_quiet():
         stderr().print(words)

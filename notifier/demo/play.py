@@ -106,8 +106,7 @@ class Replay:
             for feed in again:
                 self._tally.polls_retried += 1
                 self._told(feed, await self._app.poller.poll(feed))
-            await self._app.matcher.run()
-            await self._app.deliverer.run()
+            await self._app.work_off()
         await self._deliver_the_rest(moment)
         await self._show()
 

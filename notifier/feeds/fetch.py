@@ -32,7 +32,7 @@ A_HOST = 2  # requests to one host at a time
 MEMBERS = 1_000  # packed streams in one body, which may follow one another
 
 _SLICE = 64 * 1024
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _PERMANENT = {301, 308}
 _TEMPORARY = {302, 303, 307}
 _ACCEPT = (
@@ -257,7 +257,7 @@ async def _whole(answer: aiohttp.ClientResponse) -> bytes:
         _within(len(packed))
     body = bytes(packed)
     # Some servers send gzip and do not say so; others say so and send none.
-    return inflated(body) if body[:2] == _GZIP or (body and codings == ["deflate"]) else body
+    return inflated(body) if body[:2] == GZIP or (body and codings == ["deflate"]) else body
 
 
 def inflated(body: bytes) -> bytes:
@@ -266,7 +266,7 @@ def inflated(body: bytes) -> bytes:
     it, and `TryLater` for one that is cut short or broken.
     """
     decoded = bytearray()
-    if body[:2] != _GZIP:
+    if body[:2] != GZIP:
         # `deflate` means zlib's wrapping, and to some servers none.
         wrapped = len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
         _unpack(body, 0, 15 if wrapped else -15, decoded)
@@ -274,7 +274,7 @@ def inflated(body: bytes) -> bytes:
     at = 0
     for _ in range(MEMBERS):
         at = _unpack(body, at, 31, decoded)
-        if body[at : at + 2] != _GZIP:
+        if body[at : at + 2] != GZIP:
             return bytes(decoded)
     raise Refused(f"the body is packed in over {MEMBERS:,} pieces; it is not read", outcome="parse-error")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_document_of_each_kind_is_read(document: str):
     assert told.rows[0]["link"] == "https://m.example/one"
     assert told.rows[0]["published"] == "2020-06-29T21:00:00Z"
     assert told.rows[0]["summary"] == "Licences are needed."
+
+
+def test_a_document_saved_as_it_came_over_the_wire_is_read():
+    """A gzip body is unpacked, as a poll would; one that is broken is told by name."""
+    packed = gzip.compress(RSS.encode())
+
+    whole, broken = read(packed, "--json"), read(packed[:-20])
+
+    assert len(whole.rows) == 3
+    assert broken.code == 1
+    assert broken.err.startswith("parse-error: ")
 
 
 def test_what_a_feed_does_not_say_is_null():

@@ -179,5 +179,5 @@ async def test_no_library_tells_an_address(tmp_path: Path):
     assert len(around.mailroom.mails) == len(around.slack.payloads) == 1
     assert "trade: 1 new" in err
     assert not [secret for secret in ("desk@bank", "nosuchsecret", "/services/") if secret in out + err]
-    assert {line.split()[2] for line in err.splitlines()} <= {"INFO", "DEBUG"}
+    assert {line.split()[1] for line in err.splitlines()} <= {"INFO", "DEBUG"}
     assert not re.search("aiohttp|aiosmtplib|apscheduler|asyncio", err)
