@@ -29,6 +29,7 @@ from notifier.handwritten.secret import NotFound, filled, find
 from notifier.handwritten.toml import Place, TomlFile
 
 FILE = "notifier.toml"
+SIZE = 4 * 1024 * 1024  # bytes of the file; ten thousand feeds of the operator's own are a third of that
 SHORTEST, LONGEST = 30.0, 86_400.0  # seconds between polls of a feed: politeness, and a day
 
 Seconds = Annotated[float, msgspec.Meta(ge=SHORTEST, le=LONGEST)]
@@ -139,7 +140,7 @@ class _Reader:
 
     def _read(self, path: Path) -> TomlFile:
         try:
-            file = toml.read(path, FILE)
+            file = toml.read(path, FILE, SIZE)
         except FileNotFoundError:
             if not any(find(name, self._environ) for name, _, _ in _names()):
                 mend = "make one with `notifier init`, or say with --home where it is"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import random
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,3 +242,35 @@ async def test_no_address_is_in_the_log(tmp_path: Path):
     held = b"".join(path.read_bytes() for path in (home / "data").iterdir()) + out.encode() + err.encode()
     assert {"delivery.abandoned.v1", "alert.delivered.v1"} <= set(types)
     assert not [secret for secret in (b"desk@bank", b"nosuchsecret") if secret in held]
+
+
+async def test_killed_again_and_again_it_loses_nothing(tmp_path: Path):
+    """kill -9 at whatever moment: each statement is recorded once, each alert arrives, second copies bear its name."""
+    feeds = [f"feed-{n}" for n in range(6)]
+    chance = random.Random(2020)  # noqa: S311 the same moments each time
+    async with world() as around:
+        home = make_home(tmp_path, around, dict.fromkeys(feeds, "rss"))
+        for feed in feeds:
+            around.publisher.publish(feed, rss((f"{feed}-old", *OLD[1:])))
+        await said(home, "run", "--once")
+        shown = {feed: [(f"{feed}-old", *OLD[1:])] for feed in feeds}
+        for round_ in range(8):
+            for feed, items in shown.items():
+                items.insert(0, (f"{feed}-{round_}", f"Dual-use to Hong Kong, {round_} of {feed}", NEWS[2]))
+                around.publisher.publish(feed, rss(*items))
+            async with notifier(home, "run") as service:
+                # However far it gets: not a wait for something, but the moment of a power cut.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(service.wait(), chance.uniform(0.25, 0.8))
+                service.kill()
+        await said(home, "run", "--once")
+        async with reading_log(home) as log:
+            told = [recorded.event for recorded in (await log.read(limit=10_000)).events]
+
+    published = [event.statement.title for event in told if isinstance(event, StatementPublished) and not event.quiet]
+    arrived = [mail["Subject"] for _, mail in around.mailroom.mails]
+    names = {mail["Message-ID"] for _, mail in around.mailroom.mails}
+    assert len(published) == len(set(published)) == 48
+    assert {title for title in published if not any(title in subject for subject in arrived)} == set()
+    assert len(names) == 48
+    assert sum(isinstance(event, AlertDelivered) for event in told) == 48

@@ -282,3 +282,11 @@ def test_a_value_in_place_of_a_table_is_a_mistake(tmp_path: Path, text: str):
     found = mistakes(tmp_path, text, NOTIFIER_EMAIL__HOST="h", NOTIFIER_EMAIL__SENDER="a@example.org")
 
     assert found[0].startswith("notifier.toml, line 1: ")
+
+
+def test_thousands_of_feeds_fit_into_the_file(tmp_path: Path):
+    """A ministry's five thousand feeds are read from one file; what is beyond any use is refused by its size."""
+    feeds = "".join(f'[[feed]]\nid = "f{n}"\nurl = "https://m.example/{n}"\nissuer = "M"\n' for n in range(5000))
+
+    assert len(load(tmp_path, feeds).feeds) == 5000
+    assert mistakes(tmp_path, "#" * 5_000_000) == ["notifier.toml: this file has over 4,096 KiB; split it"]

@@ -19,7 +19,7 @@ from notifier.errors import Mistake
 
 Place = tuple[str | int, ...]  # the way to a value from the top of its file: ("channel", 0, "email")
 
-SIZE, DEPTH = 64 * 1024, 16  # bytes of a file, and brackets or dots within one another: beyond any handwriting
+SIZE, DEPTH = 64 * 1024, 16  # bytes of a file, and brackets or dots within one another: beyond most handwriting
 
 # Each alternative takes in what it begins, also where the closing quote is missing, so that a scan of any text is
 # linear.
@@ -56,16 +56,16 @@ class TomlFile(msgspec.Struct, frozen=True):
         return Mistake(self.name, self.line(place), problem, mend)
 
 
-def read(path: Path, name: str) -> TomlFile | Mistake:
+def read(path: Path, name: str, size: int = SIZE) -> TomlFile | Mistake:
     """
-    The file, or what keeps it from being read: not TOML, not UTF-8, over 64 KiB, a key set twice, ….
+    The file, or what keeps it from being read: not TOML, not UTF-8, over `size` bytes, a key set twice, ….
 
     Raises OSError where it cannot be opened.
     """
     with path.open("rb") as file:
-        data = file.read(SIZE + 1)
+        data = file.read(size + 1)
     try:
-        text = _decoded(data)
+        text = _decoded(data, size)
         return TomlFile(name, lines=_Lines(text).found, values=tomllib.loads(text))
     except _Unreadable as error:
         return Mistake(name, error.line, error.problem, error.mend)
@@ -79,9 +79,9 @@ class _Unreadable(Exception):
         self.line, self.problem, self.mend = line, problem, mend
 
 
-def _decoded(data: bytes) -> str:
-    if len(data) > SIZE:
-        raise _Unreadable(0, f"this file has over {SIZE // 1024} KiB", "split it")
+def _decoded(data: bytes, size: int) -> str:
+    if len(data) > size:
+        raise _Unreadable(0, f"this file has over {size // 1024:,} KiB", "split it")
     if data.startswith(b"\xef\xbb\xbf"):
         raise _Unreadable(1, "this file begins with a byte order mark", "save it as UTF-8 without one")
     try:
