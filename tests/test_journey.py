@@ -17,6 +17,7 @@ from notifier.demo.story import Scene, Speaker, document
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
+    DeliveryPostponed,
     FeedBaselined,
     FeedHealthChanged,
     StatementPublished,
@@ -157,6 +158,26 @@ async def test_a_second_service_on_a_home_is_refused(tmp_path: Path):
     assert code == 75
     assert f"process {service.pid}" in err
     assert first_lives
+
+
+async def test_stopped_before_an_answer_it_says_that_it_does_not_know(tmp_path: Path):
+    """SIGTERM while the mail server keeps us waiting: the end comes within ten seconds, and the log tells the doubt."""
+    async with world() as around, MailPeer({".": SILENCE}) as silent:
+        home = make_home(tmp_path, around, {"trade": "rss"}, mail_port=silent.port)
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once")
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        async with notifier(home, "run") as service, asyncio.timeout(PATIENCE):
+            await silent.has_read(1)
+            service.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                await service.communicate()
+        async with reading_log(home) as log:
+            last = (await log.read()).events[-1].event
+
+    assert service.returncode == 0
+    assert isinstance(last, DeliveryPostponed)
+    assert last.unknown
 
 
 async def test_killed_after_the_dot_it_sends_one_more_of_the_same_name(tmp_path: Path):

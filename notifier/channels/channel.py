@@ -27,7 +27,12 @@ class Channel(Protocol):
         ...
 
     async def send(self, message: Message, address: str) -> Receipt:
-        """Hand the message over. Raises `TryLater` or `Refused`, with a sentence that names no address or secret."""
+        """
+        Hand the message over. Raises `TryLater` or `Refused`, with a sentence that names no address or secret.
+
+        Where it is cancelled and the other side may have the whole message, it raises `TryLater(unknown=True)` instead
+        of `CancelledError`: whoever stops us must still hear that a second copy is possible.
+        """
         ...
 
     async def check(self) -> str:

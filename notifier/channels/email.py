@@ -100,8 +100,11 @@ class EmailChannel:
             except Refused:
                 self._put_back(dialogue)
                 raise
-            except BaseException:
+            except BaseException as error:
                 dialogue.abort()
+                if isinstance(error, asyncio.CancelledError) and dialogue.phase == "dot":
+                    told = "we stopped before the mail server's answer to the whole message; it may have arrived"
+                    raise TryLater(told, outcome="unknown", after=POLICY, unknown=True) from None
                 raise
             self._put_back(dialogue)
             return reply

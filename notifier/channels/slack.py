@@ -6,6 +6,7 @@ The webhook's URL is the whole secret: whoever has it can write there. It appear
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable
@@ -139,6 +140,10 @@ class SlackChannel:
                 progress.status = response.status
                 said = await _beginning(response)
                 return _judged(response.status, said, response.headers, host or "")
+        except asyncio.CancelledError as error:
+            if not progress.sent:
+                raise
+            raise _lost(host or "", progress, error) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if progress.status not in {0, 200}:
                 # The status is answer enough, whatever became of the words after it.
@@ -241,10 +246,10 @@ def _date(raw: str) -> datetime | None:
     return date if date.tzinfo else None
 
 
-def _lost(host: str, progress: _Progress, error: Exception) -> TryLater:
+def _lost(host: str, progress: _Progress, error: BaseException) -> TryLater:
     if progress.sent:
         return TryLater(
-            f"{host} fell silent or hung up after the message was sent; it may have arrived",
+            f"{host} fell silent or hung up after the message was sent, or we stopped; it may have arrived",
             outcome="unknown",
             after=900,
             unknown=True,

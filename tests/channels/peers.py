@@ -164,6 +164,13 @@ class WebPeer(Peer):
         super().__init__(self._talk)
         self._left = list(answers) or [response(200, "ok")]
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self._heard = asyncio.Event()
+
+    async def has_read(self, number: int) -> None:
+        """Return once so many requests have come, whatever the answer to them."""
+        while len(self.requests) < number:
+            self._heard.clear()
+            await self._heard.wait()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -171,6 +178,7 @@ class WebPeer(Peer):
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.requests.append((first, headers, body))
+        self._heard.set()
         answer = self._left.pop(0) if len(self._left) > 1 else self._left[0]
         if answer == HANG_UP:
             return

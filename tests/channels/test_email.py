@@ -168,6 +168,19 @@ async def test_a_cancelled_message_leaves_no_connection_behind() -> None:
         assert len(peer.taken) == 1
 
 
+async def test_cancelled_after_the_dot_it_may_have_arrived() -> None:
+    """Who stops us while the server is about to answer hears that a second copy is possible."""
+    async with MailPeer({".": SILENCE}) as peer, to(peer) as channel:
+        sending = asyncio.create_task(channel.send(message(), DESK))
+        await peer.has_read(1)
+        sending.cancel()
+        with pytest.raises(TryLater) as caught:
+            await sending
+
+    assert caught.value.unknown
+    assert caught.value.after == 900
+
+
 async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
     """Two replies to one command would shift all that follow, and the last would be taken for the message's."""
     async with MailPeer({"MAIL": ["250 ok\r\n250 and this", "250 ok"]}) as peer, to(peer) as channel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import json
@@ -325,3 +326,15 @@ def test_whatever_a_template_writes_is_within_limits(text: str, blocks: list[Any
     assert len(fitted.get("blocks", [])) <= 50
     assert all(length <= 3000 for length in lengths(fitted))
     assert sum(lengths(fitted)) <= 12_000
+
+
+async def test_cancelled_after_it_was_sent_it_may_have_arrived() -> None:
+    """Who stops us while Slack is about to answer hears that a second copy is possible."""
+    async with WebPeer(SILENCE) as peer, slack() as channel:
+        sending = asyncio.create_task(channel.send(message(), f"http://127.0.0.1:{peer.port}{HOOK}"))
+        await peer.has_read(1)
+        sending.cancel()
+        with pytest.raises(TryLater) as caught:
+            await sending
+
+    assert caught.value.unknown
