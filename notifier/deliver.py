@@ -133,9 +133,10 @@ class Deliverer:
                 made += 1
                 await self._record(outcome)
                 await self.catch_up()
-        except LogError:
+        except LogError as error:
             # The boundary of a lane: its outcome waits in `_unrecorded`, and the lane begins again once that is stored.
-            logger.exception("%s: the log does not take how a delivery went; nothing more is sent until it does", lane)
+            told = "%s: nothing more is sent until the log takes how this went: %s"
+            logger.error(told, " · ".join(lane), error)  # noqa: TRY400 its words say it all
         finally:
             del self._under_way[lane]
             self.outbox.put_back(lane)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from notifier.errors import NotifierError
 from notifier.eventlog.log import EventLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.health import HEALTHY
@@ -36,6 +37,7 @@ class Lane:
         self._step = step
         self._wanted = False
         self._over = False
+        self._trouble = ""
         self._task: asyncio.Task[None] | None = None
 
     def ask(self) -> None:
@@ -51,9 +53,18 @@ class Lane:
             self._wanted = False
             try:
                 await self._step()
+            except NotifierError as error:
+                # Its words say it all, and once is enough: a full disk lasts, and a turn comes every second.
+                if str(error) != self._trouble:
+                    logger.error("%s waits: %s", self._name, error)  # noqa: TRY400
+                self._trouble = str(error)
             except Exception:
                 # The boundary of a step: a bug in one must not end the others. It stays loud, and its time comes again.
                 logger.exception("%s failed; it is tried again when its time comes", self._name)
+            else:
+                if self._trouble:
+                    logger.info("%s goes on", self._name)
+                self._trouble = ""
 
     async def finish(self) -> None:
         """Wait for the run that is under way; start no other, now or later."""
@@ -99,6 +110,8 @@ class Rounds:
                 poll = await self._poll(feed)
             failed, after = poll.outcome not in HEALTHY, poll.after
             self._told(feed, poll)
+        except NotifierError as error:
+            logger.error("%s: %s", feed.id, error)  # noqa: TRY400 its words say it all
         except Exception:
             # As in a lane: one feed's bug is loud, and the others are polled all the same.
             logger.exception("polling %s failed; it is tried again when its time comes", feed.id)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notifier.errors import LogFull
 from notifier.eventlog.memory import MemoryLog
 from notifier.events import FeedBaselined
 from notifier.feeds.feed import Feed
@@ -167,6 +168,22 @@ async def test_a_failing_step_is_loud_and_runs_again(caplog: pytest.LogCaptureFi
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.exc_info[0] for record in failures if record.exc_info] == [KeyError, ValueError]
     assert all("match" in record.getMessage() for record in failures)
+
+
+async def test_a_trouble_that_lasts_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk is told in a sentence when it begins and when it ends, not with a traceback every second."""
+    caplog.set_level(logging.INFO, "notifier")
+    full = LogFull("the disk is full")
+    step = Step(errors=[full, full, full, None])
+    lane = Lane("deliver", step)
+
+    for _ in range(4):
+        lane.ask()
+        await settle()
+    await lane.finish()
+
+    assert [record.getMessage() for record in caplog.records] == ["deliver waits: the disk is full", "deliver goes on"]
+    assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_a_finished_lane_lets_its_run_end_and_starts_no_other() -> None:
