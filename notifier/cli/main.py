@@ -118,10 +118,7 @@ def main() -> None:
     Exit codes: 0 done, 1 it failed, 2 used wrongly, 3 a check found something, 75 the log is another process's,
     78 the configuration is wrong, 130 interrupted.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that has no sign for “✓” or 香港 shows a question mark; that is no reason to fail.
-            stream.reconfigure(errors="replace")
+    _make_streams_sound()
     try:
         sys.exit(door.main(standalone_mode=False))
     except click.Abort:
@@ -135,6 +132,17 @@ def main() -> None:
     except NotifierError as error:
         _tell(str(error))
         sys.exit(75 if isinstance(error, LogOwned) else 78 if isinstance(error, Misconfigured) else 1)
+
+
+def _make_streams_sound() -> None:
+    # Some supervisors start a service with its streams closed, and Python has None in their place. Open to the end.
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no sign for “✓” or 香港 shows a question mark; that is no reason to fail.
+            stream.reconfigure(errors="replace")
 
 
 def _tell(error: str) -> None:

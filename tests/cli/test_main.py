@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -181,3 +182,14 @@ async def test_no_library_tells_an_address(tmp_path: Path):
     assert not [secret for secret in ("desk@bank", "nosuchsecret", "/services/") if secret in out + err]
     assert {line.split()[1] for line in err.splitlines()} <= {"INFO", "DEBUG"}
     assert not re.search("aiohttp|aiosmtplib|apscheduler|asyncio", err)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_reason_to_fail(closed: str):
+    """A supervisor may start a command with its streams closed; it does its work all the same."""
+    command = f"{shlex.quote(sys.executable)} -m notifier feeds list --all {closed}"
+
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=60, check=False)  # noqa: S603 ours
+
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
