@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from notifier.alerts.render import Renderer
 from notifier.channels.channel import Channel
 from notifier.errors import LogError, Misconfigured, QueryError, Refused, TryLater
 from notifier.eventlog.log import EventLog
+from notifier.eventlog.wording import wording, wording_before
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
@@ -35,6 +37,7 @@ from notifier.events import (
 from notifier.message import Message
 from notifier.statement import Statement
 from notifier.subscriptions import ChannelAddress, Subscriber
+from notifier.watchlists.change import Revised, revised
 from notifier.watchlists.query import Query, parse
 from notifier.watchlists.search import Text
 
@@ -45,6 +48,7 @@ FOLDER = "alert"  # the templates of an alert
 AT_ONCE = 16  # messages under way together on one kind of channel, so that a dead mail server holds up no Slack
 UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
+_OF_CHANGE = re.compile(r"added|removed", re.IGNORECASE)  # a query that may ask for them needs the words before
 
 
 class Deliverer:
@@ -213,9 +217,10 @@ class Deliverer:
         event = cause.event
         if not isinstance(event, StatementPublished | StatementRevised):
             raise TypeError(f"an alert was caused by {event.type}")
-        statement = event.statement
-        if statement.text_blob:
-            statement = statement.attached(await self._log.blob(statement.text_blob))
+        statement = await wording(self._log, event)
+        if any(_OF_CHANGE.search(match.query) for match in owed.matches):
+            before = await wording_before(self._log, event)
+            statement = revised(before, statement) if before else statement
         queries = {match.watchlist: query for match in owed.matches if (query := _query(match.query))}
         view = alert_view(
             alert,
@@ -264,4 +269,4 @@ def _spans(queries: Iterable[Query], statement: Statement) -> dict[str, list[Spa
     for query in queries:
         for field, places in query.search(text).spans.items():
             spans.setdefault(field, []).extend(places)
-    return spans
+    return statement.in_place(spans) if isinstance(statement, Revised) else spans

@@ -170,7 +170,11 @@ class StatementPublished(Event, frozen=True, kw_only=True):
 
 
 class StatementRevised(Event, frozen=True, kw_only=True):
-    """A statement's words changed. `replaces` is the fingerprint of the words before; `quiet` as in the first."""
+    """
+    A statement's words changed. `replaces` is the fingerprint of the words before; `quiet` as in the first.
+
+    `revises` is the id of the event that said the words before; "" in rows of before it was kept.
+    """
 
     type: ClassVar[str] = "statement.revised.v1"
 
@@ -178,6 +182,7 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     replaces: str
     seen_at: datetime
     quiet: str = ""
+    revises: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:

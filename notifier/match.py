@@ -14,6 +14,7 @@ import msgspec
 from notifier.errors import Conflict
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Appended, Commit, Consumer, EventLog
+from notifier.eventlog.wording import wording, wording_before
 from notifier.events import (
     AlertRaised,
     Event,
@@ -23,6 +24,7 @@ from notifier.events import (
     WatchlistMatched,
 )
 from notifier.statement import Statement
+from notifier.watchlists.change import revised
 from notifier.watchlists.index import Index
 from notifier.watchlists.query import Query
 from notifier.watchlists.search import Text
@@ -80,10 +82,8 @@ class Matcher:
         event = recorded.event
         if not isinstance(event, StatementPublished | StatementRevised) or event.quiet:
             return []
-        statement = event.statement
-        if statement.text_blob:
-            statement = statement.attached(await self._log.blob(statement.text_blob))
-        return list(self._owed(recorded.id, statement))
+        statement, before = await wording(self._log, event), await wording_before(self._log, event)
+        return list(self._owed(recorded.id, revised(before, statement) if before else statement))
 
     def _owed(self, cause: str, statement: Statement) -> Iterable[Event]:
         by_subscriber: dict[str, list[Watchlist]] = {}

@@ -19,11 +19,13 @@ import msgspec
 from notifier.errors import Misconfigured, Mistake, QueryError
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.feed import Feed
-from notifier.handwritten import toml
+from notifier.handwritten import aliases, toml
 from notifier.handwritten.checked import Misfit, checked, did_you_mean, shown, zone
 from notifier.handwritten.secret import NotFound, Secret, filled
 from notifier.handwritten.subscriber import KINDS, ChannelTable, SubscriberFile, WatchlistTable
 from notifier.handwritten.toml import Place, TomlFile
+from notifier.watchlists.advice import advice
+from notifier.watchlists.aliases import Pack
 from notifier.watchlists.query import parse
 from notifier.watchlists.watchlist import Watchlist
 
@@ -60,12 +62,14 @@ class Subscriptions(msgspec.Struct, frozen=True):
     All subscribers, in order of their ids.
 
     `digest` changes with what is watched and by whom, and holds nothing of an address: it goes to the log. `warnings`
-    are sentences on what is no mistake but may not be meant.
+    are sentences on what is no mistake but may not be meant. `places` tell where each watchlist's query stands: file
+    and line, by the watchlist's key.
     """
 
     subscribers: Mapping[str, Subscriber]
     digest: str
     warnings: tuple[str, ...] = ()
+    places: Mapping[tuple[str, str], tuple[str, int]] = {}
 
     @classmethod
     def none(cls) -> Subscriptions:
@@ -84,10 +88,13 @@ def load(
     """
     Every subscriber's file in a folder, all or nothing. An empty or missing folder is no subscribers, and a warning.
 
-    `feeds` are those that are polled; `refusal(kind, address)` says why an address cannot work on a kind of channel,
-    or ""; `timezone` is for files that name none. Raises `Misconfigured` with all mistakes in all files.
+    Beside the folder is that of the packs of terms which queries may name, `aliases/`; it may be missing. `feeds` are
+    those that are polled; `refusal(kind, address)` says why an address cannot work on a kind of channel, or "";
+    `timezone` is for files that name none. Raises `Misconfigured` with all mistakes in all files.
     """
     mistakes, subscribers = list[Mistake](), list[Subscriber]()
+    warnings, places = list[Mistake](), dict[tuple[str, str], tuple[str, int]]()
+    packs = aliases.load(folder.with_name("aliases"), mistakes)
     paths = _listed(folder)
     for path in paths:
         if path.suffix != ".toml":
@@ -100,19 +107,25 @@ def load(
         if isinstance(file, Mistake):
             mistakes.append(file)
             continue
-        reader = _Reader(path.stem, file, environ, feeds, refusal, timezone)
+        reader = _Reader(path.stem, file, environ, feeds, refusal, timezone, packs)
         if subscriber := reader.subscriber():
             subscribers.append(subscriber)
         mistakes += reader.mistakes
+        warnings += reader.warnings
+        places |= reader.places
     if mistakes:
         raise Misconfigured(sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line)))
-    return Subscriptions({each.id: each for each in subscribers}, _digest(subscribers), _warnings(folder, paths))
+    told = (*_warnings(folder, paths), *map(str, warnings))
+    return Subscriptions({each.id: each for each in subscribers}, _digest(subscribers), told, places)
 
 
 def stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """What changes when a file in the folder does. Reads no file, so it may be asked for every second."""
+    """
+    What changes when a file in the folder does, or one in the folder of packs beside it. Reads no file, so it may be
+    asked for every second.
+    """
     found = []
-    for path in _listed(folder):
+    for path in [*_listed(folder), *_listed(folder.with_name("aliases"))]:
         # A file may go between the listing and this; then the stamp without it tells as much.
         with contextlib.suppress(FileNotFoundError):
             state = path.stat()
@@ -158,7 +171,7 @@ def _digest(subscribers: Collection[Subscriber]) -> str:
 
 
 class _Reader:
-    """Reads one subscriber's file; what is wrong with it gathers in `mistakes`."""
+    """Reads one subscriber's file; what is wrong with it gathers in `mistakes`, what may be in `warnings`."""
 
     def __init__(
         self,
@@ -168,14 +181,18 @@ class _Reader:
         feeds: Collection[Feed],
         refusal: Callable[[str, str], str],
         timezone: str,
+        packs: Mapping[str, Pack],
     ) -> None:
         self.mistakes: list[Mistake] = []
+        self.warnings: list[Mistake] = []
+        self.places: dict[tuple[str, str], tuple[str, int]] = {}
         self._id = id
         self._file = file
         self._environ = environ
         self._feeds = feeds
         self._refusal = refusal
         self._timezone = timezone
+        self._packs = packs
 
     def subscriber(self) -> Subscriber | None:
         """The subscriber, or None where there are mistakes."""
@@ -221,13 +238,16 @@ class _Reader:
         for number, table in enumerate(tables):
             place = ("watchlist", number)
             try:
-                query = parse(table.query)
+                query = parse(table.query, self._packs)
             except QueryError as error:
                 where = f"{error.code} at character {error.at + 1} of the query"
                 self._wrong((*place, "query"), f"{error.message} ({where})", error.mend)
                 continue
             watchlist = Watchlist(self._id, table.name, query, table.feeds, table.issuers)
             watchlists.append(watchlist)
+            self.places[watchlist.key] = (self._file.name, self._file.line((*place, "query")))
+            for each in advice(query):
+                self.warnings.append(self._file.mistake((*place, "query"), each.problem, each.mend))
             self._check_scope(place, watchlist)
         return watchlists
 

@@ -22,6 +22,7 @@ from notifier.events import (
     DeliveryAbandoned,
     DeliveryPostponed,
     StatementPublished,
+    StatementRevised,
     WatchlistMatched,
 )
 from notifier.handwritten.secret import Secret
@@ -742,3 +743,33 @@ async def test_no_address_enters_the_log() -> None:
     stored = b"".join(codec.encode(each.event, each.recorded_at) for each in page.events)
     assert b"secret" not in stored
     assert b"Export desk" not in stored
+
+
+async def test_words_that_a_revision_added_are_shown_where_they_stand() -> None:
+    """The words before come from the log, and a hit among those that came is marked in the text as it is now."""
+    desk = Desk()
+    first = await desk.owes(text="A licence is due.")
+    text = "A licence is due for chips."
+    said = Statement(
+        id="us-commerce/1",
+        feed="us-commerce",
+        issuer="US Department of Commerce",
+        title="Statement 1 on Hong Kong",
+        text=text,
+        fingerprint=fingerprint("Statement 1 on Hong Kong", text),
+        published_at=NOON,
+    )
+    changed = StatementRevised(statement=said, replaces="0" * 24, revises=first.cause, seen_at=NOON)
+    alert = AlertRaised(
+        cause=changed.id,
+        subscriber="desk",
+        statement_id=said.id,
+        matches=(WatchlistMatched(watchlist="Chips", query="licence AND added:chips", words=("chips",)),),
+        channels=("email",),
+    )
+    await desk.log.append([changed, alert])
+
+    await desk.deliverer.run()
+    await desk.later(60)
+
+    assert "A *licence* is due for *chips*." in desk.email.tried[-1].parts["body.txt"]

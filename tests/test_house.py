@@ -24,7 +24,7 @@ FLOORS = (
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},
     {"poll", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
-    {"survey"},
+    {"survey", "breadth"},
     {"schedule"},
     {"app"},
     {"demo"},

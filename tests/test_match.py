@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from notifier.errors import LogFull
@@ -378,3 +379,35 @@ async def test_alerts_follow_from_the_log_alone(log_in: LogIn, tmp_path: Path) -
             for subscriber in ("desk", "newsroom")
         ]
         assert [each.id for each in await recorded(log, AlertRaised)] == expected
+
+
+async def test_a_watchlist_may_ask_for_what_a_revision_changed() -> None:
+    """The words before are those of the event that the revision names; without one, nothing came or went."""
+    desk = Desk(watchlist("added:sanctions"), watchlist("removed:status", subscriber="newsroom"))
+    before = published(statement("Special status of Hong Kong"))
+    changed = revised(statement("Special treatment of Hong Kong, sanctions follow"))
+
+    assert await desk.told(before) == []
+    assert await desk.told(msgspec.structs.replace(changed, revises=before.id)) != []
+
+    alerts = await events(desk.log, AlertRaised)
+    assert [(alert.subscriber, alert.matches[0].words) for alert in alerts] == [
+        ("desk", ("sanctions",)),
+        ("newsroom", ("status",)),
+    ]
+
+
+async def test_a_revision_that_names_nothing_before_it_changed_nothing() -> None:
+    """So it is with rows of before that was kept."""
+    desk = Desk(watchlist("added:sanctions"))
+
+    assert await desk.told(published(), revised(statement("Sanctions follow"))) == []
+
+
+async def test_an_alert_outlives_the_packs_that_its_query_named() -> None:
+    """The query is recorded with their terms written out, so that it means the same for ever."""
+    desk = Desk(watchlist("@hong-kong"))
+
+    (alert,) = await desk.told(published())
+
+    assert parse(alert.matches[0].query, {}).expression == parse("@hong-kong").expression

@@ -309,3 +309,48 @@ def test_every_example_points_to_the_schema():
     """The first line of an example makes an editor know its keys."""
     for path in shipped.subscriptions().glob("*.toml"):
         assert path.read_text("utf-8").splitlines()[0] == "#:schema ./subscriptions.schema.json"
+
+
+# ---------------------------------------------------------------- packs of terms
+
+
+def pack(home: Path, *terms: str) -> None:
+    (home / "aliases").mkdir(exist_ok=True)
+    listed = ", ".join(f'"{term}"' for term in terms)
+    (home / "aliases" / "chips.toml").write_text(f"version = 1\nterms = [{listed}]\n", "utf-8")
+
+
+CHIPS = "name = 'Chips'\nquery = '@chips NOT @hong-kong'\n"
+
+
+def test_a_query_may_name_packs(tmp_path: Path):
+    """Those that come with the notifier, and those of the home beside the subscribers' files."""
+    pack(tmp_path, "microchip", "wafer")
+
+    query = load(tmp_path, desk=desk(CHIPS)).subscribers["desk"].watchlists[0].query
+
+    assert query.text.startswith("(microchip OR wafer) NOT (")
+    assert query.said == "@chips NOT @hong-kong"
+
+
+def test_a_changed_pack_changes_the_digest_and_the_stamp(tmp_path: Path):
+    """What is watched has changed, though no subscriber's file has."""
+    pack(tmp_path, "microchip")
+    before = load(tmp_path, desk=desk(CHIPS)).digest, subscriptions.stamp(tmp_path / "subscriptions")
+    pack(tmp_path, "microchip", "wafer")
+    after = load(tmp_path).digest, subscriptions.stamp(tmp_path / "subscriptions")
+
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_a_wrong_pack_is_told_with_the_subscribers_mistakes(tmp_path: Path):
+    """All at once, and a query that names it is no mistake of its own."""
+    pack(tmp_path, "microchip OR wafer")
+
+    assert mistakes(tmp_path, desk=desk(CHIPS), other=desk("name = 'x'\nquery = '@chip'")) == [
+        'aliases/chips.toml, line 2: "microchip OR wafer": microchip OR wafer is more than one term (NOT_A_TERM); '
+        "write each as a term of its own",
+        "subscriptions/other.toml, line 4: no pack of terms is called @chip (UNKNOWN_ALIAS at character 1 of the "
+        "query); write @chips",
+    ]

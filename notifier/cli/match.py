@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,8 +15,12 @@ from rich.text import Text
 
 from notifier.alerts.passage import passages
 from notifier.cli.screen import aside, one_line, plain, shown, stderr, stdout, told
-from notifier.errors import QueryError
+from notifier.errors import Misconfigured, Mistake, QueryError
+from notifier.handwritten import aliases
+from notifier.watchlists.aliases import Pack
 from notifier.watchlists.query import Clause, Query, parse
+
+SHOWN = 8  # parts of a clause that are shown one by one
 
 
 @click.command("match")
@@ -23,11 +28,13 @@ from notifier.watchlists.query import Clause, Query, parse
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--jsonl", is_flag=True, help="Read {query, text} or {query, title, body, …} a line, answer each on one.")
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON: whether it matches, and where, in code points.")
-def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) -> None:
+@click.pass_obj
+def command(home: Path, query: str | None, file: Path | None, jsonl: bool, as_json: bool) -> None:
     """
     Hold QUERY against the text in FILE (or stdin), and show each clause, true or false, with the words that decided.
 
-    Exit code 0 when it matches, 1 when it does not, 2 when the query cannot be read.
+    Exit code 0 when it matches, 1 when it does not, 2 when the query cannot be read. A query may name packs of terms
+    (@hong-kong): those that come with it, and those in the home's aliases/.
 
     \b
     Examples:
@@ -35,15 +42,16 @@ def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) ->
       echo 'Controls on dual-use items' | notifier match dual-use
       notifier match --jsonl < cases.jsonl
     """
+    packs = _packs(home)
     if jsonl:
         if query is not None:
             raise click.UsageError("--jsonl reads its queries from stdin: notifier match --jsonl < cases.jsonl")
-        _lines(sys.stdin.buffer)
+        _lines(sys.stdin.buffer, packs)
         return
     if query is None:
         raise click.UsageError("no query; try: notifier match '\"Hong Kong\"' statement.txt")
     try:
-        compiled = parse(query)
+        compiled = parse(query, packs)
     except QueryError as error:
         _point_at(query, error)
         sys.exit(2)
@@ -53,6 +61,14 @@ def command(query: str | None, file: Path | None, jsonl: bool, as_json: bool) ->
     else:
         _explain(compiled, text)
     sys.exit(0 if compiled.search({"body": text}).matched else 1)
+
+
+def _packs(home: Path) -> Mapping[str, Pack]:
+    mistakes = list[Mistake]()
+    packs = aliases.load(home / "aliases", mistakes)
+    if mistakes:
+        raise Misconfigured(mistakes)
+    return packs
 
 
 def _read(file: Path | None) -> str:
@@ -84,8 +100,14 @@ def _branch(clause: Clause, depth: int) -> None:
     mark = ("✓ ", "green") if clause.true else ("✗ ", "red")
     words = ", ".join(f"“{plain(word)}”" for word in clause.words)
     stdout().print(Text.assemble("  " * depth, mark, plain(clause.label), (f"   {words}" if words else "", "yellow")))
-    for part in clause.parts:
+    parts = clause.parts
+    if len(parts) > SHOWN:
+        # The spellings of a name, the terms of a pack: those that are there, or else the first few.
+        parts = tuple(part for part in parts if part.true)[:SHOWN] or parts[:3]
+    for part in parts:
         _branch(part, depth + 1)
+    if left_out := len(clause.parts) - len(parts):
+        stdout().print(Text.assemble("  " * (depth + 2), (f"and {left_out} more, as read above", "dim")))
 
 
 def _point_at(query: str, error: QueryError) -> None:
@@ -101,7 +123,7 @@ def _point_at(query: str, error: QueryError) -> None:
         one_line(console, Text("  " + " " * cell_len(before) + "^", style="red"))
 
 
-def _lines(source: BinaryIO) -> None:
+def _lines(source: BinaryIO, packs: Mapping[str, Pack]) -> None:
     """One JSON object in, one out, at once: whoever asks may wait for each answer."""
     compiled: dict[str, Query] = {}
     for number, line in enumerate(source, 1):
@@ -113,7 +135,7 @@ def _lines(source: BinaryIO) -> None:
             raise click.ClickException(f"line {number}: {error}; mend it and run again") from error
         query = asked.pop("query")
         try:
-            known = compiled.get(query) or parse(query)
+            known = compiled.get(query) or parse(query, packs)
             if len(compiled) < 1000:
                 compiled[query] = known
             answer = _answer(known, asked)

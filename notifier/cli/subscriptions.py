@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -11,9 +12,10 @@ import click
 import msgspec
 from rich.text import Text
 
-from notifier.app import channels_of, subscriptions_of
+from notifier.app import channels_of, reading_log, subscriptions_of
+from notifier.breadth import Breadth, breadth
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
-from notifier.errors import Misconfigured
+from notifier.errors import Misconfigured, Mistake
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriptions
 from notifier.tail import counted
@@ -37,7 +39,8 @@ def check(home: Path) -> None:
     """
     Read every subscriber's file as `run` would, and name file, line and mend of what is wrong. Changes nothing.
 
-    Exit code 3 when there is a mistake: `run` would take up none of the files.
+    Warns of what is not wrong and may not be meant: terms that add nothing or never match, and watchlists that match
+    over 5 % of the statements in the log. Exit code 3 when there is a mistake: `run` would take up none of the files.
 
     \b
     Examples:
@@ -51,7 +54,7 @@ def check(home: Path) -> None:
             stderr().print(told("error", "red", str(mistake)))
         stderr().print(shown(f"{counted(len(error.mistakes), 'mistake')}; nothing was changed", "dim"))
         sys.exit(3)
-    for warning in found.warnings:
+    for warning in (*found.warnings, *asyncio.run(_wide(home, found))):
         aside(told("warning", "yellow", warning))
     watchlists = sum(len(who.watchlists) for who in found.subscribers.values())
     all_of = f"{counted(len(found.subscribers), 'subscriber')}, {counted(watchlists, 'watchlist')}"
@@ -79,7 +82,7 @@ def list_(home: Path, as_json: bool) -> None:
                 "name": who.name,
                 "timezone": who.timezone,
                 "frequency": who.frequency,
-                "watchlists": [{"name": wish.name, "query": wish.query.text} for wish in who.watchlists],
+                "watchlists": [{"name": wish.name, "query": wish.query.said} for wish in who.watchlists],
                 "channels": [
                     {"name": channel.name, "kind": channel.kind, "to": masked(channel.kind, channel.address.reveal())}
                     for channel in who.channels
@@ -94,6 +97,21 @@ def list_(home: Path, as_json: bool) -> None:
             hanging(console, Text.assemble("  ", (plain(wish.name), "cyan"), ": "), Text(plain(wish.query.reading())))
         for way in channels:
             console.print(Text.assemble("  → ", plain(way)))
+
+
+async def _wide(home: Path, found: Subscriptions) -> list[str]:
+    """Warnings of watchlists that match much of what is in the log; none where there is no log, or little in it."""
+    if not (home / "data" / "events.db").exists():
+        return []
+    async with reading_log(home) as log:
+        measured = await breadth(log, [wish for who in found.subscribers.values() for wish in who.watchlists])
+    return [_told_wide(found, measured, key) for key in measured.wide]
+
+
+def _told_wide(found: Subscriptions, measured: Breadth, key: tuple[str, str]) -> str:
+    matched, read = measured.matched[key], measured.read
+    problem = f"this matches {matched:,} of {read:,} statements in the log ({matched / read:.0%})"
+    return str(Mistake(*found.places[key], problem, "ask for more with AND, or name feeds or issuers"))
 
 
 def _load(home: Path) -> tuple[Subscriptions, Callable[[str, str], str]]:

@@ -33,6 +33,7 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
     """
     events: list[Event] = []
     seen: dict[str, list[str]] = {}
+    told: dict[str, str] = {}
     entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
     statements = _told_apart(entries, feed)
     renamed = _Renamed(statements, feed, known)
@@ -44,11 +45,15 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
         if held:
             # However old: that an old text changes is news.
             quiet = BASELINE if baseline else ""
-            events.append(StatementRevised(statement=statement, replaces=held[-1], seen_at=now, quiet=quiet))
+            before = told.get(statement.id) or known.newest(feed.id, statement.id)
+            events.append(
+                StatementRevised(statement=statement, replaces=held[-1], revises=before, seen_at=now, quiet=quiet)
+            )
         else:
             quiet = BASELINE if baseline else _old(statement, now)
             events.append(StatementPublished(statement=statement, seen_at=now, quiet=quiet))
         held.append(statement.fingerprint)
+        told[statement.id] = events[-1].id
     return events
 
 
@@ -62,14 +67,22 @@ class _Renamed:
     """
 
     def __init__(self, statements: Sequence[Statement], feed: Feed, known: Known) -> None:
-        strange = [statement for statement in statements if not known.wordings(feed.id, statement.id)]
-        present = {statement.id for statement in statements}
-        self._before = known.by_words(feed.id, without=present) if strange else {}
-        familiar = sum(statement.fingerprint in self._before for statement in strange)
-        self._wholesale = familiar >= 3 and familiar * 2 > len(statements)
+        wordings: dict[str, set[str]] = defaultdict(set)
+        for statement in statements:
+            wordings[statement.id].add(statement.fingerprint)
+        # Of two wordings under one new name, both are told: with the first taken for an old acquaintance, the second
+        # would be news now and the first its revision at the next poll.
+        self._strange = {
+            id: next(iter(words))
+            for id, words in wordings.items()
+            if len(words) == 1 and not known.wordings(feed.id, id)
+        }
+        self._before = known.by_words(feed.id, without=wordings) if self._strange else {}
+        familiar = sum(words in self._before for words in self._strange.values())
+        self._wholesale = familiar >= 3 and familiar * 2 > len(wordings)
 
     def has(self, statement: Statement) -> bool:
-        if statement.fingerprint not in self._before:
+        if statement.fingerprint not in self._before or statement.id not in self._strange:
             return False
         day, before = day_of(statement), self._before[statement.fingerprint]
         return self._wholesale or day is None or before is None or day == before

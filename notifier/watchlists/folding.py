@@ -1,9 +1,10 @@
 """
 When are two spellings one word?
 
-`plain` takes away what only dresses a letter: case, width, accents, invisible characters. `term` then takes the plural
-and British spelling for the word they stand for. Deliberately no stemming: Snowball takes important for import, goods
-for good and securities for security. The tables are data, in `tables/`.
+`plain` takes away what only dresses a letter: case, width, accents, invisible characters; Chinese becomes simplified,
+one character for one. `term` then takes the plural and British spelling for the word they stand for. Deliberately no
+stemming: Snowball takes important for import, goods for good and securities for security. The tables are data, in
+`tables/`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ def table(name: str) -> dict[str, Any]:
     return tomllib.loads((_TABLES / f"{name}.toml").read_text("utf-8"))
 
 
-# Letters that Unicode does not take apart, though readers do.
+# Letters that Unicode does not take apart, though readers do, and traditional characters.
 _LETTERS = str.maketrans(
     {"ø": "o", "œ": "oe", "æ": "ae", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t", "ŋ": "n"}
     | {"ə": "a", "ȷ": "j", "ɓ": "b", "ɗ": "d", "ƙ": "k", "ɨ": "i", "ĸ": "k"}
+    | {pair[0]: pair[1] for pair in table("chinese")["pairs"].split()}
 )
 # The scripts whose marks are dress and not letters: Russian й and the vowel signs of Hindi are not и and nothing.
 _DRESSED: tuple[tuple[int, int], ...] = (
@@ -45,7 +47,7 @@ _MARKS_IN_A_ROW = 30
 def plain(surface: str) -> str:
     """
     A word without its dress, from its letters, marks and digits alone: NFKC, small, Latin, Greek, Arabic and Hebrew
-    without accents, ø as o. Long runs of marks are cut to 30.
+    without accents, ø as o, 國 as 国. Long runs of marks are cut to 30.
     """
     if surface.isascii():
         return surface.lower()

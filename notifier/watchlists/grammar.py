@@ -12,14 +12,19 @@ AND, OR and NOT are operators in capitals only. Two ways to read a query are an 
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
-from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, phrases
+from notifier.watchlists.aliases import Pack
+from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, Word, phrases
+from notifier.watchlists.identifiers import spellings
 from notifier.watchlists.scan import OPERATORS, Piece, Unreadable, replaced, scan, without
 from notifier.watchlists.terms import phrase
+from notifier.watchlists.text import COMMON
 
 LONGEST = 10_000  # bytes of a query
 MOST_TERMS = 200
@@ -28,11 +33,18 @@ DEEPEST = 50  # parentheses within parentheses
 _SMALL = re.compile(r"(and|or|not)\s+", re.IGNORECASE)  # what was meant as an operator
 
 # Raise it when the same query comes to mean something else.
-LANGUAGE = 1
+LANGUAGE = 2
 
 
-def read(query: str) -> Expression:
-    """The expression that a query stands for. Raises `Unreadable`, and nothing else."""
+class Reading(msgspec.Struct, frozen=True):
+    """What a query stands for, and `text`, the query with the packs that it names written out."""
+
+    expression: Expression
+    text: str
+
+
+def read(query: str, packs: Mapping[str, Pack]) -> Reading:
+    """The expression that a query stands for; `packs` are those it may name. Raises `Unreadable`, and nothing else."""
     if len(query) > LONGEST or len(query.encode("utf-8", "surrogatepass")) > LONGEST:
         raise Unreadable(
             "TOO_LONG", 0, f"a query has at most {LONGEST:,} bytes", advice="make several watchlists of it"
@@ -40,7 +52,8 @@ def read(query: str) -> Expression:
     pieces = scan(query)
     if not pieces:
         raise Unreadable("EMPTY", 0, "the query is empty", advice='write a word or a phrase, as in "Hong Kong"')
-    expression = _Reader(query, pieces).whole()
+    reader = _Reader(query, pieces, packs)
+    expression = reader.whole()
     if _true_of_nothing(expression):
         raise Unreadable(
             "NO_POSITIVE",
@@ -48,7 +61,14 @@ def read(query: str) -> Expression:
             "nothing has to be there, so every text without these words would match",
             advice='name what must be there, as in "Hong Kong" NOT sports',
         )
-    return expression
+    if _true_of_most(expression):
+        raise Unreadable(
+            "TOO_COMMON",
+            0,
+            "nearly every text has these words, so it would match nearly everything",
+            advice='name what the texts are about, as in "Hong Kong"',
+        )
+    return Reading(expression, reader.written_out())
 
 
 def _true_of_nothing(expression: Expression) -> bool:
@@ -62,6 +82,30 @@ def _true_of_nothing(expression: Expression) -> bool:
             return not _true_of_nothing(part)
         case _:
             return False
+
+
+def _true_of_most(expression: Expression) -> bool:
+    """Whether nothing is asked for but words that nearly every text has."""
+    match expression:
+        case And(parts):
+            return all(isinstance(part, Not) or _true_of_most(part) for part in parts)
+        case Or(parts):
+            return any(map(_true_of_most, parts))
+        case Near(left, right):
+            return _true_of_most(left) and _true_of_most(right)
+        case Apart(left):
+            return _true_of_most(left)
+        case Phrase(text, words, field=field):
+            # Capitals may be an acronym: EN is a standard, DES a cipher.
+            return field in {"", "body"} and len(words) <= 2 and not text.isupper() and all(map(_is_common, words))
+        case _:
+            return False
+
+
+def _is_common(word: Word) -> bool:
+    if word.ending:
+        return any(common.startswith(word.plain) for common in COMMON)
+    return word.plain in COMMON and not word.exact.isupper()
 
 
 class _Item(msgspec.Struct, frozen=True):
@@ -78,15 +122,34 @@ class _Item(msgspec.Struct, frozen=True):
 class _Reader:
     """Reads the pieces of one query from the left."""
 
-    def __init__(self, query: str, pieces: Sequence[Piece]) -> None:
+    def __init__(self, query: str, pieces: Sequence[Piece], packs: Mapping[str, Pack]) -> None:
         self._query = query
         self._pieces = pieces
+        self._packs = packs
+        self._named: list[tuple[Piece, Pack]] = []
         self._next = 0
         self._terms = 0
+        # Ways to write what a term before was the name of. They are no terms of their own, so that a reading, which
+        # writes them all out, is within the bounds of what it reads.
+        self._spelled: set[Phrase] = set()
 
     def whole(self) -> Expression:
         """The expression of all the pieces."""
         return self._expression("", 0)
+
+    def written_out(self) -> str:
+        """The query with a group of terms in the place of every pack it names. Raises `Unreadable` if that is long."""
+        text = self._query
+        for piece, pack in reversed(self._named):
+            text = replaced(text, piece, pack.group)
+            if len(text.encode("utf-8", "surrogatepass")) > LONGEST:
+                raise Unreadable(
+                    "TOO_LONG",
+                    piece.start,
+                    f"a query has at most {LONGEST:,} bytes, with the packs that it names written out",
+                    advice="make several watchlists of it",
+                )
+        return text
 
     def _kind(self, ahead: int = 0) -> str:
         """The kind of the next piece, or of one after it; "" past the end."""
@@ -115,7 +178,8 @@ class _Reader:
             items.append(self._item(self._joint(), field, depth))
         if any(item.joint == "OR" for item in items):
             self._refuse_mix(items)
-            return Or(tuple(item.unit for item in items))
+            units = _without_repeats([item.unit for item in items])
+            return Or(tuple(units)) if len(units) > 1 else units[0]
         parts = tuple(Not(item.unit) if item.negated else item.unit for item in items)
         return And(parts) if len(parts) > 1 else parts[0]
 
@@ -262,17 +326,53 @@ class _Reader:
             inner = self._expression(field, depth + 1)
             self._take()
             return inner
+        if self._kind() == "alias":
+            return self._pack(field, depth)
         if self._kind() not in {"word", "quoted", "="}:
             raise self._missing_operand()
-        self._terms += 1
+        start, term = self._place, self._term(field, alone)
+        self._count(term, start)
+        return term
+
+    def _count(self, term: Expression, start: int) -> None:
+        sought = {_sought(way) for way in phrases(term) or ()}
+        self._terms += not sought <= self._spelled
+        if isinstance(term, Or):
+            self._spelled |= sought
         if self._terms > MOST_TERMS:
             raise Unreadable(
                 "TOO_MANY_TERMS",
-                self._place,
-                f"a query has at most {MOST_TERMS} terms",
+                start,
+                f"a query has at most {MOST_TERMS} terms, those of the packs that it names included",
                 advice="make several watchlists of it",
             )
-        return self._term(field, alone)
+
+    def _pack(self, field: str, depth: int) -> Expression:
+        """The terms of a pack: what stands there when its group is written in its place."""
+        piece = self._take()
+        pack = self._packs.get(piece.text)
+        if pack is None:
+            raise self._unknown_pack(piece)
+        inner = _Reader(pack.group, scan(pack.group), {})
+        inner._terms, inner._spelled = self._terms, self._spelled
+        try:
+            found = inner._primary(field, depth)
+        except Unreadable as unreadable:
+            # Its terms were read when it was taken up: what fails is a bound of the query that they now stand in.
+            raise Unreadable(unreadable.code, piece.start, unreadable.message, advice=unreadable.advice) from unreadable
+        self._terms = inner._terms
+        self._named.append((piece, pack))
+        return found
+
+    def _unknown_pack(self, piece: Piece) -> Unreadable:
+        nearest = difflib.get_close_matches(piece.text[:40], self._packs, n=1)
+        rewrites = [replaced(self._query, piece, f"@{name}") for name in nearest]
+        advice = f"known are {', '.join(f'@{name}' for name in sorted(self._packs))}"
+        if not 0 < len(self._packs) <= 40:
+            advice = "put it in quotes if the word is meant"
+        shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in piece.text[:40])
+        problem = f"no pack of terms is called @{shown}"
+        return Unreadable("UNKNOWN_ALIAS", piece.start, problem, *rewrites, advice=advice)
 
     def _missing_operand(self) -> Unreadable:
         around = [index for index in (self._next - 1, self._next) if 0 <= index < len(self._pieces)]
@@ -285,7 +385,8 @@ class _Reader:
             advice=f"write one, or put {', '.join(OPERATORS)} in quotes where the word is meant",
         )
 
-    def _term(self, field: str, alone: bool) -> Phrase:
+    def _term(self, field: str, alone: bool) -> Expression:
+        """One term: a phrase, or an Or of all ways to write what it is the name of."""
         exact = self._kind() == "="
         if exact:
             self._take()
@@ -296,4 +397,38 @@ class _Reader:
         pieces = [self._take()]
         while pieces[0].kind == "word" and not exact and not alone and self._kind() == "word":
             pieces.append(self._take())
-        return phrase(self._query, pieces, field, exact)
+        written = phrase(self._query, pieces, field, exact)
+        if exact or written.slack:
+            return written
+        others = _spelled(" ".join(" ".join(piece.text for piece in pieces).split()), field)
+        ways: dict[Phrase, Phrase] = {}
+        for way in (written, *others):
+            ways.setdefault(_sought(way), way)
+        if len(ways) == 1:
+            return written
+        return Or(tuple(ways.values()))
+
+
+def _sought(way: Phrase) -> Phrase:
+    """What a phrase looks for, however it is written."""
+    return msgspec.structs.replace(way, text="")
+
+
+def _without_repeats(units: Sequence[Expression]) -> list[Expression]:
+    """Alternatives, but for those that one of several spellings before them holds already."""
+    kept: list[Expression] = []
+    held: list[set[Phrase]] = []
+    for unit in units:
+        sought = {_sought(each) for each in phrases(unit) or ()}
+        if sought and any(sought <= each for each in held):
+            continue
+        kept.append(unit)
+        if isinstance(unit, Or) and sought:
+            held.append(sought)
+    return kept
+
+
+@lru_cache(1 << 12)
+def _spelled(name: str, field: str) -> tuple[Phrase, ...]:
+    """The other ways to write a name, as phrases."""
+    return tuple(phrase(way, scan(way), field, exact=False) for way in spellings(name))

@@ -16,9 +16,10 @@ import msgspec
 from notifier.errors import QueryError
 from notifier.watchlists import expression as ast
 from notifier.watchlists import text as texts
+from notifier.watchlists.aliases import Pack, built_in
 from notifier.watchlists.expression import And, Apart, Expression, Leaf, Near, Not, Or, Phrase
 from notifier.watchlists.grammar import LANGUAGE, read
-from notifier.watchlists.scan import Unreadable
+from notifier.watchlists.scan import Unreadable, scan
 from notifier.watchlists.search import Span, Text, highlights, holds
 
 SHOWN = 12  # different words that a clause names
@@ -48,10 +49,21 @@ class Clause(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A query that could be read: `text` as it was written, `expression` as it is understood."""
+    """
+    A query that could be read, and the `expression` that it is understood as.
+
+    `text` is the query as it was written, with the terms of the packs that it names in their place, so that it means
+    the same for ever, whatever becomes of the packs. `written` has the packs by name; "" where it names none.
+    """
 
     text: str
     expression: Expression
+    written: str = ""
+
+    @property
+    def said(self) -> str:
+        """The query as its owner wrote it."""
+        return self.written or self.text
 
     def reading(self) -> str:
         """The query as we read it: phrases in quotes, every operator written out. It means the same when parsed."""
@@ -73,17 +85,28 @@ class Query(msgspec.Struct, frozen=True):
         return _explained(self.expression, fields if isinstance(fields, Text) else Text(fields))
 
 
-def parse(text: str) -> Query:
+def parse(text: str, packs: Mapping[str, Pack] | None = None) -> Query:
     """
     The query that a text is. Raises `QueryError`, with code, position and mend, and nothing else.
 
-    A mend that rewrites the query gives one that can be read.
+    `packs` are the packs of terms that it may name, by name; those that come with the notifier if none are given. A
+    mend that rewrites the query gives one that can be read.
     """
+    packs = built_in() if packs is None else packs
     try:
-        return Query(text, read(text))
+        reading = read(text, packs)
     except Unreadable as unreadable:
-        mend = _mend(unreadable)
+        mend = _mend(unreadable, packs)
         raise QueryError(unreadable.code, unreadable.at, unreadable.message, mend) from unreadable
+    return Query(reading.text, reading.expression, text if text != reading.text else "")
+
+
+def check_term(text: str) -> None:
+    """See that a text is one term of a query, as a pack of terms holds them. Raises `QueryError`."""
+    query = parse(text, {})
+    kinds = [piece.kind for piece in scan(text)]
+    if set(kinds) != {"word"} and kinds not in (["quoted"], ["=", "word"], ["=", "quoted"]):
+        raise QueryError("NOT_A_TERM", 0, f"{query.text} is more than one term", "write each as a term of its own")
 
 
 def version() -> str:
@@ -91,16 +114,16 @@ def version() -> str:
     return hashlib.blake2b(f"{LANGUAGE}\0{texts.version()}".encode(), digest_size=8).hexdigest()
 
 
-def _mend(unreadable: Unreadable) -> str:
-    readable = [rewrite for rewrite in dict.fromkeys(unreadable.rewrites) if _can_be_read(rewrite)]
+def _mend(unreadable: Unreadable, packs: Mapping[str, Pack]) -> str:
+    readable = [rewrite for rewrite in dict.fromkeys(unreadable.rewrites) if _can_be_read(rewrite, packs)]
     return "write " + ", or else ".join(readable[:2]) if readable else unreadable.advice
 
 
-def _can_be_read(query: str) -> bool:
+def _can_be_read(query: str, packs: Mapping[str, Pack]) -> bool:
     if len(query) > _LONGEST_MEND or not query.isprintable():
         return False
     try:
-        read(query)
+        read(query, packs)
     except Unreadable:
         return False
     return True

@@ -25,6 +25,8 @@ FIELDS = (
     "tag",
     "issuer",
     "feed",
+    "added",
+    "removed",
 )
 OPERATORS = ("AND", "OR", "NOT")
 FARTHEST = 255  # words that a proximity may reach
@@ -32,9 +34,14 @@ FARTHEST = 255  # words that a proximity may reach
 _QUOTES = '"“”„'
 # Comes along when text is copied, and is not seen: soft hyphen, zero width, direction marks, byte order mark.
 _INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufeff"
+_UNION = "EU|UE|EC|CE|EG|EEC|CEE|EWG|CFSP|PESC|GASP|Euratom"
+_NUMBERED = r"(?: N[or]?[.°º]{0,2} \s* )?"
 _PIECE = re.compile(
     rf"""
-      (?P<parenthesis> [()] )
+      (?P<paragraph> (?: \d[^\s(){_QUOTES}{_INVISIBLE}]* | [IVXLC]+ ) (?: \([0-9A-Za-z]{{1,5}}\) )+ )  # 744.11(a)(1)
+    | (?P<author> \( (?:{_UNION}) (?:,\s?Euratom)? \) (?= \s+ {_NUMBERED} \d{{1,4}}/\d{{2,4}} ) )  # (EU) No 833/2014
+    | @ (?P<alias> [^\s(){_QUOTES}{_INVISIBLE}]+ )
+    | (?P<parenthesis> [()] )
     | (?P<quote> [{_QUOTES}] )
     | (?P<prefix> [=-] )
     | (?P<field> [^\W\d_]+ ) : (?!//)      # url:https://example.org names one field
@@ -63,8 +70,9 @@ class Piece(msgspec.Struct, frozen=True):
     """
     A piece of a query, from `start` to before `end`.
 
-    `kind` is AND, OR, NOT, -, (, ), =, word, quoted, field or near. `text` is the word, what is in quotes (from `start`
-    + 1 on), the field's name, or the proximity as `w/5`, `pre/s`; `slack` is the number after a quotation's ~.
+    `kind` is AND, OR, NOT, -, (, ), =, word, quoted, field, alias or near. `text` is the word, what is in quotes (from
+    `start` + 1 on), the field's or the pack's name, or the proximity as `w/5`, `pre/s`; `slack` is the number after a
+    quotation's ~.
     """
 
     kind: str
@@ -97,6 +105,8 @@ def replaced(query: str, piece: Piece, by: str) -> str:
 
 def _piece(query: str, found: re.Match[str]) -> Piece:
     match found.lastgroup:
+        case "alias":
+            return Piece("alias", found.start(), found.end(), found["alias"].lower())
         case "parenthesis":
             return Piece(found[0], found.start(), found.end())
         case "quote":

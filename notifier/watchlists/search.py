@@ -140,11 +140,24 @@ def _places(words: Words, word: Word) -> list[int]:
 
 
 def _stands_at(words: Words, word: Word, place: int) -> bool:
-    if not (_fits(word, words.plains[place]) if word.wild else words.terms[place] == word.term):
-        return False
+    fits = _fits(word, words.plains[place]) if word.wild else words.terms[place] == word.term
+    return fits and (not (word.exact or word.capital) or _is_written(word, words.surface(place)))
+
+
+def answers(word: Word, term: str, plain: str, surface: str) -> bool:
+    """Whether a word of a text, by its term, its plain form and how it is written, is this word of a query."""
+    return (_fits(word, plain) if word.wild else term == word.term) and _is_written(word, surface)
+
+
+def answers_closed(word: Word, term: str, surface: str) -> bool:
+    """The same of words that hyphens join, by their term when written as one."""
+    return not word.exact and answers(word, term, term, surface)
+
+
+def _is_written(word: Word, surface: str) -> bool:
     if word.exact:
-        return _is_exactly(word, words.surface(place))
-    return not word.capital or capital(words.surface(place))
+        return _is_exactly(word, surface)
+    return not word.capital or capital(surface)
 
 
 def _joined(words: Words, word: Word) -> Iterator[Span]:
@@ -165,7 +178,7 @@ def _fits(word: Word, form: str) -> bool:
     if pattern.fullmatch(form) or pattern.fullmatch(folding.american(form)):
         return True
     term = folding.term(form)
-    return pattern.fullmatch(term) is not None or (word.ending and term in _american_of(word.plain))
+    return pattern.fullmatch(term) is not None or (word.ending and term in american_of(word.plain))
 
 
 @lru_cache(1 << 12)
@@ -174,7 +187,7 @@ def _pattern(wild: str, ending: bool) -> re.Pattern[str]:
 
 
 @lru_cache(1 << 10)
-def _american_of(stem: str) -> frozenset[str]:
+def american_of(stem: str) -> frozenset[str]:
     """The American words whose British spelling begins so: organis* finds organization."""
     return frozenset(folding.term(word) for word in folding.british(stem))
 

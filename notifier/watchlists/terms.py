@@ -18,6 +18,10 @@ MOST_WORDS = 200
 # Stands for ? while a word is taken apart: a letter (Cyrillic multiocular O) that folding leaves alone and that nobody
 # has written since the 15th century.
 _ANY = "\ua66e"
+# The same behind a full stop, where a digit keeps 744.?? together: one of Saurashtra.
+_ANY_BOUND = "\ua8d0"
+_OPEN = {_ANY, _ANY_BOUND}
+_BEHIND_STOP = re.compile(r"(?<=\.)\?+")
 _ENDING = re.compile(r"[*!]")
 
 
@@ -64,9 +68,9 @@ def _words(query: str, said: Piece, exact: bool) -> list[Word]:
         stem, ending = said.text[: found.start()], True
         if any(map(str.isalnum, said.text[found.end() :])):
             raise _bad_wildcard(query, said, f"{found[0]} stands at the end of a word", stem + found[0])
-    lettered = stem.replace("?", _ANY)
+    lettered = _BEHIND_STOP.sub(lambda open: _ANY_BOUND * len(open[0]), stem).replace("?", _ANY)
     tokens = chunk(lettered).tokens
-    letters = sum(letter.isalnum() and letter != _ANY for token in tokens for letter in token.plain)
+    letters = sum(letter.isalnum() and letter not in _OPEN for token in tokens for letter in token.plain)
     if ending and (letters < 3 or tokens[-1].end < len(stem)):
         raise _bad_wildcard(query, said, f"right before {said.text[len(stem)]} come three letters or more", stem)
     if "?" in stem and letters < 2:
@@ -82,15 +86,19 @@ def _bad_wildcard(query: str, said: Piece, message: str, meant: str) -> Unreadab
 
 def _word(token: Token, text: str, exact: bool, ending: bool) -> Word:
     surface = text[token.start : token.end]
-    plain = token.plain.replace(_ANY, "?")
     return Word(
-        term=token.term.replace(_ANY, "?"),
-        plain=plain,
+        term=_shut(token.term),
+        plain=_shut(token.plain),
         linked=token.linked,
         capital=not exact and not ending and ambiguous(surface, token.dotted),
         ending=ending,
-        exact=surface.replace(_ANY, "?") if exact else "",
+        exact=_shut(surface) if exact else "",
     )
+
+
+def _shut(word: str) -> str:
+    """A word that was taken apart, with its ? back."""
+    return word.replace(_ANY, "?").replace(_ANY_BOUND, "?")
 
 
 def _closed(words: Sequence[Word]) -> tuple[Closed, ...]:

@@ -42,6 +42,7 @@ _LETTER, _SHOWN = frozenset("as"), frozenset("as0mcgvt")
 _SIGNS = folding.table("signs")
 _AMBIGUOUS = frozenset(_SIGNS["ambiguous"].split())
 _ABBREVIATIONS = frozenset(_SIGNS["abbreviations"].split())
+COMMON = frozenset(_SIGNS["common"].split())  # words that nearly every text has
 _ELIDED = frozenset(_SIGNS["elided"].split())
 
 JOINED_AT_MOST = 4  # parts of a hyphenated word that are also read as one; a-b-c-… would else cost its square
@@ -53,7 +54,7 @@ _RULES = 1
 def version() -> str:
     """What the reading of words depends on, in 16 hexadecimal digits: equal versions find equal words."""
     said = [str(_RULES), _WORD.pattern, unicodedata.unidata_version]
-    said += [repr(folding.table(name)) for name in ("plurals", "spelling", "signs")]
+    said += [repr(folding.table(name)) for name in ("plurals", "spelling", "signs", "chinese")]
     return hashlib.blake2b("\0".join(said).encode(), digest_size=8).hexdigest()
 
 

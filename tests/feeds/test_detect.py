@@ -307,6 +307,19 @@ def test_a_statement_that_takes_the_words_of_one_gone_is_revised():
     assert told(events) == [("revised", "Court is open"), ("published", "New")]
 
 
+def test_two_wordings_under_a_new_name_are_told_once():
+    """One of them had stood under another name; the next poll of the same document brings nothing more."""
+    wordings = [entry("", id="1", link="", summary="One"), entry("One", id="1", link="", summary="")]
+    known = knowing([entry("One", id="", link="", summary="")])
+
+    first = news(*wordings, known=known)
+    for event in first:
+        known.apply(event)
+
+    assert told(first) == [("published", "One"), ("revised", "One")]
+    assert news(*wordings, known=known) == []
+
+
 # ---------------------------------------------------------------- whatever comes
 
 ENTRIES = st.lists(
@@ -354,3 +367,15 @@ def test_an_event_has_one_name_for_ever(entries: list[Entry]):
 
     assert [event.id for event in first] == [event.id for event in second]
     assert len({event.id for event in first}) == len(first)
+
+
+def test_a_revision_names_the_event_before_it():
+    """So the words before can be found: in the log, or earlier in the same document."""
+    (first,) = news(entry(title="One"))
+    known = Known()
+    known.apply(first)
+    (second,) = news(entry(title="Two"), known=known)
+    known.apply(second)
+    (third,) = news(entry(title="Three"), known=known)
+
+    assert [second.revises, third.revises] == [first.id, second.id]

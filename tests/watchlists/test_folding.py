@@ -130,3 +130,12 @@ def test_folding_twice_changes_nothing_more(word: str):
 
     assert unicodedata.is_normalized("NFKC", once)
     assert plain(once) == once
+
+
+def test_traditional_and_simplified_characters_meet():
+    """One character is one character, before and after, and folding twice is folding once."""
+    pairs = [(pair[0], pair[1]) for pair in folding.table("chinese")["pairs"].split()]
+
+    assert len(pairs) > 2500
+    assert len(dict(pairs)) == len(pairs)
+    assert [pair for pair in pairs if folding.plain(pair[0]) != pair[1] or folding.plain(pair[1]) != pair[1]] == []
