@@ -47,6 +47,9 @@ HOMES = {
     "lxml": ("feeds/plain.py",),
     "markupsafe": ("alerts/render.py",),
     "msgspec": ("",),
+    # The index computes with arrays and sets of numbers throughout.
+    "numpy": ("watchlists/",),
+    "pyroaring": ("watchlists/",),
     "rich": ("cli/", "demo/"),
 }
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
+from bisect import bisect_left
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,8 @@ def american(word: str) -> str:
 
 def british(stem: str) -> list[str]:
     """The British spellings that begin with a plain stem."""
-    return [word for word in _AMERICAN if word.startswith(stem)]
+    first = bisect_left(_BRITISH, stem)
+    return list(takewhile(lambda word: word.startswith(stem), islice(_BRITISH, first, None)))
 
 
 def singular(word: str) -> str:
@@ -124,3 +127,4 @@ _PLURALS = table("plurals")
 _KEPT = frozenset(_PLURALS["kept"].split())
 _IRREGULAR: dict[str, str] = _PLURALS["irregular"]
 _AMERICAN = _american()
+_BRITISH = sorted(_AMERICAN)

@@ -1,132 +1,158 @@
 """
 All watchlists, held against one statement.
 
-A query is looked at only when the statement has a word that it cannot do without. What is looked at is decided by the
-query itself, so the answer is the same as asking every watchlist alone.
+A statement is read once: which leaves of any query does it hold (`leaves`)? From these, sets of numbers tell which
+watchlists match (`postings`), with no watchlist looked at alone. The answer is that of asking every query by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable
 
-import msgspec
+import numpy as np
+from pyroaring import BitMap
 
 from notifier.statement import Statement
-from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase
+from notifier.watchlists.clauses import Condition, Plan, leaves_of, plan, true
+from notifier.watchlists.leaves import Found, Leaves
+from notifier.watchlists.postings import Postings, asked
 from notifier.watchlists.query import version
-from notifier.watchlists.search import SEARCHED, Text, holds
+from notifier.watchlists.scopes import Scopes
 from notifier.watchlists.watchlist import Watchlist
-
-# Field ("" for the title, summary and body) and term.
-Clue = tuple[str, str]
-
-
-class _Entry(msgspec.Struct):
-    """One query, and the watchlists that share it. `clues` is None where any text at all may match."""
-
-    expression: Expression
-    clues: frozenset[Clue] | None
-    watchlists: dict[tuple[str, str], Watchlist]
 
 
 class Index:
-    """The watchlists in force. `version` changes with all that makes the same query match something else."""
+    """
+    The watchlists in force. `version` changes with all that makes the same query match something else.
+
+    Each has a number while it is in force; a number that is free is given to the next.
+    """
 
     def __init__(self) -> None:
         self.version = version()
-        self._watchlists: dict[tuple[str, str], Watchlist] = {}
-        self._entries: dict[str, _Entry] = {}  # by the query's text
-        self._by_clue: dict[str, dict[str, dict[str, _Entry]]] = {}  # field → term → query → entry
-        self._always: dict[str, _Entry] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._watchlists: list[Watchlist | None] = []
+        self._free: list[int] = []
+        self._leaves = Leaves()
+        self._postings = Postings()
+        self._scopes = Scopes(self._watchlists)
+        self._conditions: dict[int, Condition] = {}
+        self._conditional = BitMap()  # those that have a condition, and of these the ones that need nothing else
+        self._always = BitMap()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, number: int) -> Watchlist:
+        """The watchlist of a number that `ids` gave."""
+        watchlist = self._watchlists[number]
+        if watchlist is None:
+            raise KeyError(number)
+        return watchlist
 
     def add(self, watchlist: Watchlist) -> None:
         """Take up a watchlist, in place of one of the same key."""
-        if watchlist.key in self._watchlists:
-            self.remove(watchlist.key)
-        self._watchlists[watchlist.key] = watchlist
-        query = watchlist.query
-        entry = self._entries.get(query.text)
-        if entry is None:
-            entry = _Entry(query.expression, clues(query.expression), {})
-            self._entries[query.text] = entry
-            for place in self._places(entry):
-                place[query.text] = entry
-        entry.watchlists[watchlist.key] = watchlist
+        key = watchlist.key
+        if key in self._numbers:
+            self.remove(key)
+        planned = plan(watchlist.query.expression, self._leaves.of)
+        number = self._take(key, watchlist)
+        self._postings.add(number, planned)
+        self._hold(number, planned)
+        self._leaves.hold(leaf for _, leaf in asked(planned))
+        self._leaves.sweep()
+
+    def add_all(self, watchlists: Iterable[Watchlist]) -> None:
+        """
+        Take up many watchlists, as `add` does one by one, in less time.
+
+        They are numbered by what they ask for, so that their sets are runs, which are the quickest to unite.
+        """
+        every = {watchlist.key: watchlist for watchlist in watchlists}
+        for key in every.keys() & self._numbers.keys():
+            self.remove(key)
+        rows, slots, leaves, order = array("I"), array("I"), array("I"), array("Q")
+        conditions: dict[int, Plan] = {}
+        for row, watchlist in enumerate(every.values()):
+            planned = plan(watchlist.query.expression, self._leaves.of)
+            first = planned.needed[0][0] if planned.needed and not planned.never else 0
+            order.append(len(planned.needed) << 32 | first)
+            before = len(rows)
+            for slot, leaf in asked(planned):
+                slots.append(slot)
+                leaves.append(leaf)
+                rows.append(row)
+            self._leaves.hold(leaves[before:])
+            if planned.condition is not None:
+                conditions[row] = planned
+        numbers = np.empty(len(every), dtype=np.uint32)
+        lists = list(every.items())
+        for row in np.argsort(np.frombuffer(order, dtype=np.uint64), kind="stable").tolist():
+            numbers[row] = self._take(*lists[row])
+        columns = [np.frombuffer(column, dtype=np.uint32) for column in (slots, leaves, rows)]
+        self._postings.add_all(columns[0], columns[1], numbers[columns[2]])
+        for row, planned in conditions.items():
+            self._hold(int(numbers[row]), planned)
+        self._leaves.sweep()
 
     def remove(self, key: tuple[str, str]) -> None:
         """Forget the watchlist of this subscriber and name. Raises KeyError where there is none."""
-        query = self._watchlists.pop(key).query.text
-        entry = self._entries[query]
-        del entry.watchlists[key]
-        if not entry.watchlists:
-            del self._entries[query]
-            for place in self._places(entry):
-                del place[query]
-            self._forget_empty(entry)
+        number = self._numbers.pop(key)
+        watchlist = self[number]
+        planned = plan(watchlist.query.expression, self._leaves.of)
+        self._postings.remove(number, planned)
+        self._watchlists[number] = None
+        self._free.append(number)
+        self._leaves.let_go(leaf for _, leaf in asked(planned))
+        if (condition := self._conditions.pop(number, None)) is not None:
+            self._leaves.let_go(leaves_of(condition))
+            self._conditional.discard(number)
+            self._always.discard(number)
+        self._leaves.sweep()
 
     def matches(self, statement: Statement) -> list[Watchlist]:
         """The watchlists that the statement matches, by subscriber, then name."""
-        text = Text(statement.fields())
-        found: list[Watchlist] = []
-        for entry in self._candidates(text):
-            asking = [each for each in entry.watchlists.values() if each.covers(statement.feed, statement.issuer)]
-            if asking and holds(entry.expression, text):
-                found += asking
+        found = [self[number] for number in self.ids(statement)]
         return sorted(found, key=lambda watchlist: watchlist.key)
 
-    def _places(self, entry: _Entry) -> Iterator[dict[str, _Entry]]:
-        """Where an entry is, or is to be, kept."""
-        if entry.clues is None:
-            yield self._always
+    def ids(self, statement: Statement) -> BitMap:
+        """The same as numbers, in no order that means anything; they hold until a watchlist is added or removed."""
+        found = self._leaves.find(statement.fields())
+        matched = self._postings.true(found.present.tolist())
+        if self._conditions:
+            matched = self._fulfilled(matched | self._always, found)
+        return matched - self._scopes.outside(statement.feed, statement.issuer)
+
+    def _fulfilled(self, matched: BitMap, found: Found) -> BitMap:
+        """Those whose conditions hold as well; a condition that many share is asked once."""
+        known: dict[Condition, bool] = {}
+        failed = []
+        for number in matched & self._conditional:
+            condition = self._conditions[number]
+            holds = known.get(condition)
+            if holds is None:
+                holds = known[condition] = true(condition, found)
+            if not holds:
+                failed.append(number)
+        return matched - BitMap(failed)
+
+    def _take(self, key: tuple[str, str], watchlist: Watchlist) -> int:
+        if self._free:
+            number = self._free.pop()
+            self._watchlists[number] = watchlist
+        else:
+            number = len(self._watchlists)
+            self._watchlists.append(watchlist)
+        self._numbers[key] = number
+        self._scopes.add(number)
+        return number
+
+    def _hold(self, number: int, planned: Plan) -> None:
+        if planned.condition is None:
             return
-        for field, term in entry.clues:
-            yield self._by_clue.setdefault(field, {}).setdefault(term, {})
-
-    def _forget_empty(self, entry: _Entry) -> None:
-        for field, term in entry.clues or ():
-            if not self._by_clue[field][term]:
-                del self._by_clue[field][term]
-            if not self._by_clue[field]:
-                del self._by_clue[field]
-
-    def _candidates(self, text: Text) -> Iterable[_Entry]:
-        found = dict(self._always)
-        for field, by_term in self._by_clue.items():
-            for name in (field,) if field else SEARCHED:
-                words = text.words(name)
-                for term in by_term.keys() & (words.places.keys() | words.joined.keys()):
-                    found.update(by_term[term])
-        return found.values()
-
-
-def clues(expression: Expression) -> frozenset[Clue] | None:
-    """Terms of which a text must have one for it to be true: as a word, or as a hyphenated one closed up."""
-    match expression:
-        case And(parts):
-            return _best(map(clues, parts))
-        case Near(left, right):
-            return _best([clues(left), clues(right)])
-        case Apart(left):
-            return clues(left)
-        case Or(parts):
-            every = [found for found in map(clues, parts) if found is not None]
-            return frozenset().union(*every) if len(every) == len(parts) else None
-        case Not():
-            return None
-        case Phrase():
-            return _best(_clue(expression, index) for index in range(len(expression.words)))
-
-
-def _clue(phrase: Phrase, index: int) -> frozenset[Clue] | None:
-    """What a text must have for one word of a phrase."""
-    wanted = [phrase.words[index]]
-    wanted += [closed.word for closed in phrase.closed if closed.first <= index < closed.after]
-    if any(word.wild for word in wanted):
-        return None
-    return frozenset((phrase.field, word.term) for word in wanted)
-
-
-def _best(found: Iterable[frozenset[Clue] | None]) -> frozenset[Clue] | None:
-    """The fewest terms and, among as many, the longest: long words are rare."""
-    some = [each for each in found if each is not None]
-    return min(some, key=lambda each: (len(each), -sum(len(term) for _, term in each)), default=None)
+        self._conditions[number] = planned.condition
+        self._conditional.add(number)
+        self._leaves.hold(leaves_of(planned.condition))
+        if not planned.needed:
+            self._always.add(number)
