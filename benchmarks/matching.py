@@ -5,7 +5,7 @@ How long does it take to hold one statement against all watchlists?
     python -m benchmarks.matching small      without the last
     python -m benchmarks.matching million    a million besides; some ten minutes, 3 GB
 
-The statements are of 6 kB and were never seen before (the workload is described in matching_workload); reading their
+The statements are of 6 kB and were never seen before (the workload is described in _matching_workload); reading their
 words and writing out who matched are in the figures. Beside the index, in turn with it on the same statements: each
 query asked alone, its words read once for all, and one compiled regular expression for each. The first gives the same
 matches, which is checked; the second only counts as time, since it knows of no plurals, hyphens or fields.
@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.matching_workload import Workload
+from benchmarks._matching_workload import Workload
 from notifier.statement import Statement
 from notifier.watchlists.index import Index
 from notifier.watchlists.query import Query, parse
