@@ -39,9 +39,9 @@ class _TooLarge(Exception):
 
 def plan(expression: Expression, numbered: _Numbered) -> Plan:
     """How an expression is evaluated, its leaves `numbered`."""
-    if isinstance(expression, Phrase):
-        leaves = numbered(expression)
-        return Plan((leaves,), never=not leaves)
+    simple = _simple(expression, numbered)
+    if simple is not None:
+        return simple
     try:
         clauses = _clauses(expression, True, numbered)
     except _TooLarge:
@@ -55,6 +55,29 @@ def plan(expression: Expression, numbered: _Numbered) -> Plan:
         return _plan_with_condition(needed, absent, expression, numbered)
     needed.sort(key=len)
     return Plan(tuple(needed), tuple(absent))
+
+
+def _simple(expression: Expression, numbered: _Numbered) -> Plan | None:
+    """The plan of what people mostly write: terms, groups of terms with OR, and terms under NOT, joined by AND."""
+    needed: list[tuple[int, ...]] = []
+    absent: list[int] = []
+    for part in expression.parts if isinstance(expression, And) else (expression,):
+        match part:
+            case Phrase() | Near() | Apart():
+                needed.append(numbered(part))
+            case Or(parts):
+                terms = [each for each in parts if isinstance(each, Phrase | Near | Apart)]
+                if len(terms) < len(parts):
+                    return None
+                needed.append(tuple(dict.fromkeys(leaf for each in terms for leaf in numbered(each))))
+            case Not(Phrase() | Near() | Apart() as leaf):
+                absent += numbered(leaf)
+            case _:
+                return None
+    if not needed or len(needed) > FAMILIES:
+        return None
+    needed.sort(key=len)
+    return Plan(tuple(needed), tuple(dict.fromkeys(absent)), never=not all(needed))
 
 
 def true(condition: Condition | int, present: Container[int]) -> bool:

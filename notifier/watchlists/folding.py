@@ -9,10 +9,10 @@ stemming: Snowball takes important for import, goods for good and securities for
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import tomllib
 import unicodedata
-from bisect import bisect_left
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,8 @@ def american(word: str) -> str:
 
 def british(stem: str) -> list[str]:
     """The British spellings that begin with a plain stem."""
-    first = bisect_left(_BRITISH, stem)
-    return list(takewhile(lambda word: word.startswith(stem), islice(_BRITISH, first, None)))
+    found = itertools.islice(_BRITISH, bisect.bisect_left(_BRITISH, stem), None)
+    return list(itertools.takewhile(lambda word: word.startswith(stem), found))
 
 
 def singular(word: str) -> str:

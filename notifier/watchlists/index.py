@@ -57,7 +57,7 @@ class Index:
         if key in self._numbers:
             self.remove(key)
         planned = plan(watchlist.query.expression, self._leaves.of)
-        number = self._take(key, watchlist)
+        number = self._take(watchlist)
         self._postings.add(number, planned)
         self._hold(number, planned)
         self._leaves.hold(leaf for _, leaf in asked(planned))
@@ -69,12 +69,14 @@ class Index:
 
         They are numbered by what they ask for, so that their sets are runs, which are the quickest to unite.
         """
-        every = {watchlist.key: watchlist for watchlist in watchlists}
-        for key in every.keys() & self._numbers.keys():
-            self.remove(key)
+        # Of two with one key the later is meant.
+        every = list({watchlist.key: watchlist for watchlist in watchlists}.values())
+        for watchlist in every:
+            if watchlist.key in self._numbers:
+                self.remove(watchlist.key)
         rows, slots, leaves, order = array("I"), array("I"), array("I"), array("Q")
         conditions: dict[int, Plan] = {}
-        for row, watchlist in enumerate(every.values()):
+        for row, watchlist in enumerate(every):
             planned = plan(watchlist.query.expression, self._leaves.of)
             first = planned.needed[0][0] if planned.needed and not planned.never else 0
             order.append(len(planned.needed) << 32 | first)
@@ -87,9 +89,8 @@ class Index:
             if planned.condition is not None:
                 conditions[row] = planned
         numbers = np.empty(len(every), dtype=np.uint32)
-        lists = list(every.items())
         for row in np.argsort(np.frombuffer(order, dtype=np.uint64), kind="stable").tolist():
-            numbers[row] = self._take(*lists[row])
+            numbers[row] = self._take(every[row])
         columns = [np.frombuffer(column, dtype=np.uint32) for column in (slots, leaves, rows)]
         self._postings.add_all(columns[0], columns[1], numbers[columns[2]])
         for row, planned in conditions.items():
@@ -137,14 +138,14 @@ class Index:
                 failed.append(number)
         return matched - BitMap(failed)
 
-    def _take(self, key: tuple[str, str], watchlist: Watchlist) -> int:
+    def _take(self, watchlist: Watchlist) -> int:
         if self._free:
             number = self._free.pop()
             self._watchlists[number] = watchlist
         else:
             number = len(self._watchlists)
             self._watchlists.append(watchlist)
-        self._numbers[key] = number
+        self._numbers[watchlist.key] = number
         self._scopes.add(number)
         return number
 

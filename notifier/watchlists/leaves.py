@@ -16,11 +16,9 @@ import itertools
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from notifier.watchlists.expression import Apart, Leaf, Near, Phrase, Word, phrases
 from notifier.watchlists.nearness import (
@@ -32,18 +30,16 @@ from notifier.watchlists.nearness import (
     WINDOW,
     WITHIN_PARAGRAPH,
     WITHIN_SENTENCE,
-    Numbers,
-    Places,
+    Standing,
 )
+from notifier.watchlists.numbers import FIRST, Bytes, Numbers, Places, distinct, enough
 from notifier.watchlists.search import SEARCHED, Text
-from notifier.watchlists.vocabulary import FIELD, FIRST, PARAGRAPH, Joint, Vocabulary
+from notifier.watchlists.vocabulary import Joint, Stream, Vocabulary
 
 LONGEST = 9  # words of a phrase found by its bytes
 WAYS = 16  # that a leaf may be written in, before it is searched for instead
 
 _LENGTHS = [[length for length in range(2, LONGEST + 1) if bits >> (length - 2) & 1] for bits in range(256)]
-_FIELD = array("i", [FIELD]).tobytes()
-_GAP = 1000  # words between two fields: more than any proximity reaches
 _FAR = 1 << 30
 _PHRASE, _CLASS, _FIELDED, _TEST, _FREE = range(5)
 # A test is asked for where one leaf is present, or one of each of two.
@@ -52,8 +48,6 @@ _SHIFT, _MASK = 28, (1 << 28) - 1
 _HASH = (0x9E3779B1, 0x85EBCA77)
 
 Clause = tuple[int, ...]
-Bytes = npt.NDArray[np.uint8]
-Array = TypeVar("Array", bound=npt.NDArray[Any])
 _Columns = tuple[list[int], list[int], list[int]]  # leaves, where each begins, where it ends
 
 
@@ -88,12 +82,12 @@ class Leaves:
         self._keys: list[bytes | Word | tuple[str, int] | _Searched] = [b""]
         self._asked: list[bytes] = [b""]
         self._free: list[int] = []
-        self._unheld: set[int] = set()
+        self._unheld: list[int] = []
         # Phrases: of one word by term; of more by the bytes of their terms, after a look at what may begin there.
-        self._single: Numbers = np.zeros(1 << 10, dtype=np.int32)
+        self._single = np.zeros(1 << 10, dtype=np.int32)
         self._phrases: dict[bytes, int] = {}
         self._beginnings: set[bytes] = set()  # of phrases of three words and more, for those joined by hyphens
-        self._lengths: Bytes = np.zeros(1 << 12, dtype=np.uint8)
+        self._lengths = np.zeros(1 << 12, dtype=np.uint8)
         # Terms that phrases hold, and those they hold only as hyphenated words in one, with how these were parted.
         self._worded = bytearray(1 << 10)
         self._parted: dict[int, set[tuple[int, ...]]] = {}
@@ -105,9 +99,12 @@ class Leaves:
         # By test: its leaf, and for pairs what stands where.
         self._test_of: dict[int, int] = {}
         self._free_tests: list[int] = []
-        self._leaf, self._left, self._right, self._reach = (_none(16) for _ in range(4))
-        self._how: Bytes = np.zeros(16, dtype=np.uint8)
+        self._leaf = np.zeros(16, dtype=np.int32)
+        self._left, self._right, self._reach = (np.zeros(16, dtype=np.int32) for _ in range(3))
+        self._how = np.zeros(16, dtype=np.uint8)
         self._next_test = 0
+        self._asking = np.zeros(16, dtype=np.bool_)  # by leaf, whether tests are made where it is present
+        self._concerned = np.zeros(16, dtype=np.bool_)  # all false between statements
 
     def __len__(self) -> int:
         return len(self._keys) - 1 - len(self._free)
@@ -143,6 +140,8 @@ class Leaves:
         """The leaves of a phrase, and whether each of them has places where it stands."""
         if phrase.slack and len(phrase.words) > 1:
             return [self._window(phrase)], False
+        if not phrase.closed and len(phrase.words) <= LONGEST and (terms := self._common(phrase.words)):
+            return [self._in(phrase.field, self._sequence(terms))], True
         found: list[int] = []
         placed = True
         for way in _ways(phrase):
@@ -156,6 +155,18 @@ class Leaves:
                 how = NEAR | ORDERED | WITHIN_SENTENCE
                 found += [self._pair(one, other, how, 1) for one, other in itertools.product(*runs)]
         return (found, placed) if 0 < len(found) <= WAYS else ([self._search(phrase)], False)
+
+    def _common(self, words: Sequence[Word]) -> list[int] | None:
+        """The terms of a phrase that can be written in one way; None of any other."""
+        terms = list(map(self._vocabulary.plain_term, words))
+        if not all(terms):
+            return None
+        worded, most = self._worded, max(terms)
+        if most >= len(worded):
+            worded.extend(bytes(most + 1))
+        for term in terms:
+            worded[term] = 1
+        return terms
 
     def _runs(self, way: Sequence[_Step], field: str) -> list[list[int]] | None:
         """Words one after another as leaves side by side, each of which may be any of several."""
@@ -187,7 +198,7 @@ class Leaves:
         parts = [self._vocabulary.terms_of(word) for word in step.parts]
         for term in options:
             if term >= len(self._worded):
-                self._worded.extend(bytes(max(term + 1, 2 * len(self._worded)) - len(self._worded)))
+                self._worded.extend(bytes(term + 1))
             if parts and all(parts):
                 self._parted.setdefault(term, set()).update(itertools.product(*(each or () for each in parts)))
             else:
@@ -237,7 +248,7 @@ class Leaves:
             self._kinds.append(kind)
             self._keys.append(key)
             self._asked.append(b"")
-        self._unheld.add(leaf)
+        self._unheld.append(leaf)
         return leaf
 
     def _sequence(self, terms: Sequence[int]) -> int:
@@ -245,7 +256,7 @@ class Leaves:
         if len(terms) == 1:
             term = terms[0]
             if term >= len(self._single):
-                self._single = _enough(self._single, term)
+                self._single = enough(self._single, term)
             leaf = int(self._single[term])
             if not leaf:
                 leaf = self._number(_PHRASE, struct.pack("<i", term))
@@ -290,7 +301,7 @@ class Leaves:
             within = known[leaf] = self._number(_FIELDED, (field, leaf))
             self.hold([leaf])
             numbers = self._in_field.get(field, self._single[:0])
-            self._in_field[field] = numbers = _enough(numbers, leaf)
+            self._in_field[field] = numbers = enough(numbers, leaf)
             numbers[leaf] = within
         return within
 
@@ -311,7 +322,7 @@ class Leaves:
         if known is None:
             searched = _Searched(leaf, tuple(self._needs(leaf)))
             known = self._tests[leaf] = self._number(_TEST, searched)
-            test = self._test(known, searched.needs)  # before the array is named: it may be a larger one after
+            test = self._test(known, searched.needs)
             self._how[test] = ALONE
         return known
 
@@ -321,15 +332,17 @@ class Leaves:
         else:
             test, self._next_test = self._next_test, self._next_test + 1
             if test >= len(self._leaf):
-                self._leaf, self._left = _enough(self._leaf, test), _enough(self._left, test)
-                self._right, self._reach = _enough(self._right, test), _enough(self._reach, test)
-                self._how = _enough(self._how, test)
+                self._leaf, self._left = enough(self._leaf, test), enough(self._left, test)
+                self._right, self._reach = enough(self._right, test), enough(self._reach, test)
+                self._how = enough(self._how, test)
         self._leaf[test] = leaf
         self._test_of[leaf] = test
         for code, clause in _codes(test, needs):
             self.hold(clause)
             for each in clause:
                 self._asked[each] += code
+                self._asking = enough(self._asking, each)
+                self._asking[each] = True
         if not needs:
             self._always.add(test)
         return test
@@ -360,7 +373,6 @@ class Leaves:
     def _forget(self, leaf: int) -> None:
         kind, key = self._kinds[leaf], self._keys[leaf]
         self._kinds[leaf], self._keys[leaf] = _FREE, b""
-        self._unheld.discard(leaf)
         if kind == _PHRASE and isinstance(key, bytes):
             if len(key) == 4:
                 self._single[struct.unpack("<i", key)[0]] = 0
@@ -398,6 +410,7 @@ class Leaves:
         for code, clause in _codes(test, needs):
             for each in clause:
                 self._asked[each] = without(self._asked[each], code)
+                self._asking[each] = bool(self._asked[each])
             self.let_go(clause)
         self.let_go(pair)
 
@@ -409,10 +422,8 @@ class Leaves:
         if vocabulary.full:
             self._forget_terms()
         names = [*SEARCHED, *(field for field in self._fielded if field not in SEARCHED)]
-        read = [vocabulary.read(fields.get(name, "")) for name in names]
-        surfaces = np.frombuffer(_FIELD.join(read), dtype=np.int32)
-        starts = [0, *itertools.accumulate(len(each) // 4 + 1 for each in read)]
-        stream = _Stream(surfaces, vocabulary.term_of[surfaces], starts)
+        stream = vocabulary.read(fields.get(name, "") for name in names)
+        starts = stream.starts
         leaves, firsts, lasts = self._places(stream)
         searched = firsts < starts[len(SEARCHED)]
         within = [(leaves[searched], firsts[searched], lasts[searched])]
@@ -426,11 +437,11 @@ class Leaves:
             leaves, firsts, lasts = (np.concatenate(each) for each in zip(*within, strict=True))
         else:
             leaves, firsts, lasts = within[0]
-        present = np.unique(leaves)
+        present = distinct(leaves)
         if self._test_of:
             tested = self._tested(present, stream, (leaves, firsts, lasts), lambda: Text(fields))
             if len(tested):
-                present = np.union1d(present, tested)
+                present = distinct(np.concatenate([present, tested]))
         return Found(present)
 
     def _forget_terms(self) -> None:
@@ -444,24 +455,28 @@ class Leaves:
         for key in self._phrases:
             self._expect(key)
 
-    def _places(self, stream: _Stream) -> tuple[Numbers, Numbers, Numbers]:
+    def _places(self, stream: Stream) -> tuple[Numbers, Places, Places]:
         """Phrases and classes: each with the places in the stream where it begins and ends."""
         terms, surfaces, vocabulary = stream.terms, stream.surfaces, self._vocabulary
         if len(self._single) < vocabulary.terms:
-            self._single = _enough(self._single, vocabulary.terms)
+            self._single = enough(self._single, vocabulary.terms)
         singles = self._single[terms]
         at = np.nonzero(singles)[0]
         leaves, firsts, lasts = [singles[at]], [at], [at]
         lengths = self._hints(terms)
         found, where, ends = self._longer(terms, lengths)
-        for place in np.nonzero(vocabulary.marked[surfaces])[0].tolist():
-            kinds = array("i", vocabulary.kinds[surfaces.item(place)])
-            found.extend(kinds)
-            where.extend([place] * len(kinds))
-            ends.extend([place] * len(kinds))
-        joints = np.nonzero(vocabulary.joint[surfaces])[0]
-        if len(joints):
-            self._joined(stream, lengths, joints.tolist(), (found, where, ends))
+        kind = vocabulary.kind[surfaces]
+        at = np.nonzero(kind > 0)[0]
+        leaves.append(kind[at])
+        firsts.append(at)
+        lasts.append(at)
+        for place in np.nonzero(kind < 0)[0].tolist():
+            several = array("i", vocabulary.kinds[surfaces.item(place)])
+            found.extend(several)
+            where.extend([place] * len(several))
+            ends.extend([place] * len(several))
+        if stream.joints:
+            self._joined(stream, lengths, (found, where, ends))
         leaves.append(np.array(found, dtype=np.int32))
         firsts.append(np.array(where, dtype=np.int64))
         lasts.append(np.array(ends, dtype=np.int64))
@@ -497,16 +512,15 @@ class Leaves:
 
     def _joined(
         self,
-        stream: _Stream,
+        stream: Stream,
         lengths: Bytes,
-        places: Sequence[int],
         found: _Columns,
     ) -> None:
         """Phrases that hold a hyphenated word of the text as if it were written in one."""
         vocabulary = self._vocabulary
         live: dict[int, list[Joint]] = {}
-        for place in places:
-            for joint in vocabulary.joints[stream.surfaces.item(place)]:
+        for place, joints in stream.joints.items():
+            for joint in joints:
                 for leaf in array("i", vocabulary.kinds.get(joint.surface, b"")):
                     _append(found, leaf, place, place + joint.count - 1)
                 if self._is_live(joint):
@@ -564,15 +578,18 @@ class Leaves:
     def _tested(
         self,
         present: Numbers,
-        stream: _Stream,
-        places: tuple[Numbers, Numbers, Numbers],
+        stream: Stream,
+        places: tuple[Numbers, Places, Places],
         text: Callable[[], Text],
     ) -> Numbers:
         """The leaves of the tests that hold, of those that what is present asks for."""
         asked = self._asked
-        codes = np.unique(np.frombuffer(b"".join([asked[leaf] for leaf in present.tolist()]), dtype=np.uint32))
-        first, second = np.searchsorted(codes, [_BY_FIRST << _SHIFT, _BY_SECOND << _SHIFT])
-        both = np.intersect1d(codes[first:second] & _MASK, codes[second:] & _MASK, assume_unique=True)
+        self._asking = enough(self._asking, len(asked))
+        asking = present[self._asking[present]].tolist()
+        codes = distinct(np.frombuffer(b"".join([asked[leaf] for leaf in asking]), dtype=np.uint32))
+        first = np.searchsorted(codes, _BY_FIRST << _SHIFT)
+        twice = np.sort(codes[first:] & _MASK)
+        both = twice[:-1][twice[1:] == twice[:-1]]
         tests = np.concatenate([codes[:first], both, np.fromiter(self._always, np.uint32, len(self._always))])
         if not len(tests):
             return present[:0]
@@ -584,15 +601,18 @@ class Leaves:
             leaves, firsts, lasts = places
             if (how & KIND == WINDOW).any() and (lasts != firsts).any():
                 # Words in parts are hyphenated, or phrases: only of the former can a window be in doubt.
-                long = np.unique(leaves[lasts != firsts])
-                in_parts = np.isin(self._left[tests], long) | np.isin(self._right[tests], long)
-                searched |= (how & KIND == WINDOW) & in_parts
+                long = distinct(leaves[lasts != firsts])
+                doubtful = (how & KIND == WINDOW) & (
+                    np.isin(self._left[tests], long) | np.isin(self._right[tests], long)
+                )
+                searched |= doubtful
                 paired = tests[~searched]
             lefts, rights = self._left[paired], self._right[paired]
-            concerned = np.zeros(len(self._keys), dtype=np.bool_)
+            concerned = self._concerned = enough(self._concerned, len(self._keys))
             concerned[lefts] = concerned[rights] = True
             mine = concerned[leaves]
-            near = stream.places(leaves[mine], firsts[mine], lasts[mine])
+            concerned[lefts] = concerned[rights] = False
+            near = Standing(stream.terms, leaves[mine], firsts[mine], lasts[mine])
             true = paired[near.hold(lefts, rights, self._how[paired], self._reach[paired])]
         holding = self._leaf[true]
         if searched.any():
@@ -601,26 +621,6 @@ class Leaves:
             more = [leaf for leaf, key in asked_for if isinstance(key, _Searched) and held.found(key.leaf)]
             holding = np.concatenate([holding, np.array(more, dtype=np.int32)])
         return holding
-
-
-class _Stream:
-    """A statement's fields one after another: surfaces, terms, and where each field starts."""
-
-    def __init__(self, surfaces: Numbers, terms: Numbers, starts: Sequence[int]) -> None:
-        self.surfaces, self.terms, self._starts = surfaces, terms, starts
-
-    def places(self, leaves: Numbers, firsts: Numbers, lasts: Numbers) -> Places:
-        """Where leaves stand, in words instead of places in the stream."""
-        words = (self.terms >= FIRST).astype(np.int32)
-        parted = self.terms < FIRST
-        words[self.terms == FIELD] = _GAP
-        position = np.cumsum(words)
-        sentences = np.zeros(int(position[-1]) + 1 if len(position) else 1, dtype=np.int32)
-        paragraphs = np.zeros_like(sentences)
-        worded = ~parted  # what parts words stands at the word before it, whose numbers are not its own
-        sentences[position[worded]] = np.cumsum(parted)[worded]
-        paragraphs[position[worded]] = np.cumsum(parted & (self.terms >= PARAGRAPH))[worded]
-        return Places(leaves, position[firsts], position[lasts], sentences, paragraphs)
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -674,15 +674,3 @@ def without(packed: bytes, code: bytes) -> bytes:
 def _append(found: _Columns, leaf: int, first: int, last: int) -> None:
     for column, value in zip(found, (leaf, first, last), strict=True):
         column.append(value)
-
-
-def _none(size: int) -> Numbers:
-    return np.zeros(size, dtype=np.int32)
-
-
-def _enough(numbers: Array, index: int) -> Array:
-    """The numbers, with room for this index."""
-    if index < len(numbers):
-        return numbers
-    more = np.zeros(max(index + 1, 2 * len(numbers)) - len(numbers), dtype=numbers.dtype)
-    return cast(Array, np.concatenate([numbers, more]))

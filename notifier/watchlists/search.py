@@ -171,9 +171,19 @@ def _joined(words: Words, word: Word) -> Iterator[Span]:
                 yield first, last
 
 
-@lru_cache(1 << 16)
 def _fits(word: Word, form: str) -> bool:
     """Whether a word with wildcards stands for this one. It stands at least for what it would without them."""
+    if "?" in word.plain:
+        return _fits_pattern(word, form)
+    stem = word.plain
+    if form.startswith(stem) or folding.american(form).startswith(stem):
+        return True
+    term = folding.term(form)
+    return term.startswith(stem) or term in american_of(stem)
+
+
+@lru_cache(1 << 14)
+def _fits_pattern(word: Word, form: str) -> bool:
     pattern = _pattern(word.plain, word.ending)
     if pattern.fullmatch(form) or pattern.fullmatch(folding.american(form)):
         return True
@@ -186,7 +196,7 @@ def _pattern(wild: str, ending: bool) -> re.Pattern[str]:
     return re.compile(re.escape(wild).replace(r"\?", ".") + (".*" if ending else ""), re.DOTALL)
 
 
-@lru_cache(1 << 10)
+@lru_cache(1 << 12)
 def american_of(stem: str) -> frozenset[str]:
     """The American words whose British spelling begins so: organis* finds organization."""
     return frozenset(folding.term(word) for word in folding.british(stem))
@@ -216,17 +226,23 @@ def _in_order(words: Words, wanted: Sequence[Word], closed: Sequence[Closed]) ->
     steps = [[(index + 1, word)] for index, word in enumerate(wanted)]
     for each in closed:
         steps[each.first].append((each.after, each.word))
-    # Per number of words found so far: the place after them → where the first of them stands.
-    reached: list[dict[int, int]] = [{} for _ in range(len(wanted) + 1)]
+    # Per number of words found so far: the place after them → where the first of them may stand.
+    reached: list[dict[int, tuple[int, ...]]] = [{} for _ in range(len(wanted) + 1)]
     for index, ways in enumerate(steps):
         for after, word in ways:
             if index == 0:
                 for first, last in _spans(words, word):
-                    reached[after][last + 1] = first
+                    _reach(reached[after], last + 1, (first,))
             elif reached[index]:
                 for first, last in _spans_after(words, word, reached[index]):
-                    reached[after][last + 1] = reached[index][first]
-    return sorted((first, after - 1) for after, first in reached[-1].items())
+                    _reach(reached[after], last + 1, reached[index][first])
+    return sorted((first, after - 1) for after, firsts in reached[-1].items() for first in firsts)
+
+
+def _reach(reached: dict[int, tuple[int, ...]], place: int, firsts: tuple[int, ...]) -> None:
+    known = reached.get(place)
+    # Two ways to one place are rare: abc-abcd ends where its abcd ends.
+    reached[place] = firsts if known is None else tuple({*known, *firsts})
 
 
 def _spans(words: Words, word: Word) -> Iterator[Span]:
@@ -235,7 +251,7 @@ def _spans(words: Words, word: Word) -> Iterator[Span]:
     yield from _joined(words, word)
 
 
-def _spans_after(words: Words, word: Word, starts: Mapping[int, int]) -> Iterator[Span]:
+def _spans_after(words: Words, word: Word, starts: Mapping[int, object]) -> Iterator[Span]:
     """Those of a word's spans that start at one of these places, in the sentence of the word before."""
     sentences = words.sentences
     for place in starts:

@@ -153,25 +153,25 @@ def chunk(text: str) -> Chunk:
     return _cached(text) if len(text) < 40 else _read(text)
 
 
-def _read(text: str) -> Chunk:
-    return _plain_word(text) or _any(text)
-
-
-def _plain_word(text: str) -> Chunk | None:
+def plainly(text: str) -> tuple[list[str], bool] | None:
     """
-    What most chunks are: a word of ASCII letters, with a comma or a stop behind it perhaps. The same as `_any` reads,
-    in a fifth of the time; None where it is something else.
+    The words of a chunk that is but ASCII letters, hyphens, a possessive, and a comma or a full stop at its end; and
+    whether that ends a sentence. None of any other. It is what `chunk` says, of most chunks, in a third of the time.
     """
-    last = text[-1:]
-    word = text[:-1] if last and last in ",;:." else text
-    if not (word.isascii() and word.isalpha()):
+    if not (text.isascii() or "’" in text):
         return None
-    plain = word.lower()
-    ends = last == "." and len(word) >= 4 and plain not in _ABBREVIATIONS
-    return Chunk((Token(0, len(word), plain, folding.term(plain)),), (), (1,) if ends else ())
+    bare = text[:-1] if text[-1] in ",." else text
+    word = bare[:-2] if bare.endswith(("'s", "’s")) else bare
+    parts = word.split("-")
+    if not all(part.isascii() and part.isalpha() for part in parts):
+        return None
+    if text[-1] != ".":
+        return parts, False
+    letters = len(parts[-1]) + (word != bare)
+    return parts, letters >= 4 and parts[-1].lower() not in _ABBREVIATIONS
 
 
-def _any(text: str) -> Chunk:
+def _read(text: str) -> Chunk:
     shape = shapes(text)
     if shape == "&":
         return Chunk((Token(0, 1, "and", "and"),))

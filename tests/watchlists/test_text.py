@@ -164,9 +164,3 @@ def test_a_word_reads_the_same_alone(text: str):
     assert sorted(words.sentences) == words.sentences
     assert sorted(words.paragraphs) == words.paragraphs
     assert all(term for term in words.terms)
-
-
-@given(st.from_regex(r"[A-Za-z]{1,8}[,;:.]?", fullmatch=True) | st.sampled_from(["corp.", "Stop.", "a.", "U.", "x,"]))
-def test_a_plain_word_is_read_as_any_other(chunk: str):
-    """The short way of reading the most common chunks is a short way, and no other reading."""
-    assert texts._plain_word(chunk) == texts._any(chunk)
