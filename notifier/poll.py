@@ -7,9 +7,9 @@ is doing are stored together or not at all (promise P2). An unchanged poll write
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,8 +19,10 @@ from notifier.eventlog.log import Commit, Consumer, EventLog
 from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised
 from notifier.feeds import health
 from notifier.feeds.detect import detect
-from notifier.feeds.feed import Document, Feed, Reading, Unchanged, Validators
+from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
+from notifier.feeds.fetch import may_hear_secrets, same_host
 from notifier.feeds.known import Known
+from notifier.feeds.prescan import ITEMS
 
 TYPES = (StatementPublished.type, StatementRevised.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
@@ -44,7 +46,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     What we keep of a feed between polls, beside its statements: cheap to lose, since one more full poll restores it.
 
     `outcome` is how the last poll ended, `read_as` how the last document that we read did. `validators` are those of
-    the document at `url`: an operator may give a feed another address.
+    the document at `url`: an operator may give a feed another address. `behind` says that further pages of it are
+    still to be read, although the first may hold nothing new by now.
     """
 
     validators: Validators = Validators()
@@ -52,6 +55,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str = ""
     read_as: str = ""
     moved_to: str = ""
+    behind: bool = False
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,10 +109,19 @@ class Poller:
             answer = await self._fetcher.fetch(feed, before.validators)
             if isinstance(answer, Unchanged):
                 return await self._unchanged(feed, before, answer)
-            reading = await self._parser.parse(answer, feed)
+            first = await self._parser.parse(answer, feed)
+            reading = await whole(feed, answer, first, self._fetcher, self._parser, self._ends_at(feed, before))
         except (TryLater, Refused) as failure:
             return await self._failed(feed, before, failure)
         return await self._read(feed, before, answer, reading)
+
+    def _ends_at(self, feed: Feed, before: Progress) -> Callable[[Reading], bool]:
+        """Whether a page is the last worth reading: all it holds is known, and nothing behind it was missed before."""
+
+        def ends(page: Reading) -> bool:
+            return not before.behind and not detect(page, feed, self._known, self._clock(), baseline=False)
+
+        return ends
 
     async def _unchanged(self, feed: Feed, before: Progress, answer: Unchanged) -> Poll:
         after = msgspec.structs.replace(before, validators=answer.validators, outcome=before.read_as or "ok")
@@ -131,7 +144,7 @@ class Poller:
         baseline = feed.id not in self._baselined
         news = detect(reading, feed, self._known, self._clock(), baseline=baseline)
         outcome = health.outcome_of(reading)
-        detail = "; ".join(filter(None, (reading.problem, *reading.warnings)))
+        detail = _detail(reading, baseline=baseline)
         events = [
             *news,
             *self._health(feed, before, outcome, detail),
@@ -140,7 +153,9 @@ class Poller:
         after = Progress(document.validators, feed.url, outcome, read_as=outcome, moved_to=document.moved_to)
         if reading.cut_short:
             # It is asked for again: to store its validators would be to call the rest of it old news.
-            after = msgspec.structs.replace(after, validators=before.validators, read_as=before.read_as)
+            after = msgspec.structs.replace(
+                after, validators=before.validators, read_as=before.read_as, behind=before.behind or bool(reading.next)
+            )
         elif baseline:
             # Last, and only for a whole document: until then whatever comes is still the baseline.
             events.append(FeedBaselined(feed=feed.id, entries=len(reading.entries)))
@@ -193,6 +208,64 @@ class Poller:
     def _remember(self, consumer: Consumer, progress: Progress) -> None:
         self._consumers[consumer.name] = consumer
         self._progress[consumer.name.removeprefix(NAME)] = progress
+
+
+def _detail(reading: Reading, *, baseline: bool) -> str:
+    """What there is to say of a reading, in words for the operator."""
+    # A baseline may well be longer; afterwards, it is news that is not read.
+    over = reading.next and not (baseline or reading.cut_short)
+    goes_on = "its news goes on beyond the pages that were read" if over else ""
+    return "; ".join(filter(None, (reading.problem, *reading.warnings, goes_on)))
+
+
+async def whole(
+    feed: Feed, document: Document, first: Reading, fetcher: Fetch, parser: Parse, ends: Callable[[Reading], bool]
+) -> Reading:
+    """
+    A document with its further pages, as far as its feed's declaration allows: until one that `ends`, is empty, or
+    holds nothing but what came before. Pages at another host are not asked for.
+
+    Where a page cannot be read, what came before counts, and the whole is called cut short. `next` of the reading is
+    the page that was left out, "" where none was.
+    """
+    if feed.shape is None or feed.shape.paging is None:
+        return first
+    entries, page, asked = dict.fromkeys(first.entries), first, {document.url}
+    known = Validators(body_hash=document.validators.body_hash)
+    for number in range(2, feed.shape.paging.pages + 1):
+        if _goes_nowhere(page, asked, document) or ends(page):
+            return _joined(first, entries)
+        asked.add(page.next)
+        try:
+            answer = await fetcher.fetch(_at(page.next, feed), known)
+            if isinstance(answer, Unchanged):
+                return _joined(first, entries)
+            following = await parser.parse(answer, feed)
+        except (TryLater, Refused) as failure:
+            problem = f"page {number} could not be read: {failure}"
+            return _joined(first, entries, problem=problem, cut_short=True, next=page.next)
+        if entries.keys() >= set(following.entries):
+            return _joined(first, entries)
+        if len(entries) + len(following.entries) > ITEMS:
+            break
+        entries |= dict.fromkeys(following.entries)
+        page = following
+    over = not _goes_nowhere(page, asked, document) and not ends(page)
+    return _joined(first, entries, next=page.next if over else "")
+
+
+def _goes_nowhere(page: Reading, asked: Collection[str], document: Document) -> bool:
+    return not page.next or page.next in asked or not same_host(page.next, document.url)
+
+
+def _at(url: str, feed: Feed) -> Feed:
+    """The feed as it is asked for at another address; its own headers go nowhere but to the host they are meant for."""
+    headers = feed.headers if may_hear_secrets(url, feed.url) else {}
+    return msgspec.structs.replace(feed, url=url, headers=headers)
+
+
+def _joined(first: Reading, entries: Iterable[Entry], **more: Any) -> Reading:
+    return msgspec.structs.replace(first, **{"entries": tuple(entries), "next": "", **more})
 
 
 def _fitted(event: Event) -> tuple[Event, bytes | None]:

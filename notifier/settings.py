@@ -21,6 +21,7 @@ import msgspec
 from notifier.channels.relay import Relay
 from notifier.errors import Misconfigured, Mistake
 from notifier.feeds.catalogue import catalogue
+from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID, Feed
 from notifier.guard import Network
 from notifier.handwritten import toml
@@ -50,6 +51,12 @@ class FetchTable(msgspec.Struct, frozen=True):
     per_host: Annotated[int, msgspec.Meta(ge=1, le=32)] = 2
 
 
+class OwnFeed(Feed, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[[feed]]`: a feed of the operator's own; `preset` names one of the catalogue that it is read as."""
+
+    preset: str = ""
+
+
 class SettingsFile(msgspec.Struct, frozen=True):
     """The shape of notifier.toml. Each `[[feed]]` is a feed of the operator's own."""
 
@@ -58,7 +65,7 @@ class SettingsFile(msgspec.Struct, frozen=True):
     email: Relay | None = None
     feeds: FeedsTable = FeedsTable()
     fetch: FetchTable = FetchTable()
-    feed: tuple[Feed, ...] = ()
+    feed: tuple[OwnFeed, ...] = ()
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -235,8 +242,35 @@ class _Reader:
                 self._wrong((*place, "issuer"), '"issuer" must not be empty', "say who speaks there")
             self._fits((*place, "timezone"), zone, feed.timezone)
             self._fits((*place, "every"), converted, feed.every, Seconds)
-            says_so = (*place, "every") in self._file.lines
-            yield feed if says_so else msgspec.structs.replace(feed, every=said.feeds.every)
+            yield self._completed(place, feed, said.feeds.every)
+
+    def _completed(self, place: Place, feed: OwnFeed, every: float) -> Feed:
+        """The feed with what its preset and the defaults say of what the file leaves open."""
+        values = {name: getattr(feed, name) for name in Feed.__struct_fields__}
+        preset = catalogue().get(feed.preset)
+        if feed.preset and (preset is None or preset.kind == "list-file"):
+            mend = did_you_mean(feed.preset, catalogue()) or "`notifier feeds list --all` shows the catalogue"
+            self._wrong((*place, "preset"), f"no feed {shown(feed.preset)} in the catalogue to be read as", mend)
+        told = {"every": every} | (preset.how if preset else {})
+        # A declaration says of what kind its feed is, and makes the preset's own beside the point.
+        if declared := next((kind for kind in ("json", "html") if values[kind]), ""):
+            told |= {"kind": declared, "json": None, "html": None}
+        values |= {name: value for name, value in told.items() if (*place, name) not in self._file.lines}
+        self._check_shape(place, Feed(**values))
+        return Feed(**values)
+
+    def _check_shape(self, place: Place, feed: Feed) -> None:
+        """Is what a feed of this kind is read by there, and can it be read by that?"""
+        for kind, shape in (("json", feed.json), ("html", feed.html)):
+            if shape is None and feed.kind == kind:
+                mend = f"add [feed.{kind}] with entries = …, or a preset of that kind"
+                self._wrong((*place, "kind"), f'nothing says where the entries of a "{kind}" feed are', mend)
+            elif shape is not None and feed.kind != kind:
+                mend = f'leave [feed.{kind}] out, or write kind = "{kind}"'
+                self._wrong((*place, kind), f'a feed of kind "{feed.kind}" is not read by [feed.{kind}]', mend)
+            for fault in faults(shape) if shape else ():
+                name = next(step for step in reversed(fault.place) if isinstance(step, str))
+                self._wrong((*place, kind, *fault.place), f'"{name}" {fault.problem}', fault.mend)
 
     def _networks(self, said: FetchTable) -> Iterator[Network]:
         for index, text in enumerate(said.allow):

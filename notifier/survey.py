@@ -14,10 +14,10 @@ from notifier.errors import Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.events import FeedHealthChanged, StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
-from notifier.feeds.feed import Feed, Unchanged, Validators
+from notifier.feeds.feed import Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
-from notifier.poll import Fetch, Parse
+from notifier.poll import Fetch, Parse, whole
 
 TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
 AT_ONCE = 16  # feeds asked together
@@ -39,8 +39,8 @@ class FeedState(msgspec.Struct, kw_only=True):
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a feed yields now: how asking it ended, how many entries it shows, how many statements they are, and the date
-    of the newest.
+    What a feed yields now: how asking it ended, how many entries it shows, how many statements they are, the date of
+    the newest, and as many of the first entries as were wanted.
     """
 
     feed: str
@@ -49,6 +49,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     statements: int = 0
     newest: datetime | None = None
     detail: str = ""
+    first: tuple[Entry, ...] = ()
 
 
 async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedState]:
@@ -73,13 +74,15 @@ async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedSta
     return states
 
 
-async def ask(feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetime) -> AsyncIterator[Tried]:
-    """Fetch and read each feed once, and tell in their order what it yields."""
+async def ask(
+    feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetime, show: int = 0
+) -> AsyncIterator[Tried]:
+    """Fetch and read each feed once, and tell in their order what it yields; `show` is how many entries to show."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(feed: Feed) -> Tried:
         async with places:
-            return await _ask(feed, fetcher, parser, now)
+            return await _ask(feed, fetcher, parser, now, show)
 
     tasks = [asyncio.create_task(one(feed)) for feed in feeds]
     try:
@@ -91,12 +94,12 @@ async def ask(feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetim
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime) -> Tried:
+async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime, show: int) -> Tried:
     try:
         document = await fetcher.fetch(feed, Validators())
         if isinstance(document, Unchanged):
             return Tried(feed=feed.id, outcome="unchanged")
-        reading = await parser.parse(document, feed)
+        reading = await whole(feed, document, await parser.parse(document, feed), fetcher, parser, _never)
     except (TryLater, Refused) as failure:
         return Tried(feed=feed.id, outcome=failure.outcome, detail=str(failure))
     news = detect(reading, feed, Known(), now, baseline=True)
@@ -108,4 +111,10 @@ async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime) -> Trie
         statements=len(news),
         newest=max((entry.published for entry in reading.entries if entry.published), default=None),
         detail="; ".join(filter(None, (reading.problem, *reading.warnings, moved))),
+        first=reading.entries[:show],
     )
+
+
+def _never(page: Reading) -> bool:
+    """Nothing is known to one who only asks, so no page is the last."""
+    return False

@@ -101,11 +101,12 @@ class Publisher:
     """
     Feeds as a test wants them, at the two ports of a poll: it serves documents and reads them.
 
-    `asked` are the validators that came with each request.
+    `asked` are the validators that came with each request, `asked_at` the addresses.
     """
 
     def __init__(self) -> None:
         self.asked: list[Validators] = []
+        self.asked_at: list[str] = []
         self._served: dict[str, Document | Exception] = {}
         self._readings: dict[bytes, Reading | Exception] = {}
 
@@ -116,13 +117,14 @@ class Publisher:
         etag: str = "",
         moved_to: str = "",
         cut_short: bool = False,
+        next: str = "",
         refused: Exception | None = None,
     ) -> None:
         """From now on a feed's document holds these entries, or is `refused` when read."""
         body = f"document {len(self._readings)}".encode()
         self._served[feed.url] = Document(body=body, url=feed.url, validators=Validators(etag), moved_to=moved_to)
         problem = "the document is cut short" if cut_short else ""
-        self._readings[body] = refused or Reading(entries=entries, problem=problem, cut_short=cut_short)
+        self._readings[body] = refused or Reading(entries=entries, problem=problem, cut_short=cut_short, next=next)
 
     def fails(self, error: Exception, feed: Feed = COMMERCE) -> None:
         """From now on asking for a feed raises."""
@@ -130,6 +132,7 @@ class Publisher:
 
     async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged:
         self.asked.append(known)
+        self.asked_at.append(feed.url)
         served = self._served[feed.url]
         if isinstance(served, Exception):
             raise served

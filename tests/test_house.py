@@ -41,10 +41,11 @@ HOMES = {
     "apscheduler": ("schedule.py",),
     "apsw": ("eventlog/sqlite.py",),
     "click": ("cli/",),
+    "cssselect": ("feeds/selectors.py",),
     "email_validator": ("channels/address.py",),
     "feedparser": ("feeds/reading.py",),
     "jinja2": ("alerts/render.py",),
-    "lxml": ("feeds/plain.py",),
+    "lxml": ("feeds/page.py", "feeds/plain.py"),
     "markupsafe": ("alerts/render.py",),
     "msgspec": ("",),
     # The index computes with arrays and sets of numbers throughout.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.events import FeedBaselined, FeedHealthChanged, FeedMoved, StatementPublished, StatementRevised
-from notifier.feeds.feed import Entry, Feed
+from notifier.feeds.feed import Document, Entry, Feed, Unchanged, Validators
+from notifier.feeds.shape import JsonShape, Paging
 from notifier.poll import Poll, Poller
 from tests.steps import COMMERCE, NOON, ON_ANY_LOG, USTR, Clock, FailingLog, LogIn, Publisher, entry, events, recorded
 
@@ -341,6 +343,206 @@ async def test_a_move_is_told_once() -> None:
 
     moved = FeedMoved(feed="us-commerce", url=there, url_before=COMMERCE.url)
     assert await events(desk.log, FeedMoved) == [moved]
+
+
+# ---------------------------------------------------------------- pages
+
+LISTED = Feed(
+    id="us-register",
+    url="https://register.example/documents",
+    issuer="Federal Register",
+    kind="json",
+    json=JsonShape(entries="results", title="title", paging=Paging(next="next", pages=3)),
+)
+
+
+def page(number: int, host: str = "https://register.example") -> str:
+    return f"{host}/documents?page={number}" if number > 1 else LISTED.url
+
+
+def lists(desk: Desk, *pages: Sequence[Entry] | Exception, etag: str = "", last_leads_to: str = "") -> None:
+    """From now on the register shows these pages, each of which leads to the next."""
+    for number, shown in enumerate(pages, 1):
+        feed = msgspec.structs.replace(LISTED, url=page(number))
+        if isinstance(shown, Exception):
+            desk.publisher.fails(shown, feed)
+        else:
+            following = page(number + 1) if number < len(pages) else last_leads_to
+            desk.publisher.shows(*shown, feed=feed, next=following, etag=etag if number == 1 else "")
+    desk.publisher.asked.clear()
+    desk.publisher.asked_at.clear()
+
+
+async def listed(*pages: Sequence[Entry] | Exception, known: Sequence[Entry] = ()) -> Desk:
+    """A desk that has read a register of one page, and now faces these."""
+    desk = Desk()
+    lists(desk, known or [entry("0", "An old statement")])
+    await desk.again(LISTED)
+    lists(desk, *pages)
+    return desk
+
+
+async def titles(desk: Desk) -> list[str]:
+    return [title for _, title in await desk.titles()]
+
+
+async def test_news_on_further_pages_is_news() -> None:
+    """One page after the other is read, and all of it recorded, oldest first."""
+    old = entry("0", "An old statement")
+    desk = await listed([entry("3", "C")], [entry("2", "B")], [entry("1", "A"), old])
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.outcome, poll.published, poll.detail) == ("ok", 3, "")
+    assert await titles(desk) == ["A", "B", "C"]
+    assert desk.publisher.asked_at == [page(1), page(2), page(3)]
+
+
+async def test_a_page_of_what_is_known_is_the_last() -> None:
+    """Nothing is asked of a publisher that we hold already."""
+    old = entry("0", "An old statement")
+    desk = await listed([old], [entry("1", "Older still")])
+    await desk.again(LISTED)
+    only_first = list(desk.publisher.asked_at)
+    lists(desk, [entry("2", "New")], [old], [entry("1", "Older still")])
+
+    await desk.again(LISTED)
+
+    assert only_first == [page(1)]
+    assert desk.publisher.asked_at == [page(1), page(2)]
+    assert await titles(desk) == ["New"]
+
+
+@pytest.mark.parametrize(
+    "second", [[entry("2", "B"), entry("1", "A")], [entry("1", "A")], []], ids=["the same", "a part", "empty"]
+)
+async def test_a_page_that_repeats_or_is_empty_is_the_last(second: Sequence[Entry]) -> None:
+    """Some servers answer every page with the first."""
+    desk = await listed([entry("2", "B"), entry("1", "A")], second, [entry("0", "Never")])
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.outcome, poll.published, poll.detail) == ("ok", 2, "")
+    assert desk.publisher.asked_at == [page(1), page(2)]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://elsewhere.example/documents?page=2", "http://register.example/documents?page=2", page(1)]
+)
+async def test_pages_elsewhere_are_not_asked_for(address: str) -> None:
+    """Neither at another host, nor in the clear, nor where we have been."""
+    desk = Desk()
+    lists(desk, [entry("1", "A")], last_leads_to=address)
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.outcome, poll.published) == ("ok", 1)
+    assert desk.publisher.asked_at == [page(1)]
+
+
+async def test_no_more_pages_are_read_than_the_operator_allows() -> None:
+    """Where news goes on beyond them, he is told; of a baseline that is expected."""
+    desk = Desk()
+    lists(desk, *([entry(str(n), f"Statement {n}")] for n in range(9)))
+    first = await desk.again(LISTED)
+    lists(desk, *([entry(str(n), f"News {n}")] for n in range(20, 29)))
+
+    second = await desk.again(LISTED)
+
+    assert (first.published, first.detail) == (3, "")
+    assert (second.published, second.detail) == (3, "its news goes on beyond the pages that were read")
+    assert desk.publisher.asked_at == [page(1), page(2), page(3)]
+
+
+async def test_only_the_first_page_is_asked_for_with_validators() -> None:
+    """They are its own; 304 to it ends the poll."""
+    desk = Desk()
+    lists(desk, [entry("2", "B")], [entry("1", "A")], etag='"1"')
+    await desk.again(LISTED)
+    await desk.again(LISTED)
+    lists(desk, [entry("3", "C")], [entry("2", "B")], etag='"2"')
+
+    await desk.again(LISTED)
+
+    assert [asked.etag for asked in desk.publisher.asked] == ['"1"', ""]
+
+
+async def test_an_operator_s_headers_stay_with_the_host_that_he_named() -> None:
+    """A feed that has moved is paged at its new host, without the key."""
+    keyed = msgspec.structs.replace(LISTED, headers={"X-Api-Key": "k"})
+    stays, moves = Keyed(), Keyed("https://new.example/documents")
+    for publisher, host in ((stays, "https://register.example"), (moves, "https://new.example")):
+        publisher.shows(entry("2", "B"), feed=keyed, next=page(2, host))
+        publisher.shows(entry("1", "A"), feed=msgspec.structs.replace(keyed, url=page(2, host)))
+
+    polls = [await Poller(FailingLog(Clock()), each, each, Clock()).poll(keyed) for each in (stays, moves)]
+
+    assert [poll.published for poll in polls] == [2, 2]
+    assert stays.headers == [{"X-Api-Key": "k"}, {"X-Api-Key": "k"}]
+    assert moves.headers == [{"X-Api-Key": "k"}, {}]
+
+
+class Keyed(Publisher):
+    """Remembers the headers that each request came with; its documents may have moved."""
+
+    def __init__(self, moved_to: str = "") -> None:
+        super().__init__()
+        self.headers: list[dict[str, str]] = []
+        self._moved_to = moved_to
+
+    async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged:
+        self.headers.append(feed.headers)
+        served = await super().fetch(feed, known)
+        moved = isinstance(served, Document) and self._moved_to and feed.url == LISTED.url
+        return msgspec.structs.replace(served, url=self._moved_to) if moved else served
+
+
+FAILURES = [
+    TryLater("no answer", outcome="unreachable"),
+    Refused("it answered 403", outcome="blocked"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.outcome)
+async def test_a_page_that_cannot_be_read_takes_nothing_from_the_first(failure: TryLater | Refused) -> None:
+    """What came before it is recorded; the whole is not called whole, and says which page is missing."""
+    desk = await listed([entry("2", "B")], failure)
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.outcome, poll.published) == ("parse-error", 1)
+    assert poll.detail == f"page 2 could not be read: {failure}"
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["at once", "after a restart"])
+async def test_a_missed_page_is_read_although_the_first_is_known(restarted: bool) -> None:
+    """What was behind it is news still, once; the first page is asked for in full until then."""
+    desk = await listed([entry("2", "B")], FAILURES[0])
+    lists(desk, [entry("2", "B")], FAILURES[0], etag='"1"')
+    await desk.again(LISTED)
+    await desk.again(LISTED)
+    if restarted:
+        await desk.restart()
+    lists(desk, [entry("2", "B")], [entry("1", "A")], etag='"1"')
+
+    polls = [await desk.again(LISTED) for _ in range(2)]
+
+    assert [(poll.outcome, poll.published) for poll in polls] == [("ok", 1), ("unchanged", 0)]
+    assert await titles(desk) == ["B", "A"]
+    assert desk.publisher.asked[0].etag == ""
+
+
+async def test_a_missed_page_does_not_end_the_baseline() -> None:
+    """What it holds is no news when it is there at last."""
+    desk = Desk()
+    lists(desk, [entry("2", "B")], FAILURES[0])
+    await desk.again(LISTED)
+    lists(desk, [entry("2", "B")], [entry("1", "A")])
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.baseline, poll.outcome) == (True, "ok")
+    assert await titles(desk) == []
 
 
 # ---------------------------------------------------------------- a lot at once

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import Misconfigured
+from notifier.feeds.catalogue import catalogue
+from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.settings import Settings
 
 WHOLE = """\
@@ -172,7 +174,7 @@ sender = "alerts@example.org"
 [feeds]
 enabled = [
   "us-ustr",
-  "us-ofac-recent-actions",
+  "us-state-press",
   "us-whitehouse-new",
 ]
 every = 5
@@ -209,7 +211,7 @@ sender = "nobody"
 [feeds]
 enabled = [
   "us-ustr",
-  "us-ofac-recent-actions",
+  "us-state-press",
   "us-whitehouse-new",
   "us-ustr",
 ]
@@ -231,7 +233,7 @@ timezone = "Nowhere/Land"
         "1", "2", "4", "11", "12", "13", "17", "17", "20", "21", "22", "23", "24",
     ]  # fmt: skip
     assert 'did you mean "Asia/Hong_Kong"?' in found[1]
-    assert "OFAC ended its feed" in found[3]
+    assert "asks for a human" in found[3]
     assert 'did you mean "us-whitehouse-news"?' in found[4]
     assert "/etc/passwd" not in found[9]
 
@@ -254,6 +256,118 @@ def test_mistakes_in_the_environment_name_the_variable(tmp_path: Path, name: str
 
     assert len(found) == 1
     assert told.removeprefix('"environment": ') in found[0]
+
+
+DECLARED = """\
+[[feed]]
+id = "ministry"
+url = "https://m.example/api/news"
+issuer = "Ministry"
+dates = ["%d/%m/%Y"]
+
+[feed.json]
+entries = "data.items"
+id = "no"
+title = "headline.en"
+link = "https://m.example/news/{no}"
+published = "when"
+summary = ["lead", "Topic: {topic}"]
+
+[feed.json.paging]
+parameter = "page"
+pages = 3
+
+[[feed]]
+id = "gazette"
+url = "https://g.example/list"
+issuer = "Gazette"
+kind = "html"
+html = { entries = "tr.notice", published = "td.date" }
+"""
+
+
+def test_a_feed_s_shape_is_declared_in_the_file(tmp_path: Path):
+    """As a table below its feed or in one line; the kind follows from it."""
+    ministry, gazette = load(tmp_path, DECLARED).feeds
+
+    assert (ministry.kind, ministry.dates) == ("json", ("%d/%m/%Y",))
+    assert ministry.json == JsonShape(
+        entries="data.items",
+        id="no",
+        title="headline.en",
+        link="https://m.example/news/{no}",
+        published="when",
+        summary=("lead", "Topic: {topic}"),
+        paging=Paging(parameter="page", pages=3),
+    )
+    assert (gazette.kind, gazette.html) == ("html", PageShape(entries="tr.notice", published="td.date"))
+
+
+PRESET = """\
+[[feed]]
+id = "fr-ofac"
+url = "https://www.federalregister.gov/api/v1/documents.json?conditions[agencies][]=foreign-assets-control-office"
+issuer = "Office of Foreign Assets Control"
+preset = "us-fr-documents-json"
+"""
+
+
+def test_a_feed_is_read_as_one_of_the_catalogue(tmp_path: Path):
+    """A preset brings the shape, the zone and what makes a statement the same, and leaves the rest to the operator."""
+    known = catalogue()["us-fr-documents-json"]
+
+    (feed,) = load(tmp_path, PRESET).feeds
+
+    assert (feed.kind, feed.json, feed.timezone, feed.identity) == ("json", known.json, "America/New_York", "guid")
+    assert (feed.id, feed.issuer, feed.every) == ("fr-ofac", "Office of Foreign Assets Control", 300)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ('timezone = "UTC"', "timezone", "UTC"),
+        ('identity = "link"', "identity", "link"),
+        ('json = { entries = "documents", title = "title" }', "json", JsonShape(entries="documents", title="title")),
+        ('html = { entries = "li" }', "html", PageShape(entries="li")),
+    ],
+)
+def test_what_the_operator_says_goes_before_the_preset(tmp_path: Path, line: str, field: str, value: object):
+    """Each by itself; another shape takes the place of the preset's."""
+    (feed,) = load(tmp_path, PRESET + line).feeds
+
+    assert getattr(feed, field) == value
+    assert feed.shape in (value, catalogue()["us-fr-documents-json"].json)
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ('json = { title = "t" }', 'line 5: "entries" is missing in [feed.json]; add entries = …'),
+        ('json = { entries = "a", title = "t", sumary = [] }', 'line 5: no key "sumary"; did you mean "summary"?'),
+        ('json = { entries = "a..b", title = "t" }', 'line 5: "entries" is no path; write one as "results", '),
+        ('json = { entries = "a", title = "" }', 'line 5: "title" must not be empty'),
+        ('[feed.json]\nentries = "a"\ntitle = "t"\nlink = "/news/{id"', 'line 8: "link" has a brace without'),
+        ('[feed.json]\nentries = "a"\ntitle = "t"\nsummary = [\n"b",\n"c d",\n]', 'line 10: "summary" is no path'),
+        ('html = { entries = "li..x" }', 'line 5: "entries" is no selector; write a CSS selector'),
+        ('[feed.html]\nentries = "li"\n[feed.html.paging]\nnext = "a["', 'line 8: "next" is no selector'),
+        ('[feed.html]\nentries = "li"\npaging = { pages = 3 }', 'line 7: "paging" needs one of "next" and "parameter"'),
+        ('[feed.html]\nentries = "li"\n[feed.html.paging]\npages = 500\nnext = "a"', 'line 8: "pages" must be at most'),
+        ('[feed.html]\nentries = "li"\npaging = { pages = "3" }', 'line 7: "pages" must be a whole number'),
+        ('kind = "json"', 'line 5: nothing says where the entries of a "json" feed are; add [feed.json] with'),
+        ('kind = "rss"\nhtml = { entries = "li" }', 'line 6: a feed of kind "rss" is not read by [feed.html]; leave'),
+        ('html = { entries = "li" }\njson = { entries = "a", title = "t" }', 'line 5: a feed of kind "json" is not'),
+        ('preset = "us-fr-document-json"', 'in the catalogue to be read as; did you mean "us-fr-documents-json"?'),
+        ('preset = "us-ofac-sls"', 'line 5: no feed "us-ofac-sls" in the catalogue to be read as'),
+        ('preset = "eu-sanctionsmap"', 'nothing says where the entries of a "json" feed are'),
+    ],
+)  # fmt: skip
+def test_a_declaration_that_cannot_be_read_by_is_a_mistake(tmp_path: Path, declared: str, told: str):
+    """It is told with its line and mend, before anything is fetched."""
+    text = f'[[feed]]\nid = "m"\nurl = "https://m.example/"\nissuer = "M"\n{declared}\n'
+
+    (found,) = mistakes(tmp_path, text)
+
+    assert told in found
 
 
 def test_an_unset_secret_is_named_with_its_line(tmp_path: Path):

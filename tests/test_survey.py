@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from notifier.errors import Refused, TryLater
 from notifier.eventlog.memory import MemoryLog
 from notifier.events import Event, FeedHealthChanged, StatementPublished, StatementRevised
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
+from notifier.feeds.shape import JsonShape, Paging
 from notifier.statement import Statement
 from notifier.survey import AT_ONCE, FeedState, Tried, ask, feed_states
 from tests.steps import COMMERCE, NOON, USTR, Clock, Publisher, entry
@@ -121,6 +123,31 @@ async def test_a_feed_tells_what_it_shows() -> None:
         feed="us-commerce", outcome="ok", entries=4, statements=3, newest=NOON - timedelta(minutes=15)
     )
     assert publisher.asked == [Validators()]
+
+
+async def test_the_first_entries_are_shown_when_wanted() -> None:
+    """As many as were asked for, in the document's order."""
+    publisher = Publisher()
+    publisher.shows(entry("3"), entry("2"), entry("1"))
+
+    (tried,) = [each async for each in ask([COMMERCE], publisher, publisher, NOON, show=2)]
+
+    assert [each.id for each in tried.first] == ["3", "2"]
+
+
+async def test_further_pages_are_asked_too() -> None:
+    """As a first poll would read them; one that fails is told."""
+    shape = JsonShape(entries="results", title="title", paging=Paging(next="next", pages=3))
+    listed = [msgspec.structs.replace(COMMERCE, url=f"{COMMERCE.url}?{page}", json=shape) for page in range(3)]
+    publisher = Publisher()
+    publisher.shows(entry("3"), feed=listed[0], next=listed[1].url)
+    publisher.shows(entry("2"), feed=listed[1], next=listed[2].url)
+    publisher.fails(TryLater("no answer", outcome="unreachable"), listed[2])
+
+    (tried,) = await asked(publisher, listed[0])
+
+    assert (tried.entries, tried.outcome) == (2, "parse-error")
+    assert tried.detail == "page 3 could not be read: no answer"
 
 
 async def test_an_empty_feed_has_no_newest_date() -> None:

@@ -48,8 +48,9 @@ def command() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--url", default="", help="Where the document came from; relative links are resolved against it.")
 @click.option("--content-type", default="", help="What the server called it.")
+@click.option("--as", "preset", default="", metavar="ID", help="Read it as this feed of the catalogue is read.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an entry, on stdout.")
-def read(file: Path, url: str, content_type: str, as_json: bool) -> None:
+def read(file: Path, url: str, content_type: str, preset: str, as_json: bool) -> None:
     """
     Show a saved document as we read it: its entries, and what is wrong with it.
 
@@ -59,10 +60,14 @@ def read(file: Path, url: str, content_type: str, as_json: bool) -> None:
     Examples:
       notifier feeds read saved.xml
       curl -s https://example.org/feed | notifier feeds read - --json
+      notifier feeds read actions.html --as us-ofac-recent-actions
     """
+    how = _source(preset, catalogue()) if preset else None
+    feed = Feed(id="read", url=url or (how.url if how else ""), issuer="", **(how.how if how else {}))
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
-        reading = asyncio.run(_parsed(Document(body=_unpacked(body), url=url, content_type=content_type)))
+        document = Document(body=_unpacked(body), url=feed.url, content_type=content_type)
+        reading = asyncio.run(_parsed(document, feed))
     except (TryLater, Refused) as error:
         stderr().print(told(f"{error.outcome}:", "red", str(error)))
         sys.exit(1)
@@ -83,10 +88,10 @@ def _unpacked(body: bytes) -> bytes:
         raise Refused(str(error), outcome="parse-error") from error
 
 
-async def _parsed(document: Document) -> Reading:
+async def _parsed(document: Document, feed: Feed) -> Reading:
     parser = Parser()
     try:
-        return await parser.parse(document, Feed(id="read", url=document.url, issuer=""))
+        return await parser.parse(document, feed)
     finally:
         await parser.close()
 
@@ -108,7 +113,12 @@ def _row(entry: Entry) -> dict[str, object]:
 def _show(reading: Reading) -> None:
     console = stdout()
     console.print(shown(reading.title or "Untitled", "bold").append(f"  {counted(len(reading.entries), 'item')}"))
-    for entry in reading.entries:
+    _show_entries(reading.entries)
+
+
+def _show_entries(entries: Iterable[Entry]) -> None:
+    console = stdout()
+    for entry in entries:
         date = f"{entry.published:%Y-%m-%d %H:%MZ}" if entry.published else plain(entry.published_raw)[:17] or "undated"
         title = entry.title or entry.summary or entry.text or entry.link
         line = Text.assemble((f"  {date:<18}", "dim"), plain(title)[:200])
@@ -237,9 +247,11 @@ def _moment(at: datetime | None, form: str) -> str:
 
 @command.command("check", short_help="Ask them now; nothing is recorded.")
 @click.argument("ids", nargs=-1)
+@click.option("--show", type=click.IntRange(0, 1000), default=0, metavar="N", help="The first N entries of each, too.")
+@click.option("-v", "show", flag_value=3, type=int, help="The same as --show 3.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
 @click.pass_obj
-def check(home: Path, ids: tuple[str, ...], as_json: bool) -> None:
+def check(home: Path, ids: tuple[str, ...], show: int, as_json: bool) -> None:
     """
     Ask feeds now and show what they would yield, recording nothing. All that are polled, or those named, which may
     also be of the catalogue. Exit code 3 if one of them is not well.
@@ -248,30 +260,38 @@ def check(home: Path, ids: tuple[str, ...], as_json: bool) -> None:
     Examples:
       notifier feeds check
       notifier feeds check us-fr-rss-bis gb-ofsi
+      notifier feeds check us-ofac-recent-actions --show 5
     """
     settings = Settings.load(home, os.environ)
     feeds = [_named(id, settings) for id in ids] if ids else list(settings.feeds)
     if not feeds:
         raise click.ClickException("no feed is polled; name one of the catalogue: `notifier feeds list --all`")
-    if asyncio.run(_check(settings, feeds, as_json)):
+    if asyncio.run(_check(settings, feeds, show, as_json)):
         sys.exit(3)
 
 
-async def _check(settings: Settings, feeds: Collection[Feed], as_json: bool) -> int:
+async def _check(settings: Settings, feeds: Collection[Feed], show: int, as_json: bool) -> int:
     """Ask the feeds and tell of each as it answers; how many are not well."""
     fetcher, parser, ill = fetcher_of(settings), Parser(), 0
     width = max(len(feed.id) for feed in feeds)
     try:
-        async for tried in ask(feeds, fetcher, parser, wall_clock()):
+        async for tried in ask(feeds, fetcher, parser, wall_clock(), show):
             ill += tried.outcome not in HEALTHY
             if as_json:
-                click.echo(msgspec.json.encode(tried))
+                click.echo(msgspec.json.encode(_tried_row(tried, show)))
             else:
                 hanging(stdout(), *_line(tried, width))
+                _show_entries(tried.first)
     finally:
         await fetcher.close()
         await parser.close()
     return ill
+
+
+def _tried_row(tried: Tried, show: int) -> dict[str, object]:
+    row = msgspec.structs.asdict(tried)
+    del row["first"]
+    return row | ({"first": [_row(entry) for entry in tried.first]} if show else {})
 
 
 def _line(tried: Tried, width: int) -> tuple[Text, Text]:
@@ -291,10 +311,16 @@ def _named(id: str, settings: Settings) -> Feed:
     polled = {feed.id: feed for feed in settings.feeds}
     if id in polled:
         return polled[id]
-    source = catalogue().get(id)
-    if source is None:
-        hint = did_you_mean(id, [*polled, *catalogue()])
-        raise click.UsageError(f"no feed “{plain(id)}”{'; ' + hint if hint else ''}")
+    source = _source(id, [*polled, *catalogue()])
     if not source.usable:
         raise click.ClickException(f"{id} cannot be polled: it {source.reason}")
     return source.feed(300)
+
+
+def _source(id: str, known: Iterable[str]) -> Source:
+    """A feed of the catalogue by its id; `known` are the ids that may have been meant."""
+    source = catalogue().get(id)
+    if source is None:
+        hint = did_you_mean(id, known)
+        raise click.UsageError(f"no feed “{plain(id)}”{'; ' + hint if hint else ''}")
+    return source

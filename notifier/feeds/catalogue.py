@@ -16,14 +16,15 @@ from typing import Any, Literal
 import msgspec
 
 from notifier.feeds.feed import Feed, Identity
+from notifier.feeds.shape import JsonShape, PageShape
 
 Status = Literal["ok", "ok-weak", "blocked", "retired", "stale", "unconfirmed"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    One publisher's address. `kind` is what is found there: `rss`, `atom`, `rdf` or `jsonfeed`, which are polled, or
-    `json-api`, `html` or `list-file`, which are not yet.
+    One publisher's address. `kind` is what is found there: that of a feed, or `list-file`, which is not polled yet.
+    What is `json` or `html` has a declaration under that name, without which it cannot be read.
 
     `reason` says why the source cannot be polled, "" where it can; `note` is worth knowing for whoever enables it.
     `every` is in seconds, None where the operator's default will do. The rest is as in `Feed`.
@@ -32,7 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str
     url: str
     issuer: str
-    kind: Literal["rss", "atom", "rdf", "jsonfeed", "json-api", "html", "list-file"]
+    kind: Literal["rss", "atom", "rdf", "jsonfeed", "json", "html", "list-file"]
     status: Status
     country: str = ""
     lang: str = ""
@@ -43,11 +44,19 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dates: tuple[str, ...] = ()
     timezone: str = "UTC"
     headers: dict[str, str] = {}
+    json: JsonShape | None = None
+    html: PageShape | None = None
 
     @property
     def usable(self) -> bool:
         """Can it be polled?"""
         return not self.reason
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """How its documents are read, as fields of a `Feed`: also another address of that publisher is read so."""
+        names = ("kind", "identity", "dates", "timezone", "json", "html")
+        return {name: getattr(self, name) for name in names if (name, self.kind) != ("kind", "list-file")}
 
     def feed(self, every: float) -> Feed:
         """The feed to poll, every so many seconds unless the catalogue knows better. Raises ValueError(reason)."""

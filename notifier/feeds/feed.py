@@ -8,7 +8,9 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["rss", "atom", "rdf", "jsonfeed"]
+from notifier.feeds.shape import JsonShape, PageShape
+
+Kind = Literal["rss", "atom", "rdf", "jsonfeed", "json", "html"]
 Identity = Literal["guid", "link", "link-without-fragment", "title"]
 
 ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
@@ -20,7 +22,8 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `every` is seconds between polls, `identity` says what makes an entry the same statement (FEEDS: three questions),
     `dates` are strptime formats to try before the usual ones, in `timezone` where they name none; `headers` are sent
-    with each request. `country` is an ISO 3166 code, `lang` a BCP 47 tag.
+    with each request. `country` is an ISO 3166 code, `lang` a BCP 47 tag. `json` and `html` say how to read what is no
+    feed, for the kinds of these names.
     """
 
     id: str
@@ -34,6 +37,13 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dates: tuple[str, ...] = ()
     timezone: str = "UTC"
     headers: dict[str, str] = {}
+    json: JsonShape | None = None
+    html: PageShape | None = None
+
+    @property
+    def shape(self) -> JsonShape | PageShape | None:
+        """The declaration that the feed is read by; None for a kind that needs none."""
+        return self.json or self.html
 
 
 class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -92,7 +102,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     not whole or not well formed ("" when it is).
 
     A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
-    would never be asked for. `warnings` are for the operator, about letters that look lost.
+    would never be asked for. `warnings` are for the operator, about letters that look lost. `next` is the address at
+    which the document goes on, "" for most.
     """
 
     entries: tuple[Entry, ...]
@@ -102,3 +113,4 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     cut_short: bool = False
     warnings: tuple[str, ...] = ()
+    next: str = ""

@@ -168,6 +168,9 @@ class Fetcher:
         if status in (404, 410):
             outcome = "retired" if status == 410 else "not-found"
             raise Refused(f"{host} answered {status}: the feed is not there", outcome=outcome)
+        if status in (400, 422):
+            # APIs say so of a parameter that they do not know, or no more.
+            raise Refused(f"{host} answered {status}: it does not understand the address", outcome="not-a-feed")
         if status in (401, 402, 403, 405, 406, 451) or 200 <= status < 300:
             # A 202 is a bot wall's challenge: no 2xx but 200 brings a document.
             raise Refused(f"{host} answered {status}: it does not let us read", outcome="blocked")
@@ -210,8 +213,13 @@ def may_hear_secrets(url: str, named: str) -> bool:
     May a feed's own headers be sent to this address? They may hold a key, so only to the host that the operator
     named, and never in the clear where he named it with https.
     """
-    (scheme, host), (named_scheme, named_host) = _origin(url), _origin(named)
-    return host == named_host and scheme in ("https", named_scheme)
+    return same_host(url, named)
+
+
+def same_host(url: str, other: str) -> bool:
+    """Is an address at the same host as another, and no less safe?"""
+    (scheme, host), (other_scheme, other_host) = _origin(url), _origin(other)
+    return host == other_host and scheme in ("https", other_scheme)
 
 
 def _joined(url: str, location: str) -> str:

@@ -25,10 +25,7 @@ def read(body: bytes, url: str, feed: Feed) -> Reading:
 
     Raises `Refused` with outcome not-a-feed or parse-error; one that is cut short cannot be read at all.
     """
-    try:
-        found = msgspec.json.decode(_HALVES.sub(_mended, body))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused(f"JSON that cannot be read: {error}", outcome="parse-error") from error
+    found = decoded(body)
     items = found.get("items") if isinstance(found, dict) else None
     if not isinstance(items, list) or "jsonfeed.org" not in str(found.get("version", "")):
         raise Refused("JSON, but not a JSON Feed", outcome="not-a-feed")
@@ -40,6 +37,14 @@ def read(body: bytes, url: str, feed: Feed) -> Reading:
         link=link,
         lang=tag_of_language(_said(found, "language")),
     )
+
+
+def decoded(body: bytes) -> Any:
+    """JSON (UTF-8) as plain values. Raises `Refused("parse-error")`."""
+    try:
+        return msgspec.json.decode(_HALVES.sub(_mended, body))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(f"JSON that cannot be read: {error}", outcome="parse-error") from error
 
 
 def _mended(found: re.Match[bytes]) -> bytes:

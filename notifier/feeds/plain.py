@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 import lxml.etree
 import lxml.html
@@ -59,9 +60,14 @@ def to_text(markup: str, limit: int = TEXT) -> str:
             break
         text = _read(text)
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", cleaned(text)))
-    joined = "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+    return joined((paragraph for paragraph in paragraphs if paragraph), limit)
+
+
+def joined(paragraphs: Iterable[str], limit: int = TEXT) -> str:
+    """Texts as paragraphs of one, at most `limit` bytes of it."""
+    text = "\n\n".join(paragraphs)
     # A character cut in two at the end is left out.
-    return joined.encode()[:limit].decode(errors="ignore").rstrip() if len(joined) * 4 > limit else joined
+    return text.encode()[:limit].decode(errors="ignore").rstrip() if len(text) * 4 > limit else text
 
 
 def _read(markup: str) -> str:

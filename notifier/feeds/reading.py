@@ -1,8 +1,8 @@
 """
 A document's bytes → its entries.
 
-feedparser reads the XML kinds, after a look at the document's shape; JSON Feed is read by us. This runs in a child
-process (parse.py), because what a stranger sends may still be made to hurt.
+feedparser reads the XML kinds, after a look at the document's shape; JSON Feed is read by us, and so is what a feed
+declares a shape for. This runs in a child process (parse.py), because what a stranger sends may still be made to hurt.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from urllib.parse import urljoin
 import feedparser
 
 from notifier.errors import Refused
-from notifier.feeds import jsonfeed
+from notifier.feeds import json_api, jsonfeed, page
 from notifier.feeds.dates import read_date
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.letters import letters
 from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.plain import one_line, tag_of_language, to_text
 from notifier.feeds.prescan import ITEMS, cut_short, ends_inside_item, prescan, within
+from notifier.feeds.walls import checks_for_humans
 
 _HTML = re.compile(rb"<\s*(?:!doctype\s+html|html|head|body|title)\b", re.I)
 _FEED = re.compile(rb"<\s*(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s>]", re.I)
@@ -30,11 +31,6 @@ _ITEM = re.compile(rb"<\s*(?:[\w.-]+:)?(?:item|entry)[\s>]", re.I)
 _XML = re.compile(r"^\s*(?:<\?xml[^>]*\?>)?\s*")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));")
-_WALLS = re.compile(
-    rb"captcha|incapsula|human verification|verify (?:that )?you are (?:a )?human|cf-chl|challenge-platform|awswaf|"
-    rb"request unsuccessful|access denied|are you a robot|bot check|unusual traffic",
-    re.I,
-)
 _ENDED = "this feed has ended"
 
 
@@ -45,6 +41,10 @@ def read(document: Document, feed: Feed) -> Reading:
     Raises `Refused` with outcome not-a-feed, blocked (a human-check page), retired (the publisher says that the feed
     has ended) or parse-error (a hostile shape, or nothing that can be read).
     """
+    if feed.json is not None:
+        return json_api.read(document, feed, feed.json)
+    if feed.html is not None:
+        return page.read(document, feed, feed.html)
     text, guessed = letters(document.body, document.content_type)
     if text.lstrip()[:1] in ("{", "["):
         return jsonfeed.read(text.encode(), document.url, feed)
@@ -102,7 +102,7 @@ def _refuse_other(body: bytes) -> None:
         raise Refused("the document is empty", outcome="not-a-feed")
     if _FEED.search(start):
         return
-    if _WALLS.search(start):
+    if checks_for_humans(start):
         raise Refused("a page that checks for humans stands before the feed", outcome="blocked")
     if _HTML.search(start[:4096]):
         raise Refused("a web page and not a feed", outcome="not-a-feed")

@@ -126,8 +126,9 @@ def struct_in(type: Any) -> Any:
 
 
 def _named(place: Place) -> str:
-    """A table as its file names it; a number in its place says that it is one of several."""
-    return f"[[{place[0]}]]" if len(place) > 1 else f"[{place[0]}]"
+    """A table as its file names it; a number at the end of its place says that it is one of several."""
+    name = ".".join(step for step in place if isinstance(step, str))
+    return f"[[{name}]]" if isinstance(place[-1], int) else f"[{name}]"
 
 
 def _header(key: object, type: Any) -> str:

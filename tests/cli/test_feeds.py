@@ -70,6 +70,22 @@ def test_a_document_saved_as_it_came_over_the_wire_is_read():
     assert broken.err.startswith("parse-error: ")
 
 
+def test_a_document_is_read_as_one_of_the_catalogue():
+    """What is no feed is read by the declaration of one that is listed, also of one that cannot be polled."""
+    details = '{"change_history": [{"note": "New."}]}'
+    page = f'{{"content_id": "5c8", "title": "Licences", "base_path": "/x", "details": {details}}}'
+
+    told = read(page, "--as", "uk-govuk-content-api", "--url", "https://www.gov.uk/api/content/x", "--json")
+    plain = read(page, "--json")
+    wrong = read(page, "--as", "uk-govuk-content-apy")
+
+    assert [(row["title"], row["summary"], row["link"]) for row in told.rows] == [
+        ("Licences", "New.", "https://www.gov.uk/x")
+    ]
+    assert (plain.code, wrong.code) == (1, 2)
+    assert 'did you mean "uk-govuk-content-api"?' in wrong.err
+
+
 def test_what_a_feed_does_not_say_is_null():
     """Nothing is made up for an entry that has only an id and a title, or only a link."""
     told = read(RSS, "--json")

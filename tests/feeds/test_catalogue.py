@@ -10,6 +10,7 @@ import pytest
 
 from notifier.feeds.catalogue import Source, catalogue
 from notifier.feeds.dates import read_date
+from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID
 
 SOURCES = list(catalogue().values())
@@ -30,7 +31,8 @@ def test_what_is_offered_can_be_polled(source: Source):
     feed = source.feed(every=300)
 
     assert ID.fullmatch(feed.id)
-    assert feed.kind in {"rss", "atom", "rdf", "jsonfeed"}
+    assert feed.kind in {"rss", "atom", "rdf", "jsonfeed", "json", "html"}
+    assert (feed.shape is None) == (feed.kind not in {"json", "html"})
     assert source.status in {"ok", "ok-weak"}
     assert urlsplit(feed.url).scheme in {"http", "https"}
     assert not set("<>{}") & set(feed.url)
@@ -40,15 +42,48 @@ def test_what_is_offered_can_be_polled(source: Source):
 
 
 def test_what_is_seen_working_is_offered():
-    """Every feed of a kind we read that somebody saw working, and nothing else, can be enabled by its name."""
+    """Every feed that somebody saw working, and what is read by a declaration, can be enabled, and nothing else."""
     working = {
         source.id
         for source in SOURCES
         if source.kind in {"rss", "atom", "rdf", "jsonfeed"} and source.status in {"ok", "ok-weak"}
     }
+    declared = {
+        "us-fr-documents-json",
+        "us-fr-public-inspection-current",
+        "us-ofac-recent-actions",
+        "us-bis-press",
+        "uk-govuk-search-api",
+    }
 
-    assert {source.id for source in USABLE} == working
+    assert {source.id for source in USABLE} == working | declared
     assert len(working) == 51
+
+
+def test_what_has_an_address_of_one_s_own_is_a_preset():
+    """Two are declared and cannot be enabled as they stand: their reason says how they are used."""
+    presets = [source for source in SOURCES if (source.json or source.html) and not source.usable]
+
+    assert {source.id for source in presets} == {"us-govinfo-api", "uk-govuk-content-api"}
+    assert all("preset" in source.reason for source in presets)
+
+
+@pytest.mark.parametrize("source", [each for each in SOURCES if each.json or each.html], ids=lambda source: source.id)
+def test_every_declaration_can_be_read_by(source: Source):
+    """Its paths are paths and its selectors selectors, and it stands under the name of its kind."""
+    shape = source.json or source.html
+
+    assert shape is not None
+    assert list(faults(shape)) == []
+    assert (source.kind, source.how[source.kind]) == (("json" if source.json else "html"), shape)
+
+
+def test_what_is_json_or_a_page_is_not_offered_without_a_declaration():
+    """Nobody has seen its shape, and its reason does not promise otherwise."""
+    undeclared = [source for source in SOURCES if source.kind in {"json", "html"} and not (source.json or source.html)]
+
+    assert undeclared
+    assert not any(source.usable or "yet" in source.reason.partition("SPARQL")[0] for source in undeclared)
 
 
 def test_what_cannot_be_polled_says_why():
