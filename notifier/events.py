@@ -174,6 +174,10 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     A statement's words changed. `replaces` is the fingerprint of the words before; `quiet` as in the first.
 
     `revises` is the id of the event that said the words before; "" in rows of before it was kept.
+
+    `page` is "" where the feed told of it. Where the statement's page was read again and says something else, it is
+    the fingerprint of the page's words, and `replaces` that of those before. `silent`: the publisher, who else marks
+    what he changes, did not.
     """
 
     type: ClassVar[str] = "statement.revised.v1"
@@ -183,10 +187,12 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     seen_at: datetime
     quiet: str = ""
     revises: str = ""
+    page: str = ""
+    silent: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.statement.id, self.statement.fingerprint, self.replaces)
+        return (self.statement.id, self.page or self.statement.fingerprint, self.replaces)
 
     @property
     def subject(self) -> str:
@@ -195,6 +201,75 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     @property
     def born_at(self) -> datetime | None:
         # Not `seen_at`: the id follows from the statement alone, so two machines that see it record it once.
+        return self.statement.published_at
+
+
+class StatementRead(Event, frozen=True, kw_only=True):
+    """
+    The page of a statement was read: `statement` has the words of the page as its text, where the feed gave a summary.
+
+    Its cause is the event that told of the statement, and `page` the fingerprint of the page's words. It is no news in
+    itself: who was not alerted by title and summary may be by these words. `quiet` as in the first.
+    """
+
+    type: ClassVar[str] = "statement.read.v1"
+
+    statement: Statement
+    page: str
+    seen_at: datetime
+    quiet: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.statement.id, self.page)
+
+    @property
+    def subject(self) -> str:
+        return self.statement.id
+
+
+class StatementUnread(Event, frozen=True, kw_only=True):
+    """The page of a statement could not be read, and for what `reason`; its cause is the event that told of it."""
+
+    type: ClassVar[str] = "statement.unread.v1"
+
+    statement_id: str
+    reason: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.statement_id,)
+
+    @property
+    def subject(self) -> str:
+        return self.statement_id
+
+
+class StatementWithdrawn(Event, frozen=True, kw_only=True):
+    """
+    A statement was taken back by its issuer: `reason` says how we know. That it left the feed's window is none.
+
+    `statement` has its last words that we hold, and `revises` is the id of the event that said them.
+    """
+
+    type: ClassVar[str] = "statement.withdrawn.v1"
+
+    statement: Statement
+    revises: str
+    reason: str
+    seen_at: datetime
+    quiet: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.statement.id, self.revises)
+
+    @property
+    def subject(self) -> str:
+        return self.statement.id
+
+    @property
+    def born_at(self) -> datetime | None:
         return self.statement.published_at
 
 
@@ -216,7 +291,9 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     """
     We owe a subscriber word of a statement, on each of `channels`. Its cause is the statement's event.
 
-    One alert per subscriber and wording of a statement, however many of his watchlists matched.
+    One alert per subscriber and wording of a statement, however many of his watchlists matched. `also` are the ids of
+    further statements' events that tell the same news and that this alert names as well; `follows` is the id of the
+    first alert that the same subscriber had of this news, "" where this is it.
     """
 
     type: ClassVar[str] = "alert.raised.v1"
@@ -226,6 +303,8 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     matches: tuple[WatchlistMatched, ...]
     channels: tuple[str, ...]
     matcher: str = ""
+    also: tuple[str, ...] = ()
+    follows: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -25,7 +25,10 @@ from notifier.events import (
     FeedMoved,
     Recorded,
     StatementPublished,
+    StatementRead,
     StatementRevised,
+    StatementUnread,
+    StatementWithdrawn,
     SubscriptionsApplied,
 )
 
@@ -59,7 +62,21 @@ def _published(event: StatementPublished) -> tuple[str, str, str]:
 
 
 def _revised(event: StatementRevised) -> tuple[str, str, str]:
-    return event.statement.feed, f"{event.statement.title} (its words changed)", "quiet" if event.quiet else "news"
+    what = "its page was changed without a word" if event.silent else "its words changed"
+    return event.statement.feed, f"{event.statement.title} ({what})", "quiet" if event.quiet else "news"
+
+
+def _read(event: StatementRead) -> tuple[str, str, str]:
+    return event.statement.feed, f"{event.statement.title} (its page was read)", "quiet"
+
+
+def _unread(event: StatementUnread) -> tuple[str, str, str]:
+    return event.statement_id.partition("/")[0], f"a page could not be read: {event.reason}", "plain"
+
+
+def _withdrawn(event: StatementWithdrawn) -> tuple[str, str, str]:
+    mood = "quiet" if event.quiet else "news"
+    return event.statement.feed, f"{event.statement.title} (withdrawn: {event.reason})", mood
 
 
 def _baselined(event: FeedBaselined) -> tuple[str, str, str]:
@@ -117,6 +134,9 @@ def counted(number: int, noun: str) -> str:
 _DESCRIBED: dict[type[Event], Callable[[Any], tuple[str, str, str]]] = {
     StatementPublished: _published,
     StatementRevised: _revised,
+    StatementRead: _read,
+    StatementUnread: _unread,
+    StatementWithdrawn: _withdrawn,
     FeedBaselined: _baselined,
     FeedHealthChanged: _health,
     FeedMoved: _moved,

@@ -19,7 +19,10 @@ from notifier.events import (
     FeedMoved,
     Recorded,
     StatementPublished,
+    StatementRead,
     StatementRevised,
+    StatementUnread,
+    StatementWithdrawn,
     SubscriptionsApplied,
     WatchlistMatched,
 )
@@ -70,6 +73,36 @@ LINES: list[tuple[Event, str, str, str]] = [
         StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, quiet="baseline"),
         "us-commerce",
         "Status ends (its words changed)",
+        "quiet",
+    ),
+    (
+        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, page="1" * 24, silent=True),
+        "us-commerce",
+        "Status ends (its page was changed without a word)",
+        "news",
+    ),
+    (
+        StatementRead(cause="1" * 36, statement=STATEMENT, page="1" * 24, seen_at=NOON),
+        "us-commerce",
+        "Status ends (its page was read)",
+        "quiet",
+    ),
+    (
+        StatementUnread(cause="1" * 36, statement_id="us-commerce/1", reason="the PDF has no text layer"),
+        "us-commerce",
+        "a page could not be read: the PDF has no text layer",
+        "plain",
+    ),
+    (
+        StatementWithdrawn(statement=STATEMENT, revises="1" * 36, reason="410, twice", seen_at=NOON),
+        "us-commerce",
+        "Status ends (withdrawn: 410, twice)",
+        "news",
+    ),
+    (
+        StatementWithdrawn(statement=STATEMENT, revises="1" * 36, reason="410", seen_at=NOON, quiet="baseline"),
+        "us-commerce",
+        "Status ends (withdrawn: 410)",
         "quiet",
     ),
     (

@@ -17,7 +17,10 @@ from notifier.events import (
     FeedHealthChanged,
     FeedMoved,
     StatementPublished,
+    StatementRead,
     StatementRevised,
+    StatementUnread,
+    StatementWithdrawn,
     SubscriptionsApplied,
     WatchlistMatched,
 )
@@ -48,6 +51,9 @@ EXAMPLES: tuple[Event, ...] = (
     FeedMoved(feed="us-commerce", url="https://commerce.example/new", url_before="https://commerce.example/old"),
     StatementPublished(statement=STATEMENT, seen_at=NOW, quiet="baseline"),
     StatementRevised(statement=STATEMENT, replaces="0f" * 12, seen_at=NOW),
+    StatementRead(cause=CAUSE, statement=STATEMENT, page="a1" * 12, seen_at=NOW),
+    StatementUnread(cause=CAUSE, statement_id=STATEMENT.id, reason="the PDF has no text layer"),
+    StatementWithdrawn(statement=STATEMENT, revises=CAUSE, reason="410 at its page, twice", seen_at=NOW),
     AlertRaised(
         cause=CAUSE,
         subscriber="hong-kong-desk",
