@@ -42,6 +42,8 @@ class Workload:
         self._said = np.cumsum(1 / (ranks + 2.7) ** 1.05)
         self._popular = np.cumsum(1 / np.arange(1, PHRASES + 1) ** 0.8)
         self.phrases = self._make_phrases()
+        self._names = frozenset(self._random.sample(self.words, WORDS // 8))
+        self._stopped = True  # whether a sentence begins
 
     def _dictionary(self) -> list[str]:
         words: dict[str, None] = {}
@@ -60,11 +62,13 @@ class Workload:
         flat = np.cumsum(1 / (np.arange(1, WORDS + 1) + 200.0) ** 0.7)
         while len(phrases) < PHRASES:
             drawn = iter(self._drawn(flat, 100_000))
-            for size in self._random.choices((1, 2, 3, 4), (15, 55, 24, 6), k=25_000):
+            single = iter(self._drawn(self._said, 25_000))
+            for size in self._random.choices((1, 2, 3, 4), (30, 45, 20, 5), k=20_000):
                 words = [self.words[next(drawn)] for _ in range(size)]
-                # Who watches a single word watches a rare one.
-                if size > 1 or self._random.random() < 0.5:
+                if size > 1:
                     phrases[" ".join(words)] = None
+                elif (word := next(single)) >= 30:  # who watches a single word watches no particle
+                    phrases[self.words[word]] = None
         return list(phrases)[:PHRASES]
 
     # ---------------------------------------------------------------- statements
@@ -98,20 +102,23 @@ class Workload:
     def _dressed(self, words: list[str]) -> list[str]:
         """Words as they stand in a text: capitals, plurals, possessives, hyphens, stops."""
         chance = self._random.random
-        if chance() < 0.04:
-            words = [self._random.choice(ACRONYMS) if chance() < 0.5 else self._random.choice(ACRONYMS).lower(), *words]
-        if chance() < 0.12:
-            words = [word.capitalize() for word in words]
+        words = [word.capitalize() if word in self._names else word for word in words]
+        if self._stopped:
+            words[0] = words[0].capitalize()
         if chance() < 0.03:
             words[-1] += "s"
-        elif chance() < 0.02:
+        elif chance() < 0.01:
             words[-1] += "’s"
-        if len(words) > 1 and chance() < 0.15:
+        if len(words) > 1 and chance() < 0.1:
             words = ["-".join(words[:2]), *words[2:]]
+        if chance() < 0.03:
+            acronym = self._random.choice(ACRONYMS)
+            words = [acronym if chance() < 0.5 else acronym.lower(), *words]
         mark = chance()
-        if mark < 0.055:
+        self._stopped = mark < 0.055
+        if self._stopped:
             words[-1] += "." if mark < 0.04 else ".\n\n"
-        elif mark < 0.12:
+        elif mark < 0.11:
             words[-1] += ","
         return words
 

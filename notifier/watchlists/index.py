@@ -120,7 +120,7 @@ class Index:
     def ids(self, statement: Statement) -> BitMap:
         """The same as numbers, in no order that means anything; they hold until a watchlist is added or removed."""
         found = self._leaves.find(statement.fields())
-        matched = self._postings.true(found.present.tolist())
+        matched = self._postings.true(found.present)
         if self._conditions:
             matched = self._fulfilled(matched | self._always, found)
         return matched - self._scopes.outside(statement.feed, statement.issuer)

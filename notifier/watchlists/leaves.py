@@ -6,56 +6,30 @@ ending, its very letters) is a *class* of words. The same in one field only is a
 others stand is a *test*, made only where those others are present. What is none of these is searched for as
 `Query.search` does. So the answer is always that of the search, and ten thousand people who watch Hong Kong cost one
 phrase.
-
-The algorithm was measured against automata (Aho-Corasick, Hyperscan, RE2), which gain nothing once a text is words.
 """
 
 from __future__ import annotations
 
 import itertools
-import struct
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from notifier.watchlists.expression import Apart, Leaf, Near, Phrase, Word, phrases
-from notifier.watchlists.nearness import (
-    ALONE,
-    APART,
-    KIND,
-    NEAR,
-    ORDERED,
-    WINDOW,
-    WITHIN_PARAGRAPH,
-    WITHIN_SENTENCE,
-    Standing,
-)
-from notifier.watchlists.numbers import FIRST, Bytes, Numbers, Places, distinct, enough
+from notifier.watchlists.nearness import APART, NEAR, ORDERED, WINDOW, WITHIN_PARAGRAPH, WITHIN_SENTENCE
+from notifier.watchlists.numbers import Numbers, Places, distinct, enough
+from notifier.watchlists.phrasebook import LONGEST, Hits, Phrasebook
+from notifier.watchlists.relations import Clause, Relations, Test
 from notifier.watchlists.search import SEARCHED, Text
-from notifier.watchlists.vocabulary import Joint, Stream, Vocabulary
+from notifier.watchlists.vocabulary import Stream, Vocabulary
 
-LONGEST = 9  # words of a phrase found by its bytes
 WAYS = 16  # that a leaf may be written in, before it is searched for instead
 
-_LENGTHS = [[length for length in range(2, LONGEST + 1) if bits >> (length - 2) & 1] for bits in range(256)]
 _FAR = 1 << 30
-_PHRASE, _CLASS, _FIELDED, _TEST, _FREE = range(5)
-# A test is asked for where one leaf is present, or one of each of two.
-_BY_ONE, _BY_FIRST, _BY_SECOND = 0, 1, 2
-_SHIFT, _MASK = 28, (1 << 28) - 1
-_HASH = (0x9E3779B1, 0x85EBCA77)
-
-Clause = tuple[int, ...]
-_Columns = tuple[list[int], list[int], list[int]]  # leaves, where each begins, where it ends
-
-
-class _Searched(msgspec.Struct, frozen=True):
-    """A leaf that is searched for, and what must be present before it is: one of each clause. None: it always is."""
-
-    leaf: Leaf
-    needs: tuple[Clause, ...]
+# What a leaf is: a phrase by its bytes, a class by its word, a leaf within a field, or a test.
+_Key = bytes | Word | tuple[str, int] | Test | None
 
 
 class Found:
@@ -76,35 +50,17 @@ class Leaves:
 
     def __init__(self) -> None:
         self._vocabulary = Vocabulary()
-        # By leaf: who holds it, what it is, its key there, and the tests that are made where it is present.
+        self._phrases = Phrasebook()
+        self._relations = Relations()
         self._held = array("i", [0])
-        self._kinds = bytearray([_FREE])
-        self._keys: list[bytes | Word | tuple[str, int] | _Searched] = [b""]
-        self._asked: list[bytes] = [b""]
+        self._keys: list[_Key] = [None]
         self._free: list[int] = []
         self._unheld: list[int] = []
-        # Phrases: of one word by term; of more by the bytes of their terms, after a look at what may begin there.
-        self._single = np.zeros(1 << 10, dtype=np.int32)
-        self._phrases: dict[bytes, int] = {}
-        self._beginnings: set[bytes] = set()  # of phrases of three words and more, for those joined by hyphens
-        self._lengths = np.zeros(1 << 12, dtype=np.uint8)
-        # Terms that phrases hold, and those they hold only as hyphenated words in one, with how these were parted.
-        self._worded = bytearray(1 << 10)
-        self._parted: dict[int, set[tuple[int, ...]]] = {}
         self._classes: dict[Word, int] = {}
+        self._tests: dict[Test, int] = {}
+        # By field: leaf → the same within the field, as a dictionary and as an array.
         self._fielded: dict[str, dict[int, int]] = {}
         self._in_field: dict[str, Numbers] = {}
-        self._tests: dict[bytes | Leaf, int] = {}
-        self._always: set[int] = set()
-        # By test: its leaf, and for pairs what stands where.
-        self._test_of: dict[int, int] = {}
-        self._free_tests: list[int] = []
-        self._leaf = np.zeros(16, dtype=np.int32)
-        self._left, self._right, self._reach = (np.zeros(16, dtype=np.int32) for _ in range(3))
-        self._how = np.zeros(16, dtype=np.uint8)
-        self._next_test = 0
-        self._asking = np.zeros(16, dtype=np.bool_)  # by leaf, whether tests are made where it is present
-        self._concerned = np.zeros(16, dtype=np.bool_)  # all false between statements
 
     def __len__(self) -> int:
         return len(self._keys) - 1 - len(self._free)
@@ -133,7 +89,7 @@ class Leaves:
         """Forget what was numbered and never held."""
         while self._unheld:
             leaf = self._unheld.pop()
-            if not self._held[leaf] and self._kinds[leaf] != _FREE:
+            if not self._held[leaf] and self._keys[leaf] is not None:
                 self._forget(leaf)
 
     def _phrase(self, phrase: Phrase) -> tuple[list[int], bool]:
@@ -151,9 +107,10 @@ class Leaves:
             if len(runs) == 1:
                 found += runs[0]
             else:
+                ones, others = runs
                 placed = False
                 how = NEAR | ORDERED | WITHIN_SENTENCE
-                found += [self._pair(one, other, how, 1) for one, other in itertools.product(*runs)]
+                found += [self._pair(one, other, how, 1) for one in ones for other in others]
         return (found, placed) if 0 < len(found) <= WAYS else ([self._search(phrase)], False)
 
     def _common(self, words: Sequence[Word]) -> list[int] | None:
@@ -161,11 +118,7 @@ class Leaves:
         terms = list(map(self._vocabulary.plain_term, words))
         if not all(terms):
             return None
-        worded, most = self._worded, max(terms)
-        if most >= len(worded):
-            worded.extend(bytes(most + 1))
-        for term in terms:
-            worded[term] = 1
+        self._phrases.note(terms)
         return terms
 
     def _runs(self, way: Sequence[_Step], field: str) -> list[list[int]] | None:
@@ -195,14 +148,11 @@ class Leaves:
             yield self._in(field, self._sequence(sequence))
 
     def _note(self, step: _Step, options: tuple[int, ...]) -> None:
-        parts = [self._vocabulary.terms_of(word) for word in step.parts]
-        for term in options:
-            if term >= len(self._worded):
-                self._worded.extend(bytes(term + 1))
-            if parts and all(parts):
-                self._parted.setdefault(term, set()).update(itertools.product(*(each or () for each in parts)))
-            else:
-                self._worded[term] = 1
+        parts = [found for word in step.parts if (found := self._vocabulary.terms_of(word))]
+        if step.parts and len(parts) == len(step.parts):
+            self._phrases.note_closed(options, parts)
+        else:
+            self._phrases.note(options)
 
     def _related(self, leaf: Near | Apart) -> list[int]:
         """The leaves of a proximity: one for each pair of operands, or a search."""
@@ -238,57 +188,25 @@ class Leaves:
 
     # ---------------------------------------------------------------- numbers
 
-    def _number(self, kind: int, key: bytes | Word | tuple[str, int] | _Searched) -> int:
+    def _number(self, key: _Key) -> int:
         if self._free:
             leaf = self._free.pop()
-            self._kinds[leaf], self._keys[leaf] = kind, key
+            self._keys[leaf] = key
         else:
             leaf = len(self._keys)
             self._held.append(0)
-            self._kinds.append(kind)
             self._keys.append(key)
-            self._asked.append(b"")
         self._unheld.append(leaf)
         return leaf
 
     def _sequence(self, terms: Sequence[int]) -> int:
         """The leaf of terms one after another."""
-        if len(terms) == 1:
-            term = terms[0]
-            if term >= len(self._single):
-                self._single = enough(self._single, term)
-            leaf = int(self._single[term])
-            if not leaf:
-                leaf = self._number(_PHRASE, struct.pack("<i", term))
-                self._single[term] = leaf
-            return leaf
-        key = array("i", terms).tobytes()
-        known = self._phrases.get(key)
-        if known is None:
-            known = self._phrases[key] = self._number(_PHRASE, key)
-            if len(self._phrases) * 8 > len(self._lengths):
-                self._lengths = np.zeros(4 * len(self._lengths), dtype=np.uint8)
-                for each in self._phrases:
-                    self._expect(each)
-            else:
-                self._expect(key)
-        return known
-
-    def _expect(self, key: bytes) -> None:
-        """Remember how a phrase begins and how long it is."""
-        first, second = struct.unpack_from("<2i", key)
-        self._lengths[self._slot(first, second)] |= 1 << (len(key) // 4 - 2)
-        for end in range(8, len(key), 4):
-            self._beginnings.add(key[:end])
-
-    def _slot(self, first: int, second: int) -> int:
-        hashed = (first * _HASH[0] + second * _HASH[1]) & 0xFFFFFFFF
-        return (hashed ^ hashed >> 15) & (len(self._lengths) - 1)
+        return self._phrases.number(terms, self._number)
 
     def _class(self, word: Word) -> int:
         leaf = self._classes.get(word)
         if leaf is None:
-            leaf = self._classes[word] = self._number(_CLASS, word)
+            leaf = self._classes[word] = self._number(word)
             self._vocabulary.add_class(leaf, word)
         return leaf
 
@@ -298,54 +216,27 @@ class Leaves:
         known = self._fielded.setdefault(field, {})
         within = known.get(leaf)
         if within is None:
-            within = known[leaf] = self._number(_FIELDED, (field, leaf))
+            within = known[leaf] = self._number((field, leaf))
             self.hold([leaf])
-            numbers = self._in_field.get(field, self._single[:0])
+            numbers = self._in_field.get(field, np.zeros(16, dtype=np.int32))
             self._in_field[field] = numbers = enough(numbers, leaf)
             numbers[leaf] = within
         return within
 
     def _pair(self, left: int, right: int, how: int, reach: int, phrase: Phrase | None = None) -> int:
-        key = struct.pack("<iiiB", left, right, reach, how)
-        leaf = self._tests.get(key)
-        if leaf is not None:
-            return leaf
-        needs = ((left,),) if how & KIND == APART else ((left,), (right,))
-        leaf = self._tests[key] = self._number(_TEST, _Searched(phrase, needs) if phrase else key)
-        self.hold((left, right))
-        test = self._test(leaf, needs)
-        self._left[test], self._right[test], self._how[test], self._reach[test] = left, right, how, reach
-        return leaf
+        needs = ((left,),) if how & APART else ((left,), (right,))
+        return self._tested(Test(needs, phrase, left, right, how, reach))
 
     def _search(self, leaf: Leaf) -> int:
-        known = self._tests.get(leaf)
-        if known is None:
-            searched = _Searched(leaf, tuple(self._needs(leaf)))
-            known = self._tests[leaf] = self._number(_TEST, searched)
-            test = self._test(known, searched.needs)
-            self._how[test] = ALONE
-        return known
+        return self._tested(Test(tuple(self._needs(leaf)), leaf))
 
-    def _test(self, leaf: int, needs: Sequence[Clause]) -> int:
-        if self._free_tests:
-            test = self._free_tests.pop()
-        else:
-            test, self._next_test = self._next_test, self._next_test + 1
-            if test >= len(self._leaf):
-                self._leaf, self._left = enough(self._leaf, test), enough(self._left, test)
-                self._right, self._reach = enough(self._right, test), enough(self._reach, test)
-                self._how = enough(self._how, test)
-        self._leaf[test] = leaf
-        self._test_of[leaf] = test
-        for code, clause in _codes(test, needs):
-            self.hold(clause)
-            for each in clause:
-                self._asked[each] += code
-                self._asking = enough(self._asking, each)
-                self._asking[each] = True
-        if not needs:
-            self._always.add(test)
-        return test
+    def _tested(self, test: Test) -> int:
+        leaf = self._tests.get(test)
+        if leaf is None:
+            leaf = self._tests[test] = self._number(test)
+            self.hold(test.held)
+            self._relations.add(leaf, test)
+        return leaf
 
     def _needs(self, leaf: Leaf) -> list[Clause]:
         """What a text must have, one leaf of each clause, for a leaf that is searched for to be true."""
@@ -371,48 +262,24 @@ class Leaves:
         return found
 
     def _forget(self, leaf: int) -> None:
-        kind, key = self._kinds[leaf], self._keys[leaf]
-        self._kinds[leaf], self._keys[leaf] = _FREE, b""
-        if kind == _PHRASE and isinstance(key, bytes):
-            if len(key) == 4:
-                self._single[struct.unpack("<i", key)[0]] = 0
-            else:
-                del self._phrases[key]
-        elif kind == _CLASS and isinstance(key, Word):
-            del self._classes[key]
-            self._vocabulary.remove_class(leaf)
-        elif kind == _FIELDED and isinstance(key, tuple):
-            field, within = key
-            del self._fielded[field][within]
-            self._in_field[field][within] = 0
-            if not self._fielded[field]:
-                del self._fielded[field], self._in_field[field]
-            self.let_go([within])
-        else:
-            self._forget_test(leaf, key)
+        key, self._keys[leaf] = self._keys[leaf], None
         self._free.append(leaf)
-
-    def _forget_test(self, leaf: int, key: object) -> None:
-        test = self._test_of.pop(leaf)
-        left, right, how = int(self._left[test]), int(self._right[test]), int(self._how[test])
-        if how & KIND != ALONE:
-            del self._tests[struct.pack("<iiiB", left, right, int(self._reach[test]), how)]
-            needs: tuple[Clause, ...] = ((left,),) if how & KIND == APART else ((left,), (right,))
-            pair: Clause = (left, right)
-        elif isinstance(key, _Searched):
-            del self._tests[key.leaf]
-            needs, pair = key.needs, ()
-        else:
-            raise TypeError(key)
-        self._left[test] = self._right[test] = self._reach[test] = self._how[test] = 0
-        self._always.discard(test)
-        self._free_tests.append(test)
-        for code, clause in _codes(test, needs):
-            for each in clause:
-                self._asked[each] = without(self._asked[each], code)
-                self._asking[each] = bool(self._asked[each])
-            self.let_go(clause)
-        self.let_go(pair)
+        match key:
+            case bytes():
+                self._phrases.remove(key)
+            case Word():
+                del self._classes[key]
+                self._vocabulary.remove_class(leaf)
+            case Test():
+                del self._tests[key]
+                self._relations.remove(leaf, key)
+                self.let_go(key.held)
+            case (field, within):
+                del self._fielded[field][within]
+                self._in_field[field][within] = 0
+                if not self._fielded[field]:
+                    del self._fielded[field], self._in_field[field]
+                self.let_go([within])
 
     # ---------------------------------------------------------------- in a statement
 
@@ -420,11 +287,12 @@ class Leaves:
         """The leaves that a statement, given by field, holds."""
         vocabulary = self._vocabulary
         if vocabulary.full:
-            self._forget_terms()
+            vocabulary.forget(self._phrases.terms())
+            self._phrases.refresh()
         names = [*SEARCHED, *(field for field in self._fielded if field not in SEARCHED)]
-        stream = vocabulary.read(fields.get(name, "") for name in names)
+        stream = vocabulary.read([fields.get(name, "") for name in names])
         starts = stream.starts
-        leaves, firsts, lasts = self._places(stream)
+        leaves, firsts, lasts = self._hits(stream)
         searched = firsts < starts[len(SEARCHED)]
         within = [(leaves[searched], firsts[searched], lasts[searched])]
         for number, name in enumerate(names):
@@ -438,189 +306,25 @@ class Leaves:
         else:
             leaves, firsts, lasts = within[0]
         present = distinct(leaves)
-        if self._test_of:
-            tested = self._tested(present, stream, (leaves, firsts, lasts), lambda: Text(fields))
-            if len(tested):
-                present = distinct(np.concatenate([present, tested]))
+        if len(self._relations):
+            true = self._relations.true(present, stream, (leaves, firsts, lasts), lambda: Text(fields))
+            present = distinct(np.concatenate([present, true]))
         return Found(present)
 
-    def _forget_terms(self) -> None:
-        """Keep only the terms that phrases hold; the numbers of others may come to mean something else."""
-        joined = np.frombuffer(b"".join(self._phrases), dtype=np.int32)
-        self._vocabulary.forget({*np.unique(joined).tolist(), *np.nonzero(self._single)[0].tolist()})
-        for term in self._parted:
-            self._worded[term] = 1
-        self._parted.clear()
-        self._beginnings.clear()
-        for key in self._phrases:
-            self._expect(key)
-
-    def _places(self, stream: Stream) -> tuple[Numbers, Places, Places]:
+    def _hits(self, stream: Stream) -> tuple[Numbers, Places, Places]:
         """Phrases and classes: each with the places in the stream where it begins and ends."""
-        terms, surfaces, vocabulary = stream.terms, stream.surfaces, self._vocabulary
-        if len(self._single) < vocabulary.terms:
-            self._single = enough(self._single, vocabulary.terms)
-        singles = self._single[terms]
-        at = np.nonzero(singles)[0]
-        leaves, firsts, lasts = [singles[at]], [at], [at]
-        lengths = self._hints(terms)
-        found, where, ends = self._longer(terms, lengths)
-        kind = vocabulary.kind[surfaces]
-        at = np.nonzero(kind > 0)[0]
-        leaves.append(kind[at])
-        firsts.append(at)
-        lasts.append(at)
+        vocabulary, hits = self._vocabulary, Hits()
+        self._phrases.find(stream, hits, vocabulary.terms)
+        kind = vocabulary.kind[stream.surfaces]
+        hits.add_words(kind)
         for place in np.nonzero(kind < 0)[0].tolist():
-            several = array("i", vocabulary.kinds[surfaces.item(place)])
-            found.extend(several)
-            where.extend([place] * len(several))
-            ends.extend([place] * len(several))
-        if stream.joints:
-            self._joined(stream, lengths, (found, where, ends))
-        leaves.append(np.array(found, dtype=np.int32))
-        firsts.append(np.array(where, dtype=np.int64))
-        lasts.append(np.array(ends, dtype=np.int64))
-        return np.concatenate(leaves), np.concatenate(firsts), np.concatenate(lasts)
-
-    def _hints(self, terms: Numbers) -> Bytes:
-        """By place, as bits, how long the phrases are that may begin there."""
-        one = terms[:-1].astype(np.uint32) * np.uint32(_HASH[0])
-        one += terms[1:].astype(np.uint32) * np.uint32(_HASH[1])
-        one ^= one >> np.uint32(15)
-        one &= np.uint32(len(self._lengths) - 1)
-        hints: Bytes = self._lengths[one]
-        return hints
-
-    def _longer(self, terms: Numbers, lengths: Bytes) -> _Columns:
-        """Phrases of two words and more."""
-        found: list[int] = []
-        where: list[int] = []
-        ends: list[int] = []
-        written, phrase, size = terms.tobytes(), self._phrases.get, 4 * len(terms)
-        places = np.nonzero(lengths)[0]
-        for place, bits in zip(places.tolist(), lengths[places].tolist(), strict=True):
-            start = 4 * place
-            for length in _LENGTHS[bits]:
-                end = start + 4 * length
-                leaf = phrase(written[start:end])
-                # A slice at the end is shorter than it should be, and may be another phrase.
-                if leaf is not None and end <= size:
-                    found.append(leaf)
-                    where.append(place)
-                    ends.append(place + length - 1)
-        return found, where, ends
-
-    def _joined(
-        self,
-        stream: Stream,
-        lengths: Bytes,
-        found: _Columns,
-    ) -> None:
-        """Phrases that hold a hyphenated word of the text as if it were written in one."""
-        vocabulary = self._vocabulary
-        live: dict[int, list[Joint]] = {}
+            for leaf in array("i", vocabulary.kinds[stream.surfaces.item(place)]):
+                hits.add(leaf, place, place)
         for place, joints in stream.joints.items():
             for joint in joints:
                 for leaf in array("i", vocabulary.kinds.get(joint.surface, b"")):
-                    _append(found, leaf, place, place + joint.count - 1)
-                if self._is_live(joint):
-                    live.setdefault(place, []).append(joint)
-                    if leaf := self._single.item(joint.term):
-                        _append(found, leaf, place, place + joint.count - 1)
-        if not live:
-            return
-        terms = stream.terms.tolist()
-        begun: set[int] = set()
-        for place in live:
-            begun.add(place)
-            for back in range(1, LONGEST):
-                start = place - back
-                if start < 0 or terms[start] < FIRST:
-                    break
-                # Only the nearest word, or one before a hyphenated one, can begin what no hint tells of.
-                if back == 1 or start in live or lengths[start] >> (back - 1):
-                    begun.add(start)
-        for start in sorted(begun):
-            self._walk(terms, live, start, found)
-
-    def _is_live(self, joint: Joint) -> bool:
-        """Whether some phrase needs these words in one. Not so where it would find them in these very parts, too."""
-        term = joint.term
-        if term < len(self._worded) and self._worded[term]:
-            return True
-        parted = self._parted.get(term)
-        return parted is not None and parted != {joint.parts}
-
-    def _walk(
-        self,
-        terms: list[int],
-        live: Mapping[int, list[Joint]],
-        start: int,
-        found: _Columns,
-    ) -> None:
-        """Follow every phrase that begins here, through words and hyphenated words, as far as phrases go."""
-        paths: list[tuple[int, int, bytes, bool]] = [(start, start, b"", False)]
-        while paths:
-            place, last, written, joined = paths.pop()
-            if joined and len(written) > 4 and (leaf := self._phrases.get(written)):
-                _append(found, leaf, start, last)
-            if place >= len(terms) or terms[place] < FIRST or len(written) == 4 * LONGEST:
-                continue
-            if len(written) > 4 and written not in self._beginnings:
-                continue
-            paths.append((place + 1, place, written + struct.pack("<i", terms[place]), joined))
-            for joint in live.get(place, ()):
-                end = place + joint.count
-                paths.append((end, end - 1, written + struct.pack("<i", joint.term), True))
-
-    # ---------------------------------------------------------------- tests
-
-    def _tested(
-        self,
-        present: Numbers,
-        stream: Stream,
-        places: tuple[Numbers, Places, Places],
-        text: Callable[[], Text],
-    ) -> Numbers:
-        """The leaves of the tests that hold, of those that what is present asks for."""
-        asked = self._asked
-        self._asking = enough(self._asking, len(asked))
-        asking = present[self._asking[present]].tolist()
-        codes = distinct(np.frombuffer(b"".join([asked[leaf] for leaf in asking]), dtype=np.uint32))
-        first = np.searchsorted(codes, _BY_FIRST << _SHIFT)
-        twice = np.sort(codes[first:] & _MASK)
-        both = twice[:-1][twice[1:] == twice[:-1]]
-        tests = np.concatenate([codes[:first], both, np.fromiter(self._always, np.uint32, len(self._always))])
-        if not len(tests):
-            return present[:0]
-        how = self._how[tests]
-        searched = how & KIND == ALONE
-        paired = tests[~searched]
-        true = np.zeros(0, dtype=np.uint32)
-        if len(paired):
-            leaves, firsts, lasts = places
-            if (how & KIND == WINDOW).any() and (lasts != firsts).any():
-                # Words in parts are hyphenated, or phrases: only of the former can a window be in doubt.
-                long = distinct(leaves[lasts != firsts])
-                doubtful = (how & KIND == WINDOW) & (
-                    np.isin(self._left[tests], long) | np.isin(self._right[tests], long)
-                )
-                searched |= doubtful
-                paired = tests[~searched]
-            lefts, rights = self._left[paired], self._right[paired]
-            concerned = self._concerned = enough(self._concerned, len(self._keys))
-            concerned[lefts] = concerned[rights] = True
-            mine = concerned[leaves]
-            concerned[lefts] = concerned[rights] = False
-            near = Standing(stream.terms, leaves[mine], firsts[mine], lasts[mine])
-            true = paired[near.hold(lefts, rights, self._how[paired], self._reach[paired])]
-        holding = self._leaf[true]
-        if searched.any():
-            held = text()
-            asked_for = [(int(self._leaf[test]), self._keys[self._leaf[test]]) for test in tests[searched]]
-            more = [leaf for leaf, key in asked_for if isinstance(key, _Searched) and held.found(key.leaf)]
-            holding = np.concatenate([holding, np.array(more, dtype=np.int32)])
-        return holding
+                    hits.add(leaf, place, place + joint.count - 1)
+        return hits.arrays()
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -655,22 +359,3 @@ def _meeting(one: str, other: str) -> str | None:
     if one == other or (not other and one in SEARCHED):
         return one
     return other if not one and other in SEARCHED else None
-
-
-def _codes(test: int, needs: Sequence[Clause]) -> Iterator[tuple[bytes, Clause]]:
-    slots = (_BY_ONE,) if len(needs) == 1 else (_BY_FIRST, _BY_SECOND)
-    for slot, clause in zip(slots, needs, strict=False):
-        yield struct.pack("<I", slot << _SHIFT | test), clause
-
-
-def without(packed: bytes, code: bytes) -> bytes:
-    """Four-byte codes without one of them. Raises ValueError where it is not among them."""
-    at = packed.index(code)
-    while at % 4:
-        at = packed.index(code, at + 1)
-    return packed[:at] + packed[at + 4 :]
-
-
-def _append(found: _Columns, leaf: int, first: int, last: int) -> None:
-    for column, value in zip(found, (leaf, first, last), strict=True):
-        column.append(value)

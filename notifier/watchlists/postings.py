@@ -15,8 +15,8 @@ import numpy as np
 from pyroaring import BitMap
 
 from notifier.watchlists.clauses import FAMILIES, Plan
-from notifier.watchlists.leaves import without
-from notifier.watchlists.numbers import Codes, distinct
+from notifier.watchlists.numbers import Codes, Numbers, distinct, enough
+from notifier.watchlists.runs import Runs
 
 FEW = 64  # numbers packed beside one leaf, before the most of them become a bitmap
 
@@ -33,21 +33,17 @@ class Postings:
     """The numbers of watchlists by what they ask for."""
 
     def __init__(self) -> None:
-        self._few: list[bytes] = []  # by leaf: slots and numbers
+        self._few = Runs()  # by leaf: slots and numbers
         self._many: dict[int, dict[int, BitMap]] = {}  # by leaf, then slot
+        self._has_many = np.zeros(16, dtype=np.bool_)  # by leaf
 
     def add(self, number: int, plan: Plan) -> None:
         """A watchlist asks for these."""
-        few = self._few
         for slot, leaf in asked(plan):
-            while leaf >= len(few):
-                few.extend([b""] * max(16, len(few)))
             many = self._many.get(leaf)
             if many is not None and slot in many:
                 many[slot].add(number)
-                continue
-            few[leaf] += (slot << _SHIFT | number).to_bytes(4, "little")
-            if len(few[leaf]) > 4 * FEW:
+            elif self._few.add(leaf, slot << _SHIFT | number) > FEW:
                 self._split(leaf)
 
     def add_all(self, slots: Codes, leaves: Codes, numbers: Codes) -> None:
@@ -57,32 +53,30 @@ class Postings:
         codes = slots << np.uint32(_SHIFT) | numbers
         order = np.lexsort((codes, leaves))
         leaves, codes = leaves[order], codes[order]
-        starts = np.nonzero(np.diff(leaves, prepend=leaves[:1] + 1))[0]
-        ends = [*starts[1:].tolist(), len(leaves)]
-        few = self._few
-        few.extend([b""] * (int(leaves[-1]) + 1 - len(few)))
-        for leaf, start, end in zip(leaves[starts].tolist(), starts.tolist(), ends, strict=True):
-            few[leaf] += codes[start:end].tobytes()
-            if end - start > FEW or leaf in self._many:
-                self._split(leaf)
+        self._few.add_all(leaves, codes)
+        for leaf in self._few.longer(FEW):
+            self._split(leaf)
 
     def remove(self, number: int, plan: Plan) -> None:
         """Undo `add`."""
         for slot, leaf in asked(plan):
             many = self._many.get(leaf)
             if many is None or slot not in many:
-                self._few[leaf] = without(self._few[leaf], (slot << _SHIFT | number).to_bytes(4, "little"))
+                self._few.remove(leaf, slot << _SHIFT | number)
                 continue
             many[slot].discard(number)
             if not many[slot]:
                 del many[slot]
             if not many:
                 del self._many[leaf]
+                self._has_many[leaf] = False
 
     def _split(self, leaf: int) -> None:
         """Make bitmaps of the slots that hold the most, until few are left."""
-        codes = np.sort(np.frombuffer(self._few[leaf], dtype=np.uint32))
+        codes = np.sort(self._few.of(leaf))
         many = self._many.setdefault(leaf, {})
+        self._has_many = enough(self._has_many, leaf)
+        self._has_many[leaf] = True
         bounds = np.searchsorted(codes >> _SHIFT, np.arange(_COUNT + 1)).tolist()
         sizes = {slot: bounds[slot + 1] - bounds[slot] for slot in range(_COUNT)}
         kept = np.ones(len(codes), dtype=np.bool_)
@@ -95,27 +89,23 @@ class Postings:
                 many[slot] = made
                 kept[part] = False
                 left -= size
-        self._few[leaf] = codes[kept].tobytes()
+        self._few.put(leaf, codes[kept])
 
-    def true(self, present: Sequence[int]) -> BitMap:
-        """Those whose clauses are true when these leaves, and no others, are present."""
-        few, size = self._few, len(self._few)
-        packed = b"".join([few[leaf] for leaf in present if leaf < size])
-        codes = distinct(np.frombuffer(packed, dtype=np.uint32))
+    def true(self, present: Numbers) -> BitMap:
+        """Those whose clauses are true when these leaves, which rise, and no others are present."""
+        codes = distinct(self._few.together(present))
         maps: list[list[BitMap]] = [[] for _ in range(_COUNT)]
         for slot, made in bitmaps(codes):
             maps[slot].append(made)
-        for leaf in self._many.keys() & present if len(self._many) < len(present) else present:
-            for slot, many in self._many.get(leaf, _NONE).items():
+        self._has_many = enough(self._has_many, int(present[-1]) if len(present) else 0)
+        for leaf in present[self._has_many[present]].tolist():
+            for slot, many in self._many[leaf].items():
                 maps[slot].append(many)
         found = [_all([maps[_SLOTS[family] + clause] for clause in range(family)]) for family in range(1, FAMILIES + 1)]
         result = BitMap.union(*found)
         if maps[_ABSENT] and result:
             result -= BitMap.union(*maps[_ABSENT])
         return result
-
-
-_NONE: dict[int, BitMap] = {}
 
 
 def asked(plan: Plan) -> Iterator[tuple[int, int]]:

@@ -10,8 +10,6 @@ Whatever is kept here grows with what is read, up to a bound: beyond it all that
 
 from __future__ import annotations
 
-import itertools
-import re
 import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,18 +18,15 @@ import msgspec
 import numpy as np
 
 from notifier.watchlists import folding
+from notifier.watchlists.chunks import Chunks
 from notifier.watchlists.expression import Word
-from notifier.watchlists.numbers import FIELD, FIRST, PARAGRAPH, SENTENCE, Numbers, Places, enough
+from notifier.watchlists.numbers import FIELD, FIRST, SENTENCE, Numbers, enough
 from notifier.watchlists.search import american_of, answers, answers_closed
 from notifier.watchlists.text import JOINED_AT_MOST, capital, chunk, closed, plainly
 
-CACHED = 1 << 18  # chunks remembered, twice over
 MOST = 1 << 19  # surfaces known before those of old texts are forgotten
 
-_PARAGRAPH = re.compile(r"\n[^\S\n]*\n|\u2029")
 _BREAK = array("i", [SENTENCE]).tobytes()
-_CHAPTER = array("i", [PARAGRAPH]).tobytes()
-_FIELD = array("i", [FIELD]).tobytes()
 _JOINED = "\0"
 _Closed = tuple[int, int, str, str]
 # Acronyms that are words in small letters: in capitals they have a number of their own.
@@ -47,31 +42,6 @@ class Joint(msgspec.Struct, frozen=True):
     surface: int
     term: int
     parts: tuple[int, ...]
-
-
-class _Chunks(dict[str, bytes]):
-    """The surfaces of a chunk, as bytes of an array, worked out on first sight."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self._vocabulary = vocabulary
-        self._old: dict[str, bytes] = {}
-
-    def __missing__(self, text: str) -> bytes:
-        found = self._old.get(text)
-        if found is None:
-            found = self._vocabulary.chunk(text)
-        if len(text) < 40:
-            # What was not asked for while so many others were is let go.
-            if len(self) >= CACHED:
-                self._old = dict(self)
-                self.clear()
-            self[text] = found
-        return found
-
-    def forget(self) -> None:
-        self.clear()
-        self._old = {}
 
 
 class Stream:
@@ -94,7 +64,7 @@ class Vocabulary:
         self._terms: dict[str, int] = {}
         self._free: list[int] = []
         self.terms = FIRST  # one more than the highest number of a term
-        self._chunks = _Chunks(self)
+        self._chunks = Chunks(self.chunk)
         self._classes: dict[int, Word] = {}
         # Which classes may answer a surface: by a stem that it begins with, by its term, and where a letter is open, by
         # the first three letters ("" where those are open).
@@ -117,26 +87,19 @@ class Vocabulary:
 
     # ---------------------------------------------------------------- reading
 
-    def read(self, texts: Iterable[str]) -> Stream:
+    def read(self, texts: Sequence[str]) -> Stream:
         """Texts as numbers, each parted from the next as a field."""
-        packed = [self._packed(text) for text in texts]
-        found = np.frombuffer(_FIELD.join(packed), dtype=np.int32)
-        starts = [0, *itertools.accumulate(len(each) // 4 + 1 for each in packed)]
-        places: Places = np.nonzero(found < 0)[0]
-        if not len(places):
-            return Stream(found, self._term_of[found], starts, {})
-        surfaces = found[found >= 0]
-        joints = [self._joints[-number] for number in found[places].tolist()]
-        starts = (np.array(starts) - np.searchsorted(places, starts)).tolist()
-        at = (places - np.arange(len(places))).tolist()
-        return Stream(surfaces, self._term_of[surfaces], starts, dict(zip(at, joints, strict=True)))
-
-    def _packed(self, text: str) -> bytes:
-        """The surfaces of a text, before one that begins hyphenated words their number, as a negative one."""
-        if "\n" not in text and "\u2029" not in text:
-            return b"".join(map(self._chunks.__getitem__, text.split()))
-        parts = [b"".join(map(self._chunks.__getitem__, part.split())) for part in _PARAGRAPH.split(text)]
-        return _CHAPTER.join(parts)
+        found = self._chunks.words(texts)
+        # Before a word that begins hyphenated ones stands their number, as a negative one.
+        places = np.nonzero(found < 0)[0]
+        joints: dict[int, tuple[Joint, ...]] = {}
+        if len(places):
+            numbers = found[places].tolist()
+            found = found[found >= 0]
+            at = (places - np.arange(len(places))).tolist()
+            joints = {place: self._joints[-number] for place, number in zip(at, numbers, strict=True)}
+        starts = [0, *(np.nonzero(found == FIELD)[0] + 1).tolist(), len(found) + 1]
+        return Stream(found, self._term_of[found], starts, joints)
 
     @property
     def full(self) -> bool:
