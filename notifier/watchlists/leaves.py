@@ -180,7 +180,8 @@ class Leaves:
 
     def _window(self, phrase: Phrase) -> int:
         runs = [self._runs([_Step(word)], phrase.field) for word in phrase.words]
-        if len(runs) != 2 or phrase.closed or any(run is None or len(run[0]) != 1 for run in runs):
+        bound = any(word.term.startswith(".") for word in phrase.words)
+        if len(runs) != 2 or phrase.closed or bound or any(run is None or len(run[0]) != 1 for run in runs):
             return self._search(phrase)
         ((one,),), ((other,),) = (run or [] for run in runs)
         # Where a text has such a word in parts, as only the search can tell, the phrase is needed as well.

@@ -289,8 +289,11 @@ def _windows(words: Words, phrase: Phrase) -> list[Span]:
 
 
 def _hyphenated(phrase: Phrase) -> Iterator[tuple[tuple[Word, ...], tuple[Closed, ...]]]:
-    """The phrase in groups of words that hyphens hold together, each with what its words are when written as one."""
-    starts = [index for index, word in enumerate(phrase.words) if index == 0 or not word.linked]
+    """
+    The phrase in groups of words that hyphens and the stops in numbers hold together, each with what its words are when
+    written as one.
+    """
+    starts = [index for index, word in enumerate(phrase.words) if not (index and (word.linked or word.term[0] == "."))]
     for start, after in zip(starts, [*starts[1:], len(phrase.words)], strict=True):
         closed = tuple(
             Closed(each.first - start, each.after - start, each.word)

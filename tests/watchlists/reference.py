@@ -184,7 +184,7 @@ def _holds_all(phrase: Phrase, first: int, last: int, words: Words) -> bool:
     """Whether each group of words that hyphens hold together has a place of its own in the stretch."""
     groups: list[list[int]] = []
     for index, word in enumerate(phrase.words):
-        if word.linked and groups:
+        if (word.linked or word.term.startswith(".")) and groups:
             groups[-1].append(index)
         else:
             groups.append([index])

@@ -28,6 +28,7 @@ TERMS = st.sampled_from(
         *('"beta alpha"~2', '"alpha beta gamma"~1', '"alpha alpha"', "alpha bet* gamma", "=Alpha beta", "al* US"),
         *("good-will", "goodwill", "good will alpha", "re-al*", "F35", "f-35 beta", "a-b-c", "abc", "alpha-beta gamma"),
         *("US", "us", "U.S.", "US alpha", "香港", "香港 alpha", "744.11", "15 CFR 744", "3A090", "organis*", "licence"),
+        *('"744.11"~3', '"744.11 alpha"~3', '"744 5.11"~4', "744.11 w/3 alpha"),
         *("title:alpha", "tag:beta", "source:gamma*", "body:(alpha beta)", "added:alpha", "title:US"),
     ]
 )
@@ -62,7 +63,20 @@ SAID = (
         "c",
         "(alpha)",
     ),
-    *("744.11", "744.11(a)", "15", "CFR", "744", "3A090.a", "organization", "organised", "license", "licences", "—"),
+    *(
+        "744.11",
+        "744.11(a)",
+        "15",
+        "CFR",
+        "744",
+        "5.11",
+        "3A090.a",
+        "organization",
+        "organised",
+        "license",
+        "licences",
+        "—",
+    ),
 )
 TEXTS = st.lists(st.sampled_from([*SAID, "\n\n", "stops!"]), max_size=14).map(" ".join)
 STATEMENTS = st.builds(
