@@ -1,27 +1,39 @@
 """
 The log → alerts, in the log.
 
-Each new or revised statement is held against every watchlist. A subscriber is owed one alert for it, however many of
-his watchlists matched.
+Each new, revised or withdrawn statement is held against every watchlist. A subscriber is owed one alert for it, however
+many of his watchlists matched.
+
+News that is told in several feeds is one story to him. Where the log holds a further telling already when we decide,
+the alert names it too; whatever comes later, revisions and withdrawals among it, is a reply to the first alert that he
+had. An alert is decided once, and what was recorded stands. So whether a telling is named or answered depends on when
+it came; that each is told to each once, and never twice, does not: not on how the log is read in pages, nor on where a
+run is cut off. (To hold back every alert for a while would settle that too, at the price of as much delay for each; but
+two polls are minutes apart more often than seconds, so it would settle little.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 import msgspec
 
+from notifier.alerts.stories import KEPT, Stories, Telling, telling
 from notifier.errors import Conflict
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Appended, Commit, Consumer, EventLog
-from notifier.eventlog.wording import wording, wording_before
+from notifier.eventlog.wording import Told, wording, wording_before
 from notifier.events import (
     AlertRaised,
     Event,
     Recorded,
     StatementPublished,
+    StatementRead,
     StatementRevised,
+    StatementWithdrawn,
     WatchlistMatched,
+    event_id,
 )
 from notifier.statement import Statement
 from notifier.watchlists.change import revised
@@ -31,9 +43,15 @@ from notifier.watchlists.search import Text
 from notifier.watchlists.watchlist import Watchlist
 
 NAME = "match"
-TYPES = (StatementPublished.type, StatementRevised.type)
+TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type)
 WORDS, WORD_LENGTH = 12, 80  # words that decided, kept in an alert: enough to say why, without the whole text
 ROOM = 40 * 1024  # bytes of an alert's matches, encoded; an event ends at 65,535, a query at 10,000
+PAGE = 200
+TOGETHER = timedelta(minutes=1)  # between the recordings of two tellings of one story that one alert may name
+HELD = 20_000  # alerts of that time that are held in memory
+ALSO = 24  # further tellings that one alert names; the next is a reply
+CHAIN = 100  # wordings of a statement that are looked back on for its first alert
+LOOKED_BACK = 200_000  # newest events of the log among which the last days' alerts are sought after a start
 
 
 class Matcher:
@@ -48,27 +66,34 @@ class Matcher:
         self.index = index
         self._channels = channels
         self._consumer: Consumer | None = None
+        self._stories = _Stories(log)
 
     async def run(self) -> int:
         """Match all that the log holds and we have not matched yet; how many alerts were raised."""
         raised = 0
         # Kept only while all goes well: of a failing append we cannot know whether it moved us on.
         consumer, self._consumer = self._consumer or await self._log.consumer(NAME), None
+        position, decided, looked = consumer.position, _Decided(self._log, self._stories), False
         while True:
-            page = await self._log.read(consumer.position, TYPES, limit=200)
+            page = await self._log.read(position, TYPES, limit=PAGE)
+            for recorded in page.events:
+                await decided.take(recorded, await self._alerts(recorded))
+            position, looked = page.position, looked or bool(page.events)
+            alerts, place = decided.settled(position, at_end=not page.events)
+            if looked and place > consumer.position:
+                *firsts, last = batches(alerts, _size)
+                for batch in firsts:
+                    raised += await self._append(batch)
+                # Our place goes with the last batch, so a crash between batches means matching these once more.
+                raised += await self._append(last, consumer.moved_to(place))
+                consumer = msgspec.structs.replace(consumer, position=place, version=consumer.version + 1)
+                looked = place < position
             if not page.events:
                 # Nothing to do is nothing to store: after a restart this stretch is passed over once more.
-                self._consumer = msgspec.structs.replace(consumer, position=page.position)
+                self._consumer = msgspec.structs.replace(consumer, position=position)
                 return raised
-            alerts = [alert for recorded in page.events for alert in await self._alerts(recorded)]
-            *firsts, last = batches(alerts, _size)
-            for batch in firsts:
-                raised += await self._append(batch)
-            # Our place goes with the last batch, so a crash between batches means matching these once more.
-            raised += await self._append(last, consumer.moved_to(page.position))
-            consumer = msgspec.structs.replace(consumer, position=page.position, version=consumer.version + 1)
 
-    async def _append(self, alerts: list[Event], commit: Commit | None = None) -> int:
+    async def _append(self, alerts: list[AlertRaised], commit: Commit | None = None) -> int:
         """Append alerts and tell how many of them were not in the log."""
         try:
             answers = await self._log.append(alerts, commit=commit)
@@ -78,31 +103,31 @@ class Matcher:
             answers = await self._log.append(new, commit=commit)
         return sum(isinstance(answer, Appended) for answer in answers)
 
-    async def _alerts(self, recorded: Recorded) -> list[Event]:
+    async def _alerts(self, recorded: Recorded) -> list[AlertRaised]:
         event = recorded.event
-        if not isinstance(event, StatementPublished | StatementRevised) or event.quiet:
+        if not isinstance(event, StatementPublished | StatementRevised | StatementWithdrawn) or event.quiet:
             return []
         statement, before = await wording(self._log, event), await wording_before(self._log, event)
         return list(self._owed(recorded.id, revised(before, statement) if before else statement))
 
-    def _owed(self, cause: str, statement: Statement) -> Iterable[Event]:
+    def _owed(self, cause: str, statement: Statement) -> Iterable[AlertRaised]:
         by_subscriber: dict[str, list[Watchlist]] = {}
         for watchlist in self.index.matches(statement):
             by_subscriber.setdefault(watchlist.subscriber, []).append(watchlist)
-        decided = _Decided(statement)
+        why = _Why(statement)
         for subscriber, watchlists in by_subscriber.items():
             if channels := self._channels(subscriber):
                 yield AlertRaised(
                     cause=cause,
                     subscriber=subscriber,
                     statement_id=statement.id,
-                    matches=_fitted(decided.match(watchlist) for watchlist in watchlists),
+                    matches=_fitted(why.match(watchlist) for watchlist in watchlists),
                     channels=channels,
                     matcher=self.index.version,
                 )
 
 
-class _Decided:
+class _Why:
     """Which words of a statement decided, asked once for each query: many watchlists share one."""
 
     def __init__(self, statement: Statement) -> None:
@@ -143,3 +168,166 @@ def _fitted(matches: Iterable[WatchlistMatched]) -> tuple[WatchlistMatched, ...]
 
 def _size(event: Event) -> int:
     return len(msgspec.json.encode(event))
+
+
+# ---------------------------------------------------------------- stories
+
+
+class _Decided:
+    """
+    Alerts that are decided and not yet recorded, in the order of their causes.
+
+    An alert is held until the log has been read to a minute past its cause, or to its end, so that it can name what
+    came in that minute, wherever a page of the log may have ended.
+    """
+
+    def __init__(self, log: EventLog, stories: _Stories) -> None:
+        self._log = log
+        self._stories = stories
+        self._causes: dict[str, Recorded] = {}
+        self._alerts: dict[str, AlertRaised] = {}
+        self._read: Recorded | None = None
+
+    async def take(self, recorded: Recorded, owed: list[AlertRaised]) -> None:
+        """Decide what becomes of the alerts that an event would raise: each an alert, a reply, or named in another."""
+        self._read = recorded
+        if not owed:
+            return
+        self._causes[recorded.id] = recorded
+        wordings, tellings = await self._stories.told_before(recorded)
+        for alert in owed:
+            own = await self._newest(wordings, alert.subscriber)
+            others = [found for cause in tellings if (found := await self._find(cause, alert.subscriber))]
+            had = [*([own] if own else []), *others]
+            if not any(_told(each, recorded) for each in had) and not await self._named(alert, recorded, others):
+                follows = (had[0].follows or had[0].id) if had else ""
+                self._alerts[alert.id] = msgspec.structs.replace(alert, follows=follows)
+
+    def settled(self, position: int, *, at_end: bool) -> tuple[list[AlertRaised], int]:
+        """The alerts that nothing can change any more, and the position up to which they are all."""
+        if at_end or len(self._alerts) > HELD:
+            alerts, self._alerts, self._causes = [*self._alerts.values()], {}, {}
+            return alerts, position
+        open_ = next((each for each in self._causes.values() if not self._is_settled(each)), None)
+        place = open_.position - 1 if open_ else position
+        self._causes = {id: each for id, each in self._causes.items() if each.position > place}
+        alerts = [each for each in self._alerts.values() if each.cause not in self._causes]
+        self._alerts = {id: each for id, each in self._alerts.items() if each.cause in self._causes}
+        return alerts, place
+
+    def _is_settled(self, cause: Recorded) -> bool:
+        return self._read is not None and self._read.recorded_at - cause.recorded_at > TOGETHER
+
+    async def _newest(self, causes: tuple[str, ...], subscriber: str) -> AlertRaised | None:
+        """The subscriber's alert of the first of these causes that he had one of."""
+        for cause in causes:
+            if found := await self._find(cause, subscriber):
+                return found
+        return None
+
+    async def _find(self, cause: str, subscriber: str) -> AlertRaised | None:
+        """The alert of this cause to this subscriber: in the log before what we hold, for what was recorded stands."""
+        id = event_id(AlertRaised.type, cause, (subscriber,), None)
+        found = await self._log.find(id)
+        if found and isinstance(found.event, AlertRaised):
+            self._alerts.pop(id, None)
+            return found.event
+        return self._alerts.get(id)
+
+    async def _named(self, alert: AlertRaised, recorded: Recorded, had: list[AlertRaised]) -> bool:
+        """Have an alert that is not recorded yet name this telling too, if there is one that may."""
+        if not isinstance(recorded.event, StatementPublished) or await self._log.find(alert.id):
+            return False
+        for each in reversed(had):
+            cause = self._causes.get(each.cause)
+            if each.id in self._alerts and cause and _together(cause, recorded) and len(each.also) < ALSO:
+                self._alerts[each.id] = msgspec.structs.replace(each, also=(*each.also, recorded.id))
+                return True
+        return False
+
+
+def _together(cause: Recorded, recorded: Recorded) -> bool:
+    """Are these first tellings of two statements, recorded so near each other that one alert is enough?"""
+    near = recorded.recorded_at - cause.recorded_at <= TOGETHER
+    return near and isinstance(cause.event, StatementPublished)
+
+
+def _told(alert: AlertRaised, recorded: Recorded) -> bool:
+    """Does an alert name this telling already, or is it of the statement whose page this is?"""
+    page_of = recorded.event.cause if isinstance(recorded.event, StatementRead) else ""
+    return recorded.id in alert.also or (bool(page_of) and page_of in {alert.cause, *alert.also})
+
+
+class _Stories:
+    """The stories of the last days, as far as anybody was told of them; after a start they are folded from the log."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._stories: Stories | None = None
+
+    async def told_before(self, recorded: Recorded) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """
+        The ids of the events that said the statement's words before, the newest first, and of the others that told the
+        same news, the oldest first.
+        """
+        if self._stories is None:
+            self._stories = await self._folded(recorded.recorded_at - KEPT)
+        wordings, this = await self._wordings_before(recorded), await self._telling(recorded)
+        if this is None:
+            return wordings, ()
+        tellings = self._stories.earlier(this)
+        self._stories.add(this)
+        return wordings, tuple(id for id in tellings if id not in wordings)
+
+    async def _folded(self, since: datetime) -> Stories:
+        """What the alerts since then were about."""
+        stories, seen = Stories(), set[str]()
+        after = await self._place_of(since)
+        while (page := await self._log.read(after, (AlertRaised.type,))).position > after:
+            for each in page.events:
+                if isinstance(each.event, AlertRaised):
+                    for id in (each.event.cause, *each.event.also):
+                        if id not in seen and (told := await self._log.find(id)):
+                            seen.add(id)
+                            if this := await self._telling(told):
+                                stories.add(this)
+            after = page.position
+        return stories
+
+    async def _place_of(self, moment: datetime) -> int:
+        """A position that all events recorded since then come after, found by halving."""
+        last = await self._log.head()
+        first = max(0, last - LOOKED_BACK)
+        while first < last:
+            middle = (first + last) // 2
+            (event,) = (await self._log.read(middle, limit=1)).events
+            if event.recorded_at < moment:
+                first = middle + 1
+            else:
+                last = middle
+        return first
+
+    async def _telling(self, recorded: Recorded) -> Telling | None:
+        event = recorded.event
+        if not isinstance(event, Told):
+            return None
+        return telling(recorded.position, recorded.id, await wording(self._log, event), event.seen_at)
+
+    async def _wordings_before(self, recorded: Recorded) -> tuple[str, ...]:
+        ids: list[str] = []
+        found: Recorded | None = recorded
+        while found and len(ids) < CHAIN and (id := _before(found.event)):
+            ids.append(id)
+            found = await self._log.find(id)
+        return tuple(ids)
+
+
+def _before(event: Event) -> str:
+    """The id of the event that said the words before these; "" for the first."""
+    match event:
+        case StatementRevised() | StatementWithdrawn():
+            return event.revises
+        case StatementRead():
+            return event.cause
+        case _:
+            return ""

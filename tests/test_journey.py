@@ -82,6 +82,34 @@ async def test_an_edit_reaches_him_too(tmp_path: Path):
     ]
 
 
+async def test_a_story_told_in_three_feeds_is_one_alert_and_a_reply(tmp_path: Path):
+    """What two feeds tell in one round is one mail; what a third says later, after a restart, follows it."""
+    guid, title, text = (
+        NEWS[0],
+        NEWS[1],
+        "Licences are needed from Monday for all goods of the list. Traders take note.",
+    )
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss", "customs": "rss", "cabinet": "rss"})
+        for feed in ("trade", "customs", "cabinet"):
+            around.publisher.publish(feed, rss(OLD))
+        async with App.opened(home) as app:
+            await app.run_once()
+            around.publisher.publish("trade", rss((guid, title, text), OLD))
+            around.publisher.publish("customs", rss(("c-1", title, f"Press release. {text}"), OLD))
+            await app.run_once()
+        async with App.opened(home) as app:
+            around.publisher.publish("cabinet", rss(("k-1", f"{title} | The Cabinet", text), OLD))
+            await app.run_once()
+            told = await events(app, StatementPublished)
+            first, reply = await events(app, AlertRaised)
+
+    news = {event.statement.feed: event.id for event in told if not event.quiet}
+    assert {first.cause, *first.also} == {news["trade"], news["customs"]}
+    assert (reply.cause, reply.also, reply.follows) == (news["cabinet"], (), first.id)
+    assert len(around.mailroom.to("desk@bank.example")) == 2
+
+
 @pytest.mark.parametrize("kind", ["rss", "atom", "rdf", "jsonfeed"])
 async def test_every_kind_of_feed_goes_the_whole_way(tmp_path: Path, kind: Kind):
     """RSS 2.0, RSS 1.0, Atom and JSON Feed lead to the same mail."""

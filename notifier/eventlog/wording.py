@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from notifier.eventlog.log import EventLog
-from notifier.events import StatementPublished, StatementRevised
+from notifier.events import StatementPublished, StatementRead, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement
 
+Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
+"""The events that bear a statement."""
 
-async def wording(log: EventLog, event: StatementPublished | StatementRevised) -> Statement:
+
+async def wording(log: EventLog, event: Told) -> Statement:
     """The statement of an event, with all its words."""
     statement = event.statement
     return statement.attached(await log.blob(statement.text_blob)) if statement.text_blob else statement
 
 
-async def wording_before(log: EventLog, event: StatementPublished | StatementRevised) -> Statement | None:
+async def wording_before(log: EventLog, event: Told) -> Statement | None:
     """What a revision replaced, with all its words; None of what is new, or where the log does not say."""
     if not isinstance(event, StatementRevised) or not event.revises:
         return None
