@@ -32,6 +32,7 @@ from notifier.events import (
     Event,
     Recorded,
     StatementPublished,
+    StatementRead,
     StatementRevised,
 )
 from notifier.message import Message
@@ -215,7 +216,7 @@ class Deliverer:
         """The words of a delivery: the same at every attempt, since they follow from the log and his file alone."""
         alert, cause = await self._found(owed.alert_id), await self._found(owed.cause)
         event = cause.event
-        if not isinstance(event, StatementPublished | StatementRevised):
+        if not isinstance(event, StatementPublished | StatementRevised | StatementRead):
             raise TypeError(f"an alert was caused by {event.type}")
         statement = await wording(self._log, event)
         if any(_OF_CHANGE.search(match.query) for match in owed.matches):

@@ -177,7 +177,7 @@ class StatementRevised(Event, frozen=True, kw_only=True):
 
     `page` is "" where the feed told of it. Where the statement's page was read again and says something else, it is
     the fingerprint of the page's words, and `replaces` that of those before. `silent`: the publisher, who else marks
-    what he changes, did not.
+    what he changes, did not. `by` is what read the page, as in `StatementRead`.
     """
 
     type: ClassVar[str] = "statement.revised.v1"
@@ -189,6 +189,7 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     revises: str = ""
     page: str = ""
     silent: bool = False
+    by: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -210,6 +211,8 @@ class StatementRead(Event, frozen=True, kw_only=True):
 
     Its cause is the event that told of the statement, and `page` the fingerprint of the page's words. It is no news in
     itself: who was not alerted by title and summary may be by these words. `quiet` as in the first.
+
+    `by` names what read it, with its version, since another may find other words on a page that nobody changed.
     """
 
     type: ClassVar[str] = "statement.read.v1"
@@ -218,10 +221,11 @@ class StatementRead(Event, frozen=True, kw_only=True):
     page: str
     seen_at: datetime
     quiet: str = ""
+    by: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.statement.id, self.page)
+        return (self.statement.id, self.page, self.by) if self.by else (self.statement.id, self.page)
 
     @property
     def subject(self) -> str:

@@ -2,7 +2,8 @@
 The log → alerts, in the log.
 
 Each new, revised or withdrawn statement is held against every watchlist. A subscriber is owed one alert for it, however
-many of his watchlists matched.
+many of his watchlists matched. It is matched at once on what its feed says, and once more when its page was read, for
+those whom title and summary told nothing.
 
 News that is told in several feeds is one story to him. Where the log holds a further telling already when we decide,
 the alert names it too; whatever comes later, revisions and withdrawals among it, is a reply to the first alert that he
@@ -43,7 +44,7 @@ from notifier.watchlists.search import Text
 from notifier.watchlists.watchlist import Watchlist
 
 NAME = "match"
-TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type)
+TYPES = (StatementPublished.type, StatementRevised.type, StatementRead.type, StatementWithdrawn.type)
 WORDS, WORD_LENGTH = 12, 80  # words that decided, kept in an alert: enough to say why, without the whole text
 ROOM = 40 * 1024  # bytes of an alert's matches, encoded; an event ends at 65,535, a query at 10,000
 PAGE = 200
@@ -105,7 +106,7 @@ class Matcher:
 
     async def _alerts(self, recorded: Recorded) -> list[AlertRaised]:
         event = recorded.event
-        if not isinstance(event, StatementPublished | StatementRevised | StatementWithdrawn) or event.quiet:
+        if not isinstance(event, Told) or event.quiet:
             return []
         statement, before = await wording(self._log, event), await wording_before(self._log, event)
         return list(self._owed(recorded.id, revised(before, statement) if before else statement))

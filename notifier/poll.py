@@ -16,17 +16,17 @@ import msgspec
 from notifier.errors import Refused, TryLater
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Commit, Consumer, EventLog
+from notifier.eventlog.wording import fitted, weight
 from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised
 from notifier.feeds import health
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
-from notifier.feeds.fetch import may_hear_secrets, same_host
+from notifier.feeds.fetch import at, same_host
 from notifier.feeds.known import Known
 from notifier.feeds.prescan import ITEMS
 
 TYPES = (StatementPublished.type, StatementRevised.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
-IN_EVENT = 24 * 1024  # bytes of an event, encoded; the words of a longer one travel as a blob (65,535 is the end)
 
 
 class Fetch(Protocol):
@@ -181,7 +181,7 @@ class Poller:
     async def _record(self, feed: Feed, events: list[Event], after: Progress) -> None:
         consumer = self._consumer(NAME + feed.id)
         commit = consumer.moved_to(consumer.position, msgspec.json.encode(after))
-        *firsts, last = batches([_fitted(event) for event in events], _weight)
+        *firsts, last = batches([fitted(event) for event in events], weight)
         self._unanswered.add(feed.id)
         for batch in firsts:
             await self._append(batch, None)
@@ -237,7 +237,7 @@ async def whole(
             return _joined(first, entries)
         asked.add(page.next)
         try:
-            answer = await fetcher.fetch(_at(page.next, feed), known)
+            answer = await fetcher.fetch(at(page.next, feed), known)
             if isinstance(answer, Unchanged):
                 return _joined(first, entries)
             following = await parser.parse(answer, feed)
@@ -258,29 +258,5 @@ def _goes_nowhere(page: Reading, asked: Collection[str], document: Document) -> 
     return not page.next or page.next in asked or not same_host(page.next, document.url)
 
 
-def _at(url: str, feed: Feed) -> Feed:
-    """The feed as it is asked for at another address; its own headers go nowhere but to the host they are meant for."""
-    headers = feed.headers if may_hear_secrets(url, feed.url) else {}
-    return msgspec.structs.replace(feed, url=url, headers=headers)
-
-
 def _joined(first: Reading, entries: Iterable[Entry], **more: Any) -> Reading:
     return msgspec.structs.replace(first, **{"entries": tuple(entries), "next": "", **more})
-
-
-def _fitted(event: Event) -> tuple[Event, bytes | None]:
-    """The event as the log takes it, and the blob for words that are too long for it."""
-    if not isinstance(event, StatementPublished | StatementRevised) or _size(event) <= IN_EVENT:
-        return event, None
-    statement, blob = event.statement.detached(0)
-    return msgspec.structs.replace(event, statement=statement), blob
-
-
-def _weight(fitted: tuple[Event, bytes | None]) -> int:
-    event, blob = fitted
-    return _size(event) + len(blob or b"")
-
-
-def _size(event: Event) -> int:
-    """Bytes of an event's data as JSON; the log puts a few hundred around them."""
-    return len(msgspec.json.encode(event))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from notifier.alerts.outbox import delivery_id
@@ -22,6 +23,7 @@ from notifier.events import (
     DeliveryAbandoned,
     DeliveryPostponed,
     StatementPublished,
+    StatementRead,
     StatementRevised,
     WatchlistMatched,
 )
@@ -773,3 +775,26 @@ async def test_words_that_a_revision_added_are_shown_where_they_stand() -> None:
     await desk.later(60)
 
     assert "A *licence* is due for *chips*." in desk.email.tried[-1].parts["body.txt"]
+
+
+async def test_a_page_that_was_read_is_quoted() -> None:
+    """An alert by the words of a page is one on something new, and the passage with the hit stands in it."""
+    desk = Desk()
+    first = await desk.owes()
+    (cause,) = await events(desk.log, StatementPublished)
+    said = msgspec.structs.replace(cause.statement, text="Nothing here. " * 400 + "\n\nChips need a licence.")
+    said, blob = said.detached(1_000)
+    of_page = StatementRead(cause=first.cause, statement=said, page="a" * 24, seen_at=NOON)
+    alert = AlertRaised(
+        cause=of_page.id,
+        subscriber="newsroom",
+        statement_id=said.id,
+        matches=(WatchlistMatched(watchlist="Chips", query="chips", words=("Chips",)),),
+        channels=("email",),
+    )
+    await desk.log.append([of_page, alert], blobs=[blob] if blob else [])
+
+    await desk.deliverer.run()
+
+    (message,) = [each for each in desk.email.tried if each.id == delivery_id(alert.id, "email")]
+    assert "*Chips* need a licence." in message.parts["body.txt"]

@@ -45,13 +45,16 @@ HOMES = {
     "email_validator": ("channels/address.py",),
     "feedparser": ("feeds/reading.py",),
     "jinja2": ("alerts/render.py",),
-    "lxml": ("feeds/page.py", "feeds/plain.py"),
+    "lxml": ("feeds/page.py", "feeds/plain.py", "feeds/article.py"),
     "markupsafe": ("alerts/render.py",),
     "msgspec": ("",),
     # The index computes with arrays and sets of numbers throughout.
     "numpy": ("watchlists/",),
+    # In the child that reads pages, and nowhere else: they are slow to load and hold much memory.
+    "pypdfium2": ("feeds/article.py",),
     "pyroaring": ("watchlists/",),
     "rich": ("cli/", "demo/"),
+    "trafilatura": ("feeds/article.py",),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.errors import LogFull
 from notifier.eventlog.log import EventLog, Page
-from notifier.events import AlertRaised, FeedBaselined, StatementPublished, StatementRevised
+from notifier.events import AlertRaised, Event, FeedBaselined, StatementPublished, StatementRead, StatementRevised
 from notifier.match import Matcher
 from notifier.statement import Statement, fingerprint
 from notifier.watchlists.index import Index
@@ -48,6 +48,12 @@ def revised(of: Statement, quiet: str = "") -> StatementRevised:
     return StatementRevised(statement=of, replaces="0" * 24, seen_at=NOON, quiet=quiet)
 
 
+def read(text: str, of: StatementPublished, quiet: str = "") -> StatementRead:
+    """The page of a statement was read, and says this."""
+    said = msgspec.structs.replace(of.statement, text=text)
+    return StatementRead(cause=of.id, statement=said, page=fingerprint(text), seen_at=NOON, quiet=quiet)
+
+
 def watchlist(query: str = HONG_KONG, name: str = "Exports", subscriber: str = "desk", **scope: object) -> Watchlist:
     return Watchlist(subscriber, name, parse(query), **scope)
 
@@ -81,7 +87,7 @@ class Desk:
         """All is forgotten but the log and the watchlists."""
         self.matcher = Matcher(self.log, self.index, lambda id: self.channels.get(id, ("email",)))
 
-    async def told(self, *told: StatementPublished | StatementRevised) -> list[AlertRaised]:
+    async def told(self, *told: Event) -> list[AlertRaised]:
         """All alerts, once these events have been matched too."""
         await self.log.append(told)
         await self.matcher.run()
@@ -139,6 +145,30 @@ async def test_a_subscriber_without_channels_is_owed_nothing() -> None:
     alerts = await desk.told(published())
 
     assert [alert.subscriber for alert in alerts] == ["newsroom"]
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["later", "together"])
+async def test_the_words_of_a_page_alert_whom_the_summary_did_not(apart: bool) -> None:
+    """Its alert is caused by the reading; who was told by title and summary hears nothing more of the same."""
+    desk = Desk(watchlist(), watchlist("chips", subscriber="newsroom"), watchlist("fish", subscriber="harbour"))
+    first = published()
+    of_page = read("Special status of Hong Kong ends. Chips need a licence.", first)
+
+    if apart:
+        await desk.told(first)
+        alerts = await desk.told(of_page)
+    else:
+        alerts = await desk.told(first, of_page)
+
+    assert [(alert.subscriber, alert.cause) for alert in alerts] == [("desk", first.id), ("newsroom", of_page.id)]
+
+
+async def test_a_page_that_was_read_anew_in_silence_alerts_nobody() -> None:
+    """Another extractor's words are no news."""
+    desk = Desk(watchlist("chips"))
+    first = published()
+
+    assert await desk.told(first, read("Chips need a licence.", first, quiet="read by another extractor")) == []
 
 
 @pytest.mark.parametrize("told", [published, revised], ids=["published", "revised"])

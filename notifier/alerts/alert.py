@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from notifier.alerts.passage import Run, Span, as_runs, passages
-from notifier.events import AlertRaised, Recorded, StatementPublished, StatementRevised
+from notifier.events import AlertRaised, Recorded, StatementPublished, StatementRead, StatementRevised
 from notifier.message import without_controls
 from notifier.statement import Statement
 
@@ -89,7 +89,9 @@ def alert_view(
     points. `readings` maps a watchlist's name to its query as we read it; without an entry the query itself is shown.
     """
     raised, told = alert.event, cause.event
-    if not isinstance(raised, AlertRaised) or not isinstance(told, StatementPublished | StatementRevised):
+    if not isinstance(raised, AlertRaised) or not isinstance(
+        told, StatementPublished | StatementRevised | StatementRead
+    ):
         raise TypeError(f"an alert on a statement was expected, not {raised.type} on {told.type}")
     zone = ZoneInfo(reader.timezone)
     title = as_runs(statement.title, spans.get("title", ()), 0, TITLE)
@@ -151,7 +153,7 @@ def span_of_time(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def _after(statement: Statement, told: StatementPublished | StatementRevised) -> str:
+def _after(statement: Statement, told: StatementPublished | StatementRevised | StatementRead) -> str:
     # A revision is seen long after the first publication, and a date ahead of us is no date: neither tells our speed.
     if statement.published_at is None or isinstance(told, StatementRevised) or told.seen_at < statement.published_at:
         return ""

@@ -1,13 +1,36 @@
-"""A statement's words: from its event, or from the blob beside it where they are too long for one."""
+"""A statement's words: in its event, or in the blob beside it where they are too long for one."""
 
 from __future__ import annotations
 
+import msgspec
+
 from notifier.eventlog.log import EventLog
-from notifier.events import StatementPublished, StatementRead, StatementRevised, StatementWithdrawn
+from notifier.events import Event, StatementPublished, StatementRead, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement
+
+IN_EVENT = 24 * 1024  # bytes of an event, encoded; the words of a longer one travel as a blob (65,535 is the end)
 
 Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
 """The events that bear a statement."""
+
+
+def fitted(event: Event) -> tuple[Event, bytes | None]:
+    """The event as the log takes it, and the blob for words that are too long for it."""
+    if not isinstance(event, Told) or size(event) <= IN_EVENT:
+        return event, None
+    statement, blob = event.statement.detached(0)
+    return msgspec.structs.replace(event, statement=statement), blob
+
+
+def weight(fit: tuple[Event, bytes | None]) -> int:
+    """Bytes that a fitted event brings into the log, with its blob."""
+    event, blob = fit
+    return size(event) + len(blob or b"")
+
+
+def size(event: Event) -> int:
+    """Bytes of an event's data as JSON; the log puts a few hundred around them."""
+    return len(msgspec.json.encode(event))
 
 
 async def wording(log: EventLog, event: Told) -> Statement:
@@ -21,6 +44,6 @@ async def wording_before(log: EventLog, event: Told) -> Statement | None:
     if not isinstance(event, StatementRevised) or not event.revises:
         return None
     before = await log.find(event.revises)
-    if before is None or not isinstance(before.event, StatementPublished | StatementRevised):
+    if before is None or not isinstance(before.event, Told):
         return None
     return await wording(log, before.event)

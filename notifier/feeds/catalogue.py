@@ -46,6 +46,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers: dict[str, str] = {}
     json: JsonShape | None = None
     html: PageShape | None = None
+    full_text: bool = True
+    article: str = ""
 
     @property
     def usable(self) -> bool:
@@ -55,7 +57,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def how(self) -> dict[str, Any]:
         """How its documents are read, as fields of a `Feed`: also another address of that publisher is read so."""
-        names = ("kind", "identity", "dates", "timezone", "json", "html")
+        names = ("kind", "identity", "dates", "timezone", "json", "html", "full_text", "article")
         return {name: getattr(self, name) for name in names if (name, self.kind) != ("kind", "list-file")}
 
     def feed(self, every: float) -> Feed:

@@ -24,6 +24,9 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `dates` are strptime formats to try before the usual ones, in `timezone` where they name none; `headers` are sent
     with each request. `country` is an ISO 3166 code, `lang` a BCP 47 tag. `json` and `html` say how to read what is no
     feed, for the kinds of these names.
+
+    `full_text` says whether the pages of its statements are read, and `article` is a CSS selector for where their words
+    stand, "" where they are found well enough without.
     """
 
     id: str
@@ -39,6 +42,8 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     headers: dict[str, str] = {}
     json: JsonShape | None = None
     html: PageShape | None = None
+    full_text: bool = True
+    article: str = ""
 
     @property
     def shape(self) -> JsonShape | PageShape | None:
@@ -103,7 +108,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
     would never be asked for. `warnings` are for the operator, about letters that look lost. `next` is the address at
-    which the document goes on, "" for most.
+    which the document goes on, "" for most. `by` names the reader of a statement's page, with its version, since
+    another may find other words on the same page.
     """
 
     entries: tuple[Entry, ...]
@@ -114,3 +120,4 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     cut_short: bool = False
     warnings: tuple[str, ...] = ()
     next: str = ""
+    by: str = ""

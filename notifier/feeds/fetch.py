@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+import msgspec
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
@@ -167,7 +168,7 @@ class Fetcher:
             raise TryLater(f"{host} answered {status}", outcome="throttled", after=after)
         if status in (404, 410):
             outcome = "retired" if status == 410 else "not-found"
-            raise Refused(f"{host} answered {status}: the feed is not there", outcome=outcome)
+            raise Refused(f"{host} answered {status}: nothing is there", outcome=outcome)
         if status in (400, 422):
             # APIs say so of a parameter that they do not know, or no more.
             raise Refused(f"{host} answered {status}: it does not understand the address", outcome="not-a-feed")
@@ -214,6 +215,12 @@ def may_hear_secrets(url: str, named: str) -> bool:
     named, and never in the clear where he named it with https.
     """
     return same_host(url, named)
+
+
+def at(url: str, feed: Feed) -> Feed:
+    """The feed as it is asked for at another address; its own headers go nowhere but to the host they are meant for."""
+    headers = feed.headers if may_hear_secrets(url, feed.url) else {}
+    return msgspec.structs.replace(feed, url=url, headers=headers)
 
 
 def same_host(url: str, other: str) -> bool:

@@ -32,6 +32,9 @@ class Known:
         """Fold one event. Folding it again changes nothing."""
         if not isinstance(event, StatementPublished | StatementRevised):
             return
+        if isinstance(event, StatementRevised) and event.page:
+            # What its page says was never a wording of the feed.
+            return
         statement = event.statement
         statements = self._feeds.setdefault(statement.feed, {})
         id = _short(statement.id)

@@ -19,7 +19,7 @@ from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.letters import letters
 from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.pages import next_page
-from notifier.feeds.plain import one_line, to_text
+from notifier.feeds.plain import TEXT, one_line, to_text
 from notifier.feeds.prescan import ITEMS, within
 from notifier.feeds.selectors import translated
 from notifier.feeds.shape import PageShape
@@ -37,11 +37,8 @@ def read(document: Document, feed: Feed, shape: PageShape) -> Reading:
     Raises `Refused` with outcome blocked (a human-check page), not-a-feed (no web page) or parse-error (the declared
     entries are not there, or it is over the limits).
     """
-    declared = _CHARSET.search(document.body[:2048])
-    named = f"; charset={declared[1].decode('ascii', 'replace')}" if declared else ""
-    text, guessed = letters(document.body, document.content_type + named)
-    root = _parsed(text)
-    found = _select(root, shape.entries)
+    root, guessed = opened(document)
+    found = selected(root, shape.entries)
     if not found:
         if checks_for_humans(document.body[:65_536]):
             raise Refused("a page that checks for humans stands before the one wanted", outcome="blocked")
@@ -60,6 +57,16 @@ def read(document: Document, feed: Feed, shape: PageShape) -> Reading:
         next=next_page(document.url, shape.paging, following),
         warnings=(guessed,) if guessed else (),
     )
+
+
+def opened(document: Document) -> tuple[lxml.html.HtmlElement, str]:
+    """
+    The root of a web page, and a warning where its letters had to be guessed. Raises `Refused` for what is no page.
+    """
+    declared = _CHARSET.search(document.body[:2048])
+    named = f"; charset={declared[1].decode('ascii', 'replace')}" if declared else ""
+    text, guessed = letters(document.body, document.content_type + named)
+    return _parsed(text), guessed
 
 
 def _parsed(text: str) -> lxml.html.HtmlElement:
@@ -93,8 +100,8 @@ def _date(element: lxml.html.HtmlElement, selector: str, feed: Feed) -> tuple[da
     The date that a selector means, and how it stands there: all of the element's words, or those before the first
     element in it, since some publishers write date and category into one.
     """
-    for found in _select(element, selector)[:1]:
-        whole = _words_of(found, translated(selector)[1])
+    for found in selected(element, selector)[:1]:
+        whole = words_of(found, translated(selector)[1])
         for raw in (whole, one_line(found.text or "").strip(_AROUND)):
             if moment := read_date(raw, feed.dates, feed.timezone):
                 return moment, raw
@@ -104,21 +111,22 @@ def _date(element: lxml.html.HtmlElement, selector: str, feed: Feed) -> tuple[da
 
 def _said(element: lxml.html.HtmlElement, selector: str, attribute: str = "") -> str:
     """The words of the first element that a selector finds, or its attribute where one is named or given."""
-    return next((_words_of(found, translated(selector)[1] or attribute) for found in _select(element, selector)), "")
+    return next((words_of(found, translated(selector)[1] or attribute) for found in selected(element, selector)), "")
 
 
-def _words_of(element: lxml.html.HtmlElement, attribute: str) -> str:
+def words_of(element: lxml.html.HtmlElement, attribute: str = "", limit: int = TEXT) -> str:
+    """The words of an element, or of its attribute where one is named; at most `limit` bytes of them."""
     if attribute:
         return str(element.get(attribute, "")).strip()
-    return to_text(lxml.etree.tostring(element, encoding="unicode", method="html", with_tail=False))
+    return to_text(lxml.etree.tostring(element, encoding="unicode", method="html", with_tail=False), limit)
 
 
 def _names(element: lxml.html.HtmlElement, selector: str) -> tuple[str, ...]:
-    names = (one_line(_words_of(found, translated(selector)[1]), 200) for found in _select(element, selector)[:20])
+    names = (one_line(words_of(found, translated(selector)[1]), 200) for found in selected(element, selector)[:20])
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _select(element: lxml.html.HtmlElement, selector: str) -> list[lxml.html.HtmlElement]:
+def selected(element: lxml.html.HtmlElement, selector: str) -> list[lxml.html.HtmlElement]:
     """The elements that a selector finds, that one itself among them; none for no selector."""
     if not selector:
         return []

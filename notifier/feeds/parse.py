@@ -22,12 +22,14 @@ from notifier.feeds.feed import Document, Feed, Reading
 SECONDS = 20.0  # for one document on the wall's clock; five of CPU are the child's own limit
 IDLE = 60.0  # seconds after which a child without work is let go, with the memory it holds
 FRAME = 64 * 1024 * 1024  # bytes of an answer
+FEEDS, PAGES = "notifier.feeds.child_of_feeds", "notifier.feeds.child_of_pages"  # what a child may be started as
 
 
 class Parser:
-    """Reads documents one at a time in a child, made when first needed. Close it at the end."""
+    """Reads documents one at a time in a child (`FEEDS`, `PAGES`), made when first needed. Close it at the end."""
 
-    def __init__(self, seconds: float = SECONDS, idle: float = IDLE) -> None:
+    def __init__(self, seconds: float = SECONDS, idle: float = IDLE, child: str = FEEDS) -> None:
+        self._started_as = child
         self._seconds = seconds
         self._idle = idle
         self._turn = asyncio.Lock()
@@ -37,10 +39,10 @@ class Parser:
 
     async def parse(self, document: Document, feed: Feed) -> Reading:
         """
-        The document's entries.
+        The document's entries; of a page, one with its words.
 
-        Raises `Refused` with the outcomes of reading.read; parse-error also for what takes over five seconds of work,
-        too long or too much memory. A child that breaks is replaced.
+        Raises `Refused` with the outcomes of reading.read and article.read; parse-error also for what takes over five
+        seconds of work, too long or too much memory. A child that breaks is replaced.
         """
         async with self._turn:
             if self._letting_go is not None:
@@ -82,7 +84,7 @@ class Parser:
                 sys.executable,
                 "-P",
                 "-m",
-                "notifier.feeds.child",
+                self._started_as,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**20,
@@ -129,8 +131,8 @@ class Parsers:
     (promise P5). The second is made only when the first is at work. Close it at the end.
     """
 
-    def __init__(self, number: int = 2) -> None:
-        self._parsers = [Parser() for _ in range(number)]
+    def __init__(self, number: int = 2, child: str = FEEDS) -> None:
+        self._parsers = [Parser(child=child) for _ in range(number)]
         # The last to be free goes first: one child does all the work while that is enough, and the others end.
         self._free: asyncio.LifoQueue[Parser] = asyncio.LifoQueue()
         for parser in self._parsers:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.events import Event, FeedBaselined, StatementPublished
+from notifier.events import Event, FeedBaselined, StatementPublished, StatementRevised
 from notifier.feeds.detect import as_statement
 from notifier.feeds.known import Known, day_of
 from notifier.statement import Statement, fingerprint
@@ -48,6 +48,18 @@ def test_a_day_is_counted_in_utc():
     assert day_of(STATEMENT) == date(2020, 6, 30)
     assert day_of(as_statement(entry(published=NOW - timedelta(hours=2)), FEED)) == date(2020, 6, 29)
     assert day_of(as_statement(entry(published=None), FEED)) is None
+
+
+def test_what_a_page_says_is_no_wording_of_the_feed():
+    """A revision that was found on a statement's page leaves the feed's newest words as they are, and their event."""
+    known = knowing([entry()])
+    newest = known.newest("us-commerce", STATEMENT.id)
+    edited = as_statement(entry(text="The whole text, edited."), FEED)
+
+    known.apply(StatementRevised(statement=edited, replaces="a" * 24, page="b" * 24, revises=newest, seen_at=NOW))
+
+    assert known.wordings("us-commerce", STATEMENT.id) == (STATEMENT.fingerprint,)
+    assert known.newest("us-commerce", STATEMENT.id) == newest
 
 
 def test_other_events_pass_by():
