@@ -30,9 +30,11 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.parse import Parsers
+from notifier.feeds.parse import PAGES, Parsers
+from notifier.feeds.visit import Visitor
 from notifier.match import Matcher
 from notifier.poll import Poll, Poller
+from notifier.read import Reader
 from notifier.schedule import Rounds, Schedule
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriber, Subscriptions
@@ -124,6 +126,10 @@ class App:
         self.fetcher = fetcher_of(settings, clock)
         self.parsers = Parsers()
         self.poller = Poller(log, self.fetcher, self.parsers, clock)
+        self.page_parsers = Parsers(child=PAGES)
+        visitor = Visitor(self.fetcher, self.page_parsers)
+        with_pages = settings.feeds if settings.fetch.articles else ()
+        self.reader = Reader(log, visitor, with_pages, clock, chance.random)
         self.matcher = Matcher(log, Index(), self._channels_of)
         renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(log, self.channels, renderer, self._subscriber, clock, chance.random)
@@ -160,6 +166,7 @@ class App:
             finally:
                 await app.fetcher.close()
                 await app.parsers.close()
+                await app.page_parsers.close()
                 await asyncio.gather(*(channel.close() for channel in app.channels.values()))
         finally:
             await log.close()
@@ -225,7 +232,7 @@ class App:
         return self.settings.feeds
 
     async def run_once(self, told: Callable[[Feed, Poll], None] = lambda feed, poll: None) -> None:
-        """One whole pass: every feed polled, all matched, all that is due delivered."""
+        """One whole pass: every feed polled, pages read, all matched, all that is due delivered."""
         await self.poll_once(told)
         await self.work_off()
 
@@ -236,7 +243,11 @@ class App:
         await rounds.ended()
 
     async def work_off(self) -> None:
-        """Match all that has been recorded, and deliver all that is due."""
+        """Match all that has been recorded, read the pages that are due, and deliver all that is due."""
+        await self.matcher.run()
+        # What title and summary say waits for no page.
+        await self.deliverer.start_due()
+        await self.reader.run()
         await self.matcher.run()
         await self.deliverer.run()
 
@@ -249,12 +260,14 @@ class App:
         schedule = Schedule(self.log)
         schedule.every(TICK, "poll", rounds.start_due)
         schedule.every(30, "match", self.matcher.run, upon_growth=True)
+        schedule.every(TICK, "read", self.reader.start_due, upon_growth=True)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
         schedule.every(RELOAD, "reload", self.reload)
         schedule.start()
         await stop.wait()
         await rounds.stop()
         await schedule.stop()
+        await self.reader.stop()
         if cut_off := await self.deliverer.stop(GRACE):
             logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
 

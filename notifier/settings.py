@@ -23,6 +23,7 @@ from notifier.errors import Misconfigured, Mistake
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID, Feed
+from notifier.feeds.selectors import check_selector
 from notifier.guard import Network
 from notifier.handwritten import toml
 from notifier.handwritten.checked import Misfit, checked, converted, did_you_mean, shown, struct_in, zone
@@ -44,11 +45,15 @@ class FeedsTable(msgspec.Struct, frozen=True):
 
 
 class FetchTable(msgspec.Struct, frozen=True):
-    """`[fetch]`: networks inside that may be reached all the same, seconds for a poll, polls of a host at a time."""
+    """
+    `[fetch]`: networks inside that may be reached all the same, seconds for a poll, polls of a host at a time, and
+    whether the pages of statements are read.
+    """
 
     allow: tuple[str, ...] = ()
     timeout: Annotated[float, msgspec.Meta(ge=1, le=300)] = 30.0
     per_host: Annotated[int, msgspec.Meta(ge=1, le=32)] = 2
+    articles: bool = True
 
 
 class OwnFeed(Feed, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,11 +74,15 @@ class SettingsFile(msgspec.Struct, frozen=True):
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """How feeds are fetched: networks inside that may be reached, seconds for a poll, polls of a host at a time."""
+    """
+    How feeds are fetched: networks inside that may be reached, seconds for a poll, polls of a host at a time, and
+    whether the pages of statements are read too.
+    """
 
     allow: tuple[Network, ...] = ()
     timeout: float = 30.0
     per_host: int = 2
+    articles: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +133,9 @@ class _Reader:
             timezone=said.timezone,
             email=said.email,
             feeds=(*self._enabled(said.feeds), *self._own(said)),
-            fetch=Fetch(tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host),
+            fetch=Fetch(
+                tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host, said.fetch.articles
+            ),
             origins=self._origins,
         )
         if self._mistakes:
@@ -260,7 +271,9 @@ class _Reader:
         return Feed(**values)
 
     def _check_shape(self, place: Place, feed: Feed) -> None:
-        """Is what a feed of this kind is read by there, and can it be read by that?"""
+        """Is what a feed of this kind is read by there, and can it be read by that, and so its statements' pages?"""
+        if feed.article:
+            self._fits((*place, "article"), _selector, feed.article)
         for kind, shape in (("json", feed.json), ("html", feed.html)):
             if shape is None and feed.kind == kind:
                 mend = f"add [feed.{kind}] with entries = …, or a preset of that kind"
@@ -297,6 +310,14 @@ def _value(text: str, type: Any) -> Any:
     if get_origin(type) is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]
     return converted(text, type, strict=False)
+
+
+def _selector(text: str) -> None:
+    """Raise `Misfit` for what is no CSS selector."""
+    try:
+        check_selector(text)
+    except ValueError as error:
+        raise Misfit(*error.args) from error
 
 
 def _is_web_address(url: str) -> bool:

@@ -165,8 +165,13 @@ def make_home(
     feeds: Mapping[str, str],
     subscribers: Mapping[str, str] | None = None,
     mail_port: int | None = None,
+    *,
+    articles: bool = False,
 ) -> Path:
-    """A home with these feeds (kind by path, which is the id too) and subscribers (their files by id)."""
+    """
+    A home with these feeds (kind by path, which is the id too) and subscribers (their files by id). The pages of
+    statements are read only where a test says so: most links lead nowhere.
+    """
     port = around.mailroom.port if mail_port is None else mail_port
     (home / "subscriptions").mkdir(parents=True)
     for id, text in (subscribers or {"desk": DESK}).items():
@@ -177,18 +182,18 @@ def make_home(
     ]
     settings = [
         f'[email]\nhost = "{HOST}"\nport = {port}\ntls = "none"\nsender = "Alerts <alerts@house.example>"\n',
-        f'[fetch]\nallow = ["{HOST}/32"]\n',
+        f'[fetch]\nallow = ["{HOST}/32"]\narticles = {str(articles).lower()}\n',
         *tables,
     ]
     (home / "notifier.toml").write_text("\n".join(settings))
     return home
 
 
-def rss(*items: tuple[str, str, str]) -> str:
-    """An RSS 2.0 document of items, the newest first: guid, title, text."""
+def rss(*items: tuple[str, str, str], site: str = "https://ministry.example") -> str:
+    """An RSS 2.0 document of items, the newest first: guid, title, text. Their pages are at a site, by guid."""
     written = "".join(
         f'<item><guid isPermaLink="false">{guid}</guid><title>{escape(title)}</title>'
-        f"<link>https://ministry.example/{guid}</link><description>{escape(text)}</description></item>"
+        f"<link>{site}/{guid}</link><description>{escape(text)}</description></item>"
         for guid, title, text in items
     )
     return f'<rss version="2.0"><channel><title>News</title>{written}</channel></rss>'

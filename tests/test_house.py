@@ -23,7 +23,7 @@ FLOORS = (
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},
-    {"poll", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
+    {"poll", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
     {"survey", "breadth"},
     {"schedule"},
     {"app"},

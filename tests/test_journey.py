@@ -21,6 +21,7 @@ from notifier.events import (
     FeedBaselined,
     FeedHealthChanged,
     StatementPublished,
+    StatementRead,
     StatementRevised,
     SubscriptionsApplied,
 )
@@ -31,6 +32,7 @@ from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, 
 OLD = ("old", "Opening hours", "The office opens at nine.")
 NEWS = ("news", "Controls on dual-use exports to Hong Kong", "Licences are needed from Monday.")
 EDITED = ("news", "Controls on dual-use exports to Hong Kong", "Licences are needed from Tuesday.")
+BRIEF = ("brief", "A notice", "The ministry gives notice.")
 NOISE = ("noise", "Hong Kong holds a regatta", "Boats were seen.")
 
 
@@ -108,6 +110,27 @@ async def test_a_story_told_in_three_feeds_is_one_alert_and_a_reply(tmp_path: Pa
     assert {first.cause, *first.also} == {news["trade"], news["customs"]}
     assert (reply.cause, reply.also, reply.follows) == (news["cabinet"], (), first.id)
     assert len(around.mailroom.to("desk@bank.example")) == 2
+
+
+async def test_what_only_the_page_says_reaches_its_subscriber_too(tmp_path: Path):
+    """The feed gives a summary, and the words that a watchlist wants stand on the page: one pass reads and delivers."""
+    text = "".join(f"<p>Licences for dual-use exports to Hong Kong end on day {day}.</p>" for day in range(9))
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"}, articles=True)
+        site = around.publisher.url("pages")
+        around.publisher.publish("trade", rss(OLD, site=site))
+        around.publisher.publish("pages/brief", f"<html><body><main>{text}</main></body></html>", "text/html")
+        async with App.opened(home) as app:
+            await app.run_once()
+            around.publisher.publish("trade", rss(BRIEF, OLD, site=site))
+            await app.run_once()
+            told = await events(app, StatementRead)
+
+    (mail,) = around.mailroom.to("desk@bank.example")
+    assert mail["Subject"] == "[Hong Kong] A notice (Ministry of trade)"
+    assert ">dual-use</mark> exports to <mark" in mail.get_body(("html",)).get_content()
+    assert [event.statement.title for event in told] == ["A notice"]
+    assert around.publisher.asked == {"trade": 2, "pages/brief": 1}
 
 
 @pytest.mark.parametrize("kind", ["rss", "atom", "rdf", "jsonfeed"])

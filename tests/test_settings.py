@@ -32,6 +32,7 @@ every = 60
 allow = ["127.0.0.1/32", "fd00::/8"]
 timeout = 10
 per_host = 1
+articles = false
 
 [[feed]]
 id = "ministry"
@@ -47,6 +48,8 @@ every = 3600
 identity = "link"
 dates = ["%d.%m.%Y"]
 timezone = "Europe/Berlin"
+full_text = false
+article = "main .text"
 headers = { Accept = "application/atom+xml" }
 """
 SECRETS = {"SMTP_PASSWORD": "hunter2"}
@@ -74,7 +77,7 @@ def test_a_whole_file_is_taken_as_written(tmp_path: Path):
     assert (settings.email.host, settings.email.port, settings.email.tls) == ("mail.example.org", 465, "implicit")
     assert settings.email.password == "hunter2"
     assert settings.fetch.allow == (ip_network("127.0.0.1/32"), ip_network("fd00::/8"))
-    assert (settings.fetch.timeout, settings.fetch.per_host) == (10, 1)
+    assert (settings.fetch.timeout, settings.fetch.per_host, settings.fetch.articles) == (10, 1, False)
 
 
 def test_feeds_of_the_catalogue_and_of_the_operator_are_polled_side_by_side(tmp_path: Path):
@@ -90,6 +93,10 @@ def test_feeds_of_the_catalogue_and_of_the_operator_are_polled_side_by_side(tmp_
     }
     assert feeds["gazette"].dates == ("%d.%m.%Y",)
     assert feeds["gazette"].headers == {"Accept": "application/atom+xml"}
+    assert [(feeds[id].full_text, feeds[id].article) for id in ("gazette", "us-ustr")] == [
+        (False, "main .text"),
+        (True, ""),
+    ]
 
 
 def test_little_is_enough(tmp_path: Path):
@@ -353,6 +360,7 @@ def test_what_the_operator_says_goes_before_the_preset(tmp_path: Path, line: str
         ('[feed.html]\nentries = "li"\npaging = { pages = 3 }', 'line 7: "paging" needs one of "next" and "parameter"'),
         ('[feed.html]\nentries = "li"\n[feed.html.paging]\npages = 500\nnext = "a"', 'line 8: "pages" must be at most'),
         ('[feed.html]\nentries = "li"\npaging = { pages = "3" }', 'line 7: "pages" must be a whole number'),
+        ('article = "main..text"', 'line 5: "article" is no selector; write a CSS selector'),
         ('kind = "json"', 'line 5: nothing says where the entries of a "json" feed are; add [feed.json] with'),
         ('kind = "rss"\nhtml = { entries = "li" }', 'line 6: a feed of kind "rss" is not read by [feed.html]; leave'),
         ('html = { entries = "li" }\njson = { entries = "a", title = "t" }', 'line 5: a feed of kind "json" is not'),

@@ -213,7 +213,8 @@ def _write_home(home: Path, story: Story, peers: Peers) -> None:
         'contact = "demo@notifier.example"\n\n'
         f'[email]\nhost = "{HOST}"\nport = {peers.mail_port}\ntls = "none"\n'
         'sender = "Policy alerts <alerts@notifier.example>"\n\n'
-        f'[fetch]\nallow = ["{HOST}/32"]\n{feeds}'
+        # The links of the story lead to ministries, and nothing leaves this machine.
+        f'[fetch]\nallow = ["{HOST}/32"]\narticles = false\n{feeds}'
     )
     (home / "notifier.toml").write_text(settings, "utf-8")
     hook = f"http://{HOST}:{peers.slack_port}/services/T00000000/B00000000/demo"

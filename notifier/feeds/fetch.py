@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
+from weakref import WeakValueDictionary
 
 import aiohttp
 import msgspec
@@ -65,7 +66,8 @@ class Fetcher:
         self._seconds = seconds
         self._clock = clock
         self._per_host = per_host
-        self._hosts: dict[str, asyncio.Semaphore] = {}
+        # Forgotten with its last request: the pages that feeds link to are on hosts without number.
+        self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._not_before: dict[str, datetime] = {}
         self._session: aiohttp.ClientSession | None = None
         about = f" (+{contact})" if contact else ""

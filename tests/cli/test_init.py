@@ -43,7 +43,7 @@ async def test_what_it_makes_runs(tmp_path: Path):
         await said(home, "init")
         feed = f'[[feed]]\nid = "trade"\nissuer = "Ministry"\nurl = "{around.publisher.url("trade")}"\n'
         settings = re.sub(r"(?s)enabled = \[.*?\]", "enabled = []", (home / "notifier.toml").read_text())
-        (home / "notifier.toml").write_text(f'{settings}\n[fetch]\nallow = ["{HOST}/32"]\n{feed}')
+        (home / "notifier.toml").write_text(f'{settings}\n[fetch]\nallow = ["{HOST}/32"]\narticles = false\n{feed}')
         around.publisher.publish("trade", rss(("old", "Opening hours", "…")))
         first, _, _ = await said(home, "run", "--once")
         around.publisher.publish(
