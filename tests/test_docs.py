@@ -1,0 +1,91 @@
+"""Does what the handbook shows work, and does it name tests that there are?"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from notifier.feeds.feed import Document, Entry, Kind
+from notifier.feeds.health import OUTCOMES
+from notifier.feeds.reading import read
+from notifier.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """What stands below a heading, up to the next of its rank."""
+    rank, _, _ = title.partition(" ")
+    return re.split(rf"^#{{1,{len(rank)}}} ", text.split(f"\n{title}\n", 1)[1], maxsplit=1, flags=re.M)[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+def rows(text: str) -> dict[str, str]:
+    """First and last cell of each row whose first is code."""
+    found = (re.fullmatch(r"\| `([^`]+)` \|.*\| `([^`]+)` \|", line) for line in text.splitlines())
+    return {row[1]: row[2] for row in found if row}
+
+
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_a_declaration_of_the_handbook_reads_the_example_beside_it(tmp_path: Path, kind: str):
+    """Taken as it stands there, it finds every field that it names."""
+    shown = section(SETTINGS, "## Publishers without a feed")
+    declared = next(block for block in blocks(shown, "toml") if f"[feed.{kind}]" in block)
+    (example,) = blocks(shown, kind)
+    (tmp_path / "notifier.toml").write_text(declared)
+
+    (feed,) = Settings.load(tmp_path, {}).feeds
+    (entry,) = read(Document(body=example.encode(), url=feed.url), feed).entries
+
+    assert (
+        entry
+        == {
+            "json": Entry(
+                id="17",
+                title="Controls on dual-use exports",
+                link="https://ministry.example/news/17",
+                published=datetime(2020, 6, 30, 1, 0, tzinfo=UTC),
+                published_raw="2020-06-30 09:00",
+                summary="Licences are needed.\n\nTopic: Trade",
+                tags=("Exports",),
+            ),
+            "html": Entry(
+                id="17",
+                title="Controls on dual-use exports",
+                link="https://gazette.example/notices/17",
+                published=datetime(2020, 6, 30, tzinfo=UTC),
+                published_raw="30.06.2020",
+                summary="Licences are needed.",
+            ),
+        }[kind]
+    )
+
+
+def test_all_feeds_of_the_handbook_can_be_set_together(tmp_path: Path):
+    """Every example of a feed is taken as it stands, the one with a preset too."""
+    shown = blocks(section(SETTINGS, "## Publishers without a feed"), "toml")
+    (tmp_path / "notifier.toml").write_text("\n".join(shown))
+
+    assert [feed.kind for feed in Settings.load(tmp_path, {}).feeds] == ["json", "json", "html"]
+
+
+def test_every_kind_and_outcome_is_shown_by_a_test():
+    """The tables of the README name all that there are, each with a test of this suite."""
+    table = rows(section(README, "## What is read, and how a poll may end"))
+    tests = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M)
+    }
+
+    assert list(table) == [*get_args(Kind), *OUTCOMES]
+    assert set(table.values()) <= tests
