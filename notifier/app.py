@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import random
@@ -16,6 +17,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
+
+import msgspec
 
 from notifier import shipped, subscriptions
 from notifier.alerts.render import Renderer
@@ -30,6 +33,7 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
+from notifier.feeds.habit import next_due
 from notifier.feeds.parse import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.match import Matcher
@@ -38,6 +42,7 @@ from notifier.read import Reader
 from notifier.schedule import Rounds, Schedule
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriber, Subscriptions
+from notifier.survey import ROUNDS, rounds_of
 from notifier.tail import counted
 from notifier.watchlists.index import Index
 from notifier.watchlists.watchlist import Watchlist
@@ -46,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 RELOAD = 2.0  # seconds between looks at the subscribers' files
 TICK = 1.0  # seconds between looks at what is due
+NOTE = 60.0  # seconds between notes of where the polls stand
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
 
@@ -238,9 +244,34 @@ class App:
 
     async def poll_once(self, told: Callable[[Feed, Poll], None]) -> None:
         """Poll every feed."""
-        rounds = Rounds(self.feeds, self.poller.poll, self._chance.random, told=told)
+        rounds = await self._rounds(told)
         await rounds.start_due()
         await rounds.ended()
+        await self._keep(rounds)
+
+    async def _rounds(self, told: Callable[[Feed, Poll], None]) -> Rounds:
+        stood = await rounds_of(self.log)
+        return Rounds(
+            self.feeds,
+            self.poller.poll,
+            self._chance.random,
+            told=told,
+            pace=self._pace,
+            clock=self._clock,
+            rounds={feed.id: stood[feed.id] for feed in self.feeds if feed.id in stood},
+        )
+
+    def _pace(self, feed: Feed) -> float:
+        """Seconds after which a feed that is well is asked again: its habit's, within the operator's bounds."""
+        now = self._clock()
+        return (next_due(feed, self.poller.habit(feed), self.settings.bounds, now) - now).total_seconds()
+
+    async def _keep(self, rounds: Rounds) -> None:
+        """Keep where the feeds' polls stand, for who asks the log: unchanged polls leave nothing else behind."""
+        consumer = await self.log.consumer(ROUNDS)
+        state = msgspec.json.encode(rounds.rounds)
+        if rounds.rounds and state != consumer.state:
+            await self.log.append([], commit=consumer.moved_to(consumer.position, state))
 
     async def work_off(self) -> None:
         """Match all that has been recorded, read the pages that are due, and deliver all that is due."""
@@ -256,9 +287,10 @@ class App:
         The service, until `stop` is set. Polls under way are dropped then (they are asked for again), and messages
         under way may end; what was owed stays owed.
         """
-        rounds = Rounds(self.feeds, self.poller.poll, self._chance.random, told=told)
+        rounds = await self._rounds(told)
         schedule = Schedule(self.log)
         schedule.every(TICK, "poll", rounds.start_due)
+        schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
         schedule.every(30, "match", self.matcher.run, upon_growth=True)
         schedule.every(TICK, "read", self.reader.start_due, upon_growth=True)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
@@ -270,6 +302,7 @@ class App:
         await self.reader.stop()
         if cut_off := await self.deliverer.stop(GRACE):
             logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
+        await self._keep(rounds)
 
 
 def _watchlists(of: Subscriptions) -> list[Watchlist]:

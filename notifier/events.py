@@ -96,8 +96,8 @@ class FeedHealthChanged(Event, frozen=True, kw_only=True):
     """
     A feed's polls end differently from before: `outcome` where it was `before` ("" at first).
 
-    Outcomes: ok, ok-empty, blocked, not-a-feed, parse-error, retired, not-found, unreachable, throttled, bad-address,
-    blocked-address. An unchanged poll is no event. `changed_at` is when the poll ended.
+    Outcomes: ok, ok-empty, stale, gap, blocked, not-a-feed, parse-error, retired, not-found, unreachable, throttled,
+    bad-address, blocked-address. An unchanged poll is no event. `changed_at` is when the poll ended.
     """
 
     type: ClassVar[str] = "feed.health-changed.v1"

@@ -7,6 +7,7 @@ is doing are stored together or not at all (promise P2). An unchanged poll write
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,14 +20,17 @@ from notifier.eventlog.log import Commit, Consumer, EventLog
 from notifier.eventlog.wording import fitted, weight
 from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised
 from notifier.feeds import health
-from notifier.feeds.detect import detect
+from notifier.feeds.catalogue import catalogue
+from notifier.feeds.detect import as_statement, detect
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import at, same_host
+from notifier.feeds.habit import Arrivals, Habit
 from notifier.feeds.known import Known
 from notifier.feeds.prescan import ITEMS
 
 TYPES = (StatementPublished.type, StatementRevised.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
+BACKFILL = 50  # pages of an archive that are read for what passed between two polls
 
 
 class Fetch(Protocol):
@@ -47,7 +51,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `outcome` is how the last poll ended, `read_as` how the last document that we read did. `validators` are those of
     the document at `url`: an operator may give a feed another address. `behind` says that further pages of it are
-    still to be read, although the first may hold nothing new by now.
+    still to be read, although the first may hold nothing new by now. `window` is how many entries the last document
+    had, `since` when we have read the feed, and `fresh` tells from when on its silence is too long.
     """
 
     validators: Validators = Validators()
@@ -56,13 +61,20 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     read_as: str = ""
     moved_to: str = ""
     behind: bool = False
+    window: int = 0
+    since: datetime | None = None
+    fresh: health.Freshness | None = None
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """How one poll ended: its outcome, what it added to the log, and the seconds the server asked us to wait."""
+    """
+    How one poll ended: its outcome, that of the poll `before` ("" at first), what it added to the log, and the seconds
+    the server asked us to wait.
+    """
 
     feed: str
     outcome: str
+    before: str = ""
     published: int = 0
     revised: int = 0
     baseline: bool = False
@@ -79,6 +91,7 @@ class Poller:
         self._parser = parser
         self._clock = clock
         self._known = Known()
+        self._arrivals = Arrivals()
         self._position = 0
         self._baselined: set[str] = set()
         self._consumers: dict[str, Consumer] = {}
@@ -95,6 +108,10 @@ class Poller:
         for consumer in await self._log.consumers(NAME):
             if consumer.version > self._consumer(consumer.name).version:
                 self._remember(consumer, msgspec.json.decode(consumer.state, type=Progress))
+
+    def habit(self, feed: Feed) -> Habit:
+        """When a feed usually speaks, as far as the log tells."""
+        return self._arrivals.habit(feed)
 
     async def poll(self, feed: Feed) -> Poll:
         """Ask a feed what is new and record it. Only a bug or a failing log raises."""
@@ -124,38 +141,55 @@ class Poller:
         return ends
 
     async def _unchanged(self, feed: Feed, before: Progress, answer: Unchanged) -> Poll:
-        after = msgspec.structs.replace(before, validators=answer.validators, outcome=before.read_as or "ok")
-        events = [*self._health(feed, before, after.outcome, ""), *self._moved(feed, before, answer.moved_to)]
+        outcome, detail = _unless_stale(before.read_as or "ok", before.fresh, self._clock())
+        after = msgspec.structs.replace(before, validators=answer.validators, outcome=outcome)
+        events = [*self._health(feed, before, outcome, detail), *self._moved(feed, before, answer.moved_to)]
         if events:
             await self._record(feed, events, msgspec.structs.replace(after, moved_to=answer.moved_to))
         else:
             # Not worth a write: asking with older validators costs one full answer after a restart, and no news.
             self._progress[feed.id] = after
-        return Poll(feed=feed.id, outcome="unchanged")
+        told = "stale" if outcome == "stale" else "unchanged"
+        return Poll(feed=feed.id, outcome=told, before=before.outcome, detail=detail)
 
     async def _failed(self, feed: Feed, before: Progress, failure: TryLater | Refused) -> Poll:
         events = self._health(feed, before, failure.outcome, str(failure))
         if events:
             await self._record(feed, events, msgspec.structs.replace(before, outcome=failure.outcome))
         wait = failure.after if isinstance(failure, TryLater) else None
-        return Poll(feed=feed.id, outcome=failure.outcome, detail=str(failure), after=wait)
+        return Poll(feed=feed.id, outcome=failure.outcome, before=before.outcome, detail=str(failure), after=wait)
 
     async def _read(self, feed: Feed, before: Progress, document: Document, reading: Reading) -> Poll:
         baseline = feed.id not in self._baselined
         news = detect(reading, feed, self._known, self._clock(), baseline=baseline)
-        outcome = health.outcome_of(reading)
-        detail = _detail(reading, baseline=baseline)
+        read_as, window, since = health.outcome_of(reading), len(reading.entries), before.since or self._clock()
+        fresh = self._fresh(feed, reading, news, since)
+        outcome, silence = _unless_stale(read_as, fresh, self._clock())
+        gap = ""
+        if not (baseline or reading.cut_short) and health.leaves_gap(before.window, reading.entries, news):
+            outcome = "gap"
+            reading, gap = await self._backfilled(feed, reading)
+            news = detect(reading, feed, self._known, self._clock(), baseline=False)
+        detail = "; ".join(filter(None, (gap, _detail(reading, baseline=baseline), silence)))
         events = [
             *news,
             *self._health(feed, before, outcome, detail),
             *self._moved(feed, before, document.moved_to),
         ]
-        after = Progress(document.validators, feed.url, outcome, read_as=outcome, moved_to=document.moved_to)
+        after = Progress(
+            validators=document.validators,
+            url=feed.url,
+            outcome=outcome,
+            read_as=read_as,
+            moved_to=document.moved_to,
+            window=window,
+            since=since,
+            fresh=fresh,
+        )
         if reading.cut_short:
             # It is asked for again: to store its validators would be to call the rest of it old news.
-            after = msgspec.structs.replace(
-                after, validators=before.validators, read_as=before.read_as, behind=before.behind or bool(reading.next)
-            )
+            behind = before.behind or bool(reading.next)
+            after = msgspec.structs.replace(before, url=feed.url, outcome=outcome, behind=behind)
         elif baseline:
             # Last, and only for a whole document: until then whatever comes is still the baseline.
             events.append(FeedBaselined(feed=feed.id, entries=len(reading.entries)))
@@ -163,11 +197,68 @@ class Poller:
         return Poll(
             feed=feed.id,
             outcome=outcome,
+            before=before.outcome,
             published=sum(isinstance(event, StatementPublished) for event in news),
             revised=sum(isinstance(event, StatementRevised) for event in news),
             baseline=baseline,
             detail=detail,
         )
+
+    def _fresh(self, feed: Feed, reading: Reading, news: Iterable[Event], since: datetime) -> health.Freshness | None:
+        """How fresh a feed is by the dates it shows, and by when news of it came."""
+        now = self._clock()
+        dates = (date for entry in reading.entries for date in (entry.published, entry.updated) if date)
+        loud = any(isinstance(event, StatementPublished | StatementRevised) and not event.quiet for event in news)
+        return health.freshness([*dates, *self._arrivals.of(feed.id), *([now] if loud else [])], now, since)
+
+    async def _backfilled(self, feed: Feed, reading: Reading) -> tuple[Reading, str]:
+        """
+        A document, with what passed between the last poll and this where an archive still has it; and what there is
+        to say of it.
+        """
+        gap = "nothing that the last poll showed is left"
+        archive = catalogue().get(feed.archive)
+        try:
+            if reading.next:
+                further = await self._pages(at(reading.next, feed), lambda page: self._overlaps(feed, page))
+                missed, whole = further.entries, self._overlaps(feed, further)
+            elif archive is not None:
+                shown = {as_statement(entry, feed).id for entry in reading.entries}
+                further = await self._pages(
+                    archive.feed(feed.every), lambda page: any(map(self._knows(feed), _as_linked(page)))
+                )
+                named = [entry for entry in _as_linked(further) if as_statement(entry, feed).id not in shown]
+                missed = tuple(itertools.takewhile(lambda entry: not self._knows(feed)(entry), named))
+                whole = len(missed) < len(named)
+            else:
+                return reading, f"{gap}: something may have passed in between"
+        except (TryLater, Refused) as failure:
+            return reading, f"{gap}, and what passed in between could not be read: {failure}"
+        if further.cut_short and reading.next:
+            # As with any page that fails: the next poll reads on where this one stopped.
+            rest = {"cut_short": True, "problem": further.problem, "next": further.next}
+            return msgspec.structs.replace(reading, entries=(*reading.entries, *missed), **rest), gap
+        entries = dict.fromkeys((*reading.entries, *missed))
+        more = entries.keys() - set(reading.entries)
+        found = f"{sum(not self._knows(feed)(entry) for entry in more):,} more were read further back"
+        told = f"{gap}; {found}" + ("" if whole else ", which may not be all that passed in between")
+        return msgspec.structs.replace(reading, entries=tuple(entries), next=""), told
+
+    async def _pages(self, feed: Feed, ends: Callable[[Reading], bool]) -> Reading:
+        """A feed's document with as many further pages as we read of an archive."""
+        document = await self._fetcher.fetch(feed, Validators())
+        if isinstance(document, Unchanged):
+            return Reading(entries=())
+        first = await self._parser.parse(document, feed)
+        return await whole(feed, document, first, self._fetcher, self._parser, ends, BACKFILL)
+
+    def _overlaps(self, feed: Feed, page: Reading) -> bool:
+        """Does a page hold something that we know?"""
+        news = detect(page, feed, self._known, self._clock(), baseline=False)
+        return len(news) < len(set(page.entries))
+
+    def _knows(self, feed: Feed) -> Callable[[Entry], bool]:
+        return lambda entry: bool(self._known.wordings(feed.id, as_statement(entry, feed).id))
 
     def _health(self, feed: Feed, before: Progress, outcome: str, detail: str) -> list[Event]:
         change = health.changed(feed, before.outcome, outcome, self._clock(), detail)
@@ -201,6 +292,7 @@ class Poller:
             self._baselined.add(event.feed)
         else:
             self._known.apply(event)
+            self._arrivals.apply(event)
 
     def _consumer(self, name: str) -> Consumer:
         return self._consumers.get(name, Consumer(name))
@@ -218,12 +310,30 @@ def _detail(reading: Reading, *, baseline: bool) -> str:
     return "; ".join(filter(None, (reading.problem, *reading.warnings, goes_on)))
 
 
+def _unless_stale(outcome: str, fresh: health.Freshness | None, now: datetime) -> tuple[str, str]:
+    """The outcome of a poll that was read, and what there is to say of it: its feed may be silent for too long."""
+    if outcome == "ok" and fresh is not None and now > fresh.until:
+        return "stale", f"nothing newer than {fresh.newest:%Y-%m-%d}"
+    return outcome, ""
+
+
+def _as_linked(page: Reading) -> list[Entry]:
+    """An archive's entries by the addresses of their pages, which are what it has in common with its feed."""
+    return [msgspec.structs.replace(entry, id=entry.link) for entry in page.entries if entry.link]
+
+
 async def whole(
-    feed: Feed, document: Document, first: Reading, fetcher: Fetch, parser: Parse, ends: Callable[[Reading], bool]
+    feed: Feed,
+    document: Document,
+    first: Reading,
+    fetcher: Fetch,
+    parser: Parse,
+    ends: Callable[[Reading], bool],
+    pages: int = 0,
 ) -> Reading:
     """
-    A document with its further pages, as far as its feed's declaration allows: until one that `ends`, is empty, or
-    holds nothing but what came before. Pages at another host are not asked for.
+    A document with its further pages, as many as its feed's declaration allows or as `pages` says: until one that
+    `ends`, is empty, or holds nothing but what came before. Pages at another host are not asked for.
 
     Where a page cannot be read, what came before counts, and the whole is called cut short. `next` of the reading is
     the page that was left out, "" where none was.
@@ -232,7 +342,7 @@ async def whole(
         return first
     entries, page, asked = dict.fromkeys(first.entries), first, {document.url}
     known = Validators(body_hash=document.validators.body_hash)
-    for number in range(2, feed.shape.paging.pages + 1):
+    for number in range(2, (pages or feed.shape.paging.pages) + 1):
         if _goes_nowhere(page, asked, document) or ends(page):
             return _joined(first, entries)
         asked.add(page.next)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -19,8 +20,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from notifier.errors import NotifierError
 from notifier.eventlog.log import EventLog
 from notifier.feeds.feed import Feed
-from notifier.feeds.health import HEALTHY
-from notifier.feeds.rhythm import Rhythm
+from notifier.feeds.health import READ
+from notifier.feeds.rhythm import Rhythm, Round
 from notifier.poll import Poll
 
 logger = logging.getLogger(__name__)
@@ -73,8 +74,17 @@ class Lane:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 class Rounds:
-    """Polls every feed when it is due, some together, and none waits for a slow one."""
+    """
+    Polls every feed when it is due, some together, and none waits for a slow one.
+
+    `pace` are the seconds after which a feed that is well should be asked again; `rounds` tells of each feed that was
+    polled where it stands, by the time of `clock`, and begins with what is known of before.
+    """
 
     def __init__(
         self,
@@ -83,10 +93,16 @@ class Rounds:
         random: Callable[[], float],
         now: Callable[[], float] = time.monotonic,
         told: Callable[[Feed, Poll], None] = lambda feed, poll: None,
+        pace: Callable[[Feed], float] = lambda feed: feed.every,
+        clock: Callable[[], datetime] = _wall_clock,
+        rounds: Mapping[str, Round] = MappingProxyType({}),
     ) -> None:
         self._poll = poll
         self._now = now
         self._told = told
+        self._pace = pace
+        self._clock = clock
+        self.rounds = dict(rounds)
         self._rhythm = Rhythm(feeds, now(), random)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._hosts: dict[str, asyncio.Semaphore] = {}
@@ -108,7 +124,7 @@ class Rounds:
             # Its host's place first: a hundred feeds of a host that does not answer queue there, out of others' way.
             async with self._host(feed), self._places:
                 poll = await self._poll(feed)
-            failed, after = poll.outcome not in HEALTHY, poll.after
+            failed, after = poll.outcome not in READ, poll.after
             self._told(feed, poll)
         except NotifierError as error:
             logger.error("%s: %s", feed.id, error)  # noqa: TRY400 its words say it all
@@ -116,7 +132,13 @@ class Rounds:
             # As in a lane: one feed's bug is loud, and the others are polled all the same.
             logger.exception("polling %s failed; it is tried again when its time comes", feed.id)
         finally:
-            self._rhythm.polled(feed, self._now(), failed=failed, after=after)
+            wait = self._rhythm.polled(feed, self._now(), failed=failed, after=after, pace=self._pace(feed))
+            self._note(feed, wait, failed=failed)
+
+    def _note(self, feed: Feed, wait: float, *, failed: bool) -> None:
+        now, before = self._clock(), self.rounds.get(feed.id)
+        well_at = now if not failed else before.well_at if before else None
+        self.rounds[feed.id] = Round(now, now + timedelta(seconds=wait), well_at)
 
     def _host(self, feed: Feed) -> asyncio.Semaphore:
         return self._hosts.setdefault(urlsplit(feed.url).netloc, asyncio.Semaphore(A_HOST))

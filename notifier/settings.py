@@ -23,6 +23,7 @@ from notifier.errors import Misconfigured, Mistake
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID, Feed
+from notifier.feeds.habit import SLOT, Bounds
 from notifier.feeds.selectors import check_selector
 from notifier.guard import Network
 from notifier.handwritten import toml
@@ -34,14 +35,23 @@ FILE = "notifier.toml"
 SIZE = 4 * 1024 * 1024  # bytes of the file; ten thousand feeds of the operator's own are a third of that
 SHORTEST, LONGEST = 30.0, 86_400.0  # seconds between polls of a feed: politeness, and a day
 
+# A field's name and value (RFC 9110, 5.1 and 5.5), the latter without what is obsolete in it.
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
+
 Seconds = Annotated[float, msgspec.Meta(ge=SHORTEST, le=LONGEST)]
 
 
 class FeedsTable(msgspec.Struct, frozen=True):
-    """`[feeds]`: those of the catalogue that are polled, and how often, in seconds, unless a feed says otherwise."""
+    """
+    `[feeds]`: those of the catalogue that are polled, and how often, in seconds, unless a feed says otherwise; how
+    often round a feed's slots, and how seldom at hours at which it never spoke.
+    """
 
     enabled: tuple[str, ...] = ()
     every: Seconds = 300.0
+    fastest: Seconds = 60.0
+    slowest: Seconds = 900.0
 
 
 class FetchTable(msgspec.Struct, frozen=True):
@@ -90,14 +100,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     What the operator decided.
 
     `contact` is how publishers reach him, "" or an address or URL; `timezone` (IANA) is for subscribers who name none;
-    `email` is None where no mail server is set up; `feeds` are all that are polled. `origins` tells where a setting
-    came from ("email.host": "notifier.toml, line 3"); what it does not name is a default.
+    `email` is None where no mail server is set up; `feeds` are all that are polled, within `bounds`. `origins` tells
+    where a setting came from ("email.host": "notifier.toml, line 3"); what it does not name is a default.
     """
 
     contact: str = ""
     timezone: str = "UTC"
     email: Relay | None = None
     feeds: tuple[Feed, ...] = ()
+    bounds: Bounds = Bounds()
     fetch: Fetch = Fetch()
     origins: Mapping[str, str] = {}
 
@@ -133,6 +144,7 @@ class _Reader:
             timezone=said.timezone,
             email=said.email,
             feeds=(*self._enabled(said.feeds), *self._own(said)),
+            bounds=Bounds(said.feeds.fastest, said.feeds.slowest),
             fetch=Fetch(
                 tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host, said.fetch.articles
             ),
@@ -216,6 +228,8 @@ class _Reader:
         if said.contact and not re.fullmatch(r"[!-~]+@[!-~]+|https?://[!-~]+", said.contact):
             self._wrong(("contact",), '"contact" is for publishers', "write a mail address or a URL")
         self._fits(("timezone",), zone, said.timezone)
+        if said.feeds.fastest > said.feeds.slowest:
+            self._wrong(("feeds", "fastest"), '"fastest" is longer than "slowest"', "both are seconds between polls")
         if said.email is not None:
             try:
                 said.email.checked()
@@ -253,7 +267,27 @@ class _Reader:
                 self._wrong((*place, "issuer"), '"issuer" must not be empty', "say who speaks there")
             self._fits((*place, "timezone"), zone, feed.timezone)
             self._fits((*place, "every"), converted, feed.every, Seconds)
+            self._check_own(place, feed)
             yield self._completed(place, feed, said.feeds.every)
+
+    def _check_own(self, place: Place, feed: OwnFeed) -> None:
+        """What is sent with its requests, when it speaks, and where it keeps what is past."""
+        for name, value in feed.headers.items():
+            # The value itself stays out of the message: it may be a key.
+            if not _HEADER.fullmatch(name):
+                mend = "write letters, digits and hyphens (RFC 9110)"
+                self._wrong((*place, "headers", name), f"{shown(name)} is no name of a header", mend)
+            elif not _HEADER_VALUE.fullmatch(value):
+                mend = "write it in one line of visible ASCII characters (RFC 9110)"
+                self._wrong((*place, "headers", name), f'the value of header "{name}" cannot be sent', mend)
+        for index, slot in enumerate(feed.slots):
+            if not SLOT.fullmatch(slot):
+                self._wrong((*place, "slots", index), f"{shown(slot)} is no time of the day", 'write it as "08:45"')
+        archive = catalogue().get(feed.archive)
+        if feed.archive and (archive is None or archive.shape is None or not archive.usable):
+            listed = [source.id for source in catalogue().values() if source.usable and source.shape]
+            mend = did_you_mean(feed.archive, listed) or f"one of {', '.join(listed)}"
+            self._wrong((*place, "archive"), f"no feed {shown(feed.archive)} in the catalogue to look back in", mend)
 
     def _completed(self, place: Place, feed: OwnFeed, every: float) -> Feed:
         """The feed with what its preset and the defaults say of what the file leaves open."""

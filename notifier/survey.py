@@ -15,18 +15,22 @@ from notifier.eventlog.log import EventLog
 from notifier.events import FeedHealthChanged, StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Entry, Feed, Reading, Unchanged, Validators
-from notifier.feeds.health import outcome_of
+from notifier.feeds.habit import UNKNOWN, Arrivals, Habit
+from notifier.feeds.health import HEALTHY, outcome_of
 from notifier.feeds.known import Known
+from notifier.feeds.rhythm import Round
 from notifier.poll import Fetch, Parse, whole
 
 TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
+ROUNDS = "rounds"  # the consumer that keeps where the polls stand
 AT_ONCE = 16  # feeds asked together
 
 
 class FeedState(msgspec.Struct, kw_only=True):
     """
     A feed as the log tells of it. `outcome` is how its polls end, "" before the first, since `since`; `last_news_at`
-    is when something of it was last seen that could alert.
+    is when something of it was last seen that could alert. `round` is where its polls stand, to the minute, None where
+    it was never polled; `habit` is when it usually speaks.
     """
 
     feed: Feed
@@ -35,6 +39,13 @@ class FeedState(msgspec.Struct, kw_only=True):
     since: datetime | None = None
     statements: int = 0
     last_news_at: datetime | None = None
+    round: Round | None = None
+    habit: Habit = UNKNOWN
+
+    @property
+    def ill(self) -> bool:
+        """Does it need the operator's eye?"""
+        return bool(self.outcome) and self.outcome not in HEALTHY
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +65,12 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedState]:
     """The state of each feed by its id, from what the log holds."""
-    states = {feed.id: FeedState(feed=feed) for feed in feeds}
+    states, arrivals = {feed.id: FeedState(feed=feed) for feed in feeds}, Arrivals()
     after = -1
     page = await log.read(0, TYPES)
     while page.position > after:
         for recorded in page.events:
+            arrivals.apply(recorded.event)
             match recorded.event:
                 case FeedHealthChanged() as change if state := states.get(change.feed):
                     state.outcome, state.detail, state.since = change.outcome, change.detail, change.changed_at
@@ -71,7 +83,16 @@ async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedSta
                     pass
         after = page.position
         page = await log.read(after, TYPES)
+    rounds = await rounds_of(log)
+    for id, state in states.items():
+        state.round, state.habit = rounds.get(id), arrivals.habit(state.feed)
     return states
+
+
+async def rounds_of(log: EventLog) -> dict[str, Round]:
+    """Where the polls of each feed stood when the service last noted it."""
+    state = (await log.consumer(ROUNDS)).state
+    return msgspec.json.decode(state, type=dict[str, Round]) if state else {}
 
 
 async def ask(

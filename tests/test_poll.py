@@ -12,9 +12,11 @@ import pytest
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.events import FeedBaselined, FeedHealthChanged, FeedMoved, StatementPublished, StatementRevised
+from notifier.feeds.catalogue import catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Unchanged, Validators
+from notifier.feeds.habit import UNKNOWN
 from notifier.feeds.shape import JsonShape, Paging
-from notifier.poll import Poll, Poller
+from notifier.poll import BACKFILL, Poll, Poller
 from tests.steps import COMMERCE, NOON, ON_ANY_LOG, USTR, Clock, FailingLog, LogIn, Publisher, entry, events, recorded
 
 
@@ -445,13 +447,207 @@ async def test_no_more_pages_are_read_than_the_operator_allows() -> None:
     desk = Desk()
     lists(desk, *([entry(str(n), f"Statement {n}")] for n in range(9)))
     first = await desk.again(LISTED)
-    lists(desk, *([entry(str(n), f"News {n}")] for n in range(20, 29)))
+    lists(
+        desk, [entry("20", "News 20"), entry("0", "Statement 0")], *([entry(str(n), "Missed")] for n in range(30, 39))
+    )
 
     second = await desk.again(LISTED)
 
     assert (first.published, first.detail) == (3, "")
     assert (second.published, second.detail) == (3, "its news goes on beyond the pages that were read")
     assert desk.publisher.asked_at == [page(1), page(2), page(3)]
+
+
+# ---------------------------------------------------------------- gaps and silences
+
+
+async def windowed(*before: Entry, feed: Feed = COMMERCE) -> Desk:
+    """A desk that has read a feed which shows two entries at least."""
+    desk = Desk()
+    await desk.poll(*(before or (entry("2", "B"), entry("1", "A"))), feed=feed)
+    return desk
+
+
+async def healths(desk: Desk) -> list[tuple[str, str]]:
+    return [(each.outcome, each.detail) for each in await events(desk.log, FeedHealthChanged)]
+
+
+async def test_a_window_without_overlap_is_a_gap() -> None:
+    """What it shows is news as ever; that something may have passed is told once, and over with the next poll."""
+    desk = await windowed()
+
+    poll = await desk.poll(entry("9", "Y"), entry("8", "X"))
+    again = await desk.poll(entry("10", "Z"), entry("9", "Y"))
+
+    assert (poll.outcome, poll.before, poll.published, again.outcome) == ("gap", "ok", 2, "ok")
+    assert "something may have passed" in poll.detail
+    assert await healths(desk) == [("ok", ""), ("gap", poll.detail), ("ok", "")]
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+async def test_a_window_is_remembered(restarted: bool) -> None:
+    """Through unchanged polls, failing ones, and a restart."""
+    desk = await windowed()
+    await desk.again()
+    desk.publisher.fails(TryLater("no answer", outcome="unreachable"))
+    await desk.again()
+    if restarted:
+        await desk.restart()
+
+    assert (await desk.poll(entry("9", "Y"), entry("8", "X"))).outcome == "gap"
+
+
+async def test_a_gap_does_not_last_through_unchanged_polls() -> None:
+    """Nothing new is no second gap."""
+    desk = await windowed()
+    await desk.poll(entry("9", "Y"), entry("8", "X"), etag='"9"')
+
+    assert (await desk.again()).outcome == "unchanged"
+    assert [outcome for outcome, _ in await healths(desk)] == ["ok", "gap", "ok"]
+
+
+async def test_a_gap_is_filled_from_further_pages() -> None:
+    """More than a poll reads else, back to the first page that holds what we know; oldest first in the log."""
+    known = [entry("1", "Known 1"), entry("0", "Known 0")]
+    desk = await listed(*([entry(str(n), f"News {n}")] for n in range(19, 9, -1)), known, [entry("x")], known=known)
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.outcome, poll.published) == ("gap", 10)
+    assert poll.detail == "nothing that the last poll showed is left; 7 more were read further back"
+    assert await titles(desk) == [f"News {n}" for n in range(10, 20)]
+    assert desk.publisher.asked_at == [page(number) for number in range(1, 12)]
+
+
+async def test_an_archive_that_ends_before_the_overlap_is_told() -> None:
+    """All of it is read, and may not be all."""
+    desk = await listed(*([entry(str(n), f"News {n}")] for n in range(19, 9, -1)), known=many(2))
+
+    poll = await desk.again(LISTED)
+
+    assert (poll.outcome, poll.published) == ("gap", 10)
+    assert poll.detail.endswith("7 more were read further back, which may not be all that passed in between")
+
+
+async def test_an_archive_has_an_end_for_us() -> None:
+    """Fifty pages behind those of a poll are read, and no more."""
+    desk = await listed(*([entry(str(n), f"News {n}")] for n in range(100, 200)), known=many(2))
+
+    poll = await desk.again(LISTED)
+
+    assert poll.published == len(desk.publisher.asked_at) == 3 + BACKFILL
+
+
+async def test_a_page_of_the_archive_that_fails_is_read_by_the_next_poll() -> None:
+    """What was read counts, and the rest is not called read."""
+    failure = TryLater("no answer", outcome="unreachable")
+    old = many(2)
+    pages = [[entry(str(n), f"News {n}")] for n in range(19, 13, -1)]
+    desk = await listed(*pages[:4], failure, known=old)
+    first = await desk.again(LISTED)
+    lists(desk, pages[0], *pages[4:], old)
+
+    second = await desk.again(LISTED)
+
+    assert (first.outcome, first.published, second.published) == ("gap", 4, 2)
+    assert "page 2 could not be read" in first.detail
+
+
+REGISTER = Feed(
+    id="us-rules",
+    url="https://register.example/rules.rss",
+    issuer="Federal Register",
+    archive="us-fr-documents-json",
+)
+ARCHIVE = catalogue()["us-fr-documents-json"].feed(300)
+
+
+async def test_a_gap_is_filled_from_the_feeds_archive() -> None:
+    """By the addresses of pages: under other ids and in other words the archive has the statements of the feed."""
+    desk = await windowed(ruled(2), ruled(1), feed=REGISTER)
+    desk.publisher.shows(*(ruled(n, archived=True) for n in range(7, -1, -1)), feed=ARCHIVE)
+
+    poll = await desk.poll(ruled(7), ruled(6), feed=REGISTER)
+    window = [ruled(n) for n in (7, 6)]
+    again = await desk.poll(ruled(8), *window, feed=REGISTER)
+
+    assert (poll.outcome, poll.published, poll.revised) == ("gap", 5, 0)
+    assert await titles(desk) == ["Archived 3", "Archived 4", "Archived 5", "Rule 6", "Rule 7", "Rule 8"]
+    assert {each.statement.feed for each in await events(desk.log, StatementPublished)} == {"us-rules"}
+    assert (again.outcome, again.published, again.revised) == ("ok", 1, 0)
+
+
+async def test_an_archive_that_fails_costs_nothing_of_the_feed() -> None:
+    """Its own news is recorded, and the operator hears that there may have been more."""
+    desk = await windowed(ruled(2), ruled(1), feed=REGISTER)
+    desk.publisher.fails(TryLater("no answer", outcome="unreachable"), ARCHIVE)
+
+    poll = await desk.poll(ruled(7), ruled(6), feed=REGISTER)
+
+    assert (poll.outcome, poll.published) == ("gap", 2)
+    assert "could not be read: no answer" in poll.detail
+
+
+def ruled(number: int, *, archived: bool = False) -> Entry:
+    """A rule as the feed shows it, named by its address, or as its archive does, by its number."""
+    link = f"https://register.example/rules/{number}"
+    return entry(str(number) if archived else link, f"{'Archived' if archived else 'Rule'} {number}", link=link)
+
+
+SILENT = [entry(str(n), f"Statement {n}", published=NOON - timedelta(days=400 + n)) for n in range(6)]
+
+
+@pytest.mark.parametrize("etag", ["", '"1"'], ids=["served anew", "304"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+async def test_a_feed_that_falls_silent_is_stale(etag: str, restarted: bool) -> None:
+    """Not on its first day, and told once, with the day of its newest word; a new word ends it."""
+    desk = Desk()
+    first = await desk.poll(*SILENT, etag=etag)
+    same = await desk.again()
+    desk.clock.advance(86_400)
+    if restarted:
+        await desk.restart()
+    stale = [await desk.again(), await desk.again()]
+    fresh = await desk.poll(entry("7", "A word", published=desk.clock.now), *SILENT, etag='"2"')
+
+    assert (first.outcome, same.outcome in {"ok", "unchanged"}) == ("ok", True)
+    assert [(poll.outcome, poll.detail) for poll in stale] == [("stale", "nothing newer than 2019-05-26")] * 2
+    assert (fresh.outcome, fresh.before) == ("ok", "stale")
+    assert [outcome for outcome, _ in await healths(desk)] == ["ok", "stale", "ok"]
+
+
+async def test_a_feed_without_dates_is_known_by_when_its_news_came() -> None:
+    """After a year without any."""
+    desk = await windowed(entry("1", "A", published=None), entry("0", "B", published=None))
+    await desk.poll(entry("2", "C", published=None), entry("1", "A", published=None))
+    desk.clock.advance(360 * 86_400)
+    before = await desk.again()
+    desk.clock.advance(6 * 86_400)
+
+    assert (before.outcome, (await desk.again()).outcome) == ("ok", "stale")
+
+
+async def test_a_feed_that_is_empty_between_sessions_is_not_stale() -> None:
+    """However long."""
+    desk = Desk()
+    await desk.poll()
+    desk.clock.advance(1000 * 86_400)
+
+    assert (await desk.again()).outcome == "ok-empty"
+
+
+async def test_when_a_feed_speaks_is_learned_from_the_log() -> None:
+    """While it runs and after a restart alike; its baseline is no news."""
+    desk = await baselined()
+    for day in range(6):
+        desk.clock.advance(86_400 - 300)
+        await desk.poll(entry(str(10 + day), f"Statement of day {day}"), entry("0", "An old statement"))
+    learned = desk.poller.habit(COMMERCE)
+    await desk.restart()
+
+    assert learned.slots == (12 * 60 + 5,)
+    assert desk.poller.habit(COMMERCE) == learned
+    assert desk.poller.habit(USTR) == UNKNOWN
 
 
 async def test_only_the_first_page_is_asked_for_with_validators() -> None:

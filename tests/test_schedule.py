@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +15,7 @@ from notifier.errors import LogFull
 from notifier.eventlog.memory import MemoryLog
 from notifier.events import FeedBaselined
 from notifier.feeds.feed import Feed
+from notifier.feeds.rhythm import Round
 from notifier.poll import Poll
 from notifier.schedule import A_HOST, AT_ONCE, Lane, Rounds, Schedule
 
@@ -345,6 +348,82 @@ async def pace(end: str | float) -> list[int]:
         await settle()
         at += [now] * (len(polls.begun) - before)
     return at
+
+
+async def test_a_healthy_feed_is_asked_when_its_habit_says_so() -> None:
+    """And one that fails, by its interval: a slot is no reason to knock at a closed door."""
+    polls, clock = Polls(broken="blocked"), Clock()
+    round_ = Rounds([feed("well"), feed("broken")], polls.poll, lambda: 0.5, clock, polls.tell, pace=lambda feed: 60)
+
+    for now in range(0, 301, 60):
+        clock.now = now
+        await round_.start_due()
+        await settle()
+
+    assert polls.begun.count("well") == 6
+    assert polls.begun.count("broken") == 2
+
+
+@pytest.mark.parametrize("outcome", ["stale", "gap"])
+async def test_a_feed_that_was_read_keeps_its_pace(outcome: str) -> None:
+    """That it is silent, or was asked too seldom, is no reason to ask it less often."""
+    assert await pace(outcome) == [0, 300, 600, 900, 1200]
+
+
+async def test_where_each_feed_stands_is_noted() -> None:
+    """When it was polled, when last with success, and when it comes next; what was known before stays until then."""
+    clock = Clock()
+    before = Round(NOW - timedelta(days=1), NOW, NOW - timedelta(days=2))
+    round_ = Rounds(
+        [feed("well"), feed("ill"), feed("new", every=60), feed("hanging")],
+        Polls(well="ok", ill="blocked", new="blocked", hanging=asyncio.Event()).poll,
+        lambda: 0.5,
+        clock,
+        clock=lambda: NOW,
+        rounds={"ill": before, "hanging": before},
+    )
+
+    await round_.start_due()
+    await settle()
+    await round_.stop()
+
+    assert round_.rounds["well"] == Round(NOW, NOW + timedelta(seconds=300), NOW)
+    assert round_.rounds["ill"] == Round(NOW, NOW + timedelta(seconds=300), NOW - timedelta(days=2))
+    assert round_.rounds["new"] == Round(NOW, NOW + timedelta(seconds=60), None)
+
+
+async def test_thousands_of_feeds_are_spread_and_none_is_lost() -> None:
+    """Due together at the start, five thousand feeds of fifty hosts drift apart, each polled once a turn."""
+    chance = random.Random(7)  # noqa: S311
+    feeds = [feed(f"f{number}", f"host-{number % 50}") for number in range(5_000)]
+    polls, clock = Polls(), Clock()
+    at_host: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+
+    async def poll(of: Feed) -> Poll:
+        host = of.url.split("/")[2]
+        at_host[host] += 1
+        most[host] = max(most[host], at_host[host])
+        await settle()
+        at_host[host] -= 1
+        return await polls.poll(of)
+
+    round_ = Rounds(feeds, poll, chance.random, clock)
+    await round_.start_due()
+    await round_.ended()
+    first = len(polls.begun)
+    busiest = 0
+    for now in range(0, 331):
+        clock.now = now
+        before = len(polls.begun)
+        await round_.start_due()
+        await round_.ended()
+        busiest = max(busiest, len(polls.begun) - before)
+
+    assert first == 5_000
+    assert Counter(polls.begun) == Counter({each.id: 2 for each in feeds})
+    assert busiest < 5_000 / 60 * 2
+    assert max(most.values()) <= A_HOST
 
 
 async def test_stopping_ends_the_polls_under_way() -> None:

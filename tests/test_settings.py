@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from notifier.errors import Misconfigured
 from notifier.feeds.catalogue import catalogue
+from notifier.feeds.habit import Bounds
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.settings import Settings
 
@@ -376,6 +378,57 @@ def test_a_declaration_that_cannot_be_read_by_is_a_mistake(tmp_path: Path, decla
     (found,) = mistakes(tmp_path, text)
 
     assert told in found
+
+
+def test_a_rhythm_is_set_within_bounds(tmp_path: Path):
+    """The operator's bounds, and a feed's own slots and archive, arrive as written."""
+    text = f'[feeds]\nfastest = 45\nslowest = 1800\n{OWN}slots = ["08:45"]\narchive = "us-fr-documents-json"\n'
+
+    settings = load(tmp_path, text)
+
+    assert settings.bounds == Bounds(fastest=45, slowest=1800)
+    assert (settings.feeds[0].slots, settings.feeds[0].archive) == (("08:45",), "us-fr-documents-json")
+
+
+OWN = '[[feed]]\nid = "m"\nurl = "https://m.example/"\nissuer = "M"\n'
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ('headers = { "X Key" = "k" }', 'line 5: "X Key" is no name of a header; write letters'),
+        ('headers = { "X-Key:" = "k" }', 'line 5: "X-Key:" is no name of a header'),
+        ('headers = { "" = "k" }', "line 5: "),
+        ('[feed.headers]\nAccept = "text/xml"\nX-Key = "k-17\\r\\nHost: x"', 'line 7: the value of header "X-Key"'),
+        ('headers = { X-Key = "k-17\\u0000" }', 'line 5: the value of header "X-Key" cannot be sent; write it in one'),
+        ('headers = { X-Key = "schlüssel" }', 'line 5: the value of header "X-Key" cannot be sent'),
+        ('headers = { X-Key = " k-17" }', 'line 5: the value of header "X-Key" cannot be sent'),
+        ('headers = { X-Key = "" }', 'line 5: the value of header "X-Key" cannot be sent'),
+        ('slots = ["08:45",\n"8:45"]', '"8:45" is no time of the day; write it as "08:45"'),
+        ('slots = ["24:00"]', 'line 5: "24:00" is no time of the day'),
+        ('archive = "us-fr-document-json"', 'in the catalogue to look back in; did you mean "us-fr-documents-json"?'),
+        ('archive = "us-ustr"', 'line 5: no feed "us-ustr" in the catalogue to look back in'),
+        ("[feeds]\nfastest = 600\nslowest = 300", 'line 6: "fastest" is longer than "slowest"'),
+        ("[feeds]\nfastest = 5", 'line 6: "fastest" must be at least 30'),
+    ],
+)  # fmt: skip
+def test_what_a_request_cannot_carry_and_no_clock_shows_is_a_mistake(tmp_path: Path, declared: str, told: str):
+    """With file and line, before anything is sent; a header's value, which may be a key, stays out of it."""
+    (found,) = mistakes(tmp_path, f"{OWN}{declared}\n")
+
+    assert found.startswith("notifier.toml, ")
+    assert told in found
+    assert "k-17" not in found
+
+
+def test_any_header_that_http_knows_may_be_sent(tmp_path: Path):
+    """Names of all letters that RFC 9110 allows, and values with blanks in them."""
+    headers = {"X-Api-Key": 'a b\tc; d="e"', "x.y_z~!#$%&'*+^`|": "1"}
+    written = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in headers.items())
+
+    (feed,) = load(tmp_path, f"{OWN}headers = {{ {written} }}\n").feeds
+
+    assert feed.headers == headers
 
 
 def test_an_unset_secret_is_named_with_its_line(tmp_path: Path):

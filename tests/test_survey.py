@@ -13,9 +13,11 @@ from notifier.errors import Refused, TryLater
 from notifier.eventlog.memory import MemoryLog
 from notifier.events import Event, FeedHealthChanged, StatementPublished, StatementRevised
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
+from notifier.feeds.habit import Habit
+from notifier.feeds.rhythm import Round
 from notifier.feeds.shape import JsonShape, Paging
 from notifier.statement import Statement
-from notifier.survey import AT_ONCE, FeedState, Tried, ask, feed_states
+from notifier.survey import AT_ONCE, ROUNDS, FeedState, Tried, ask, feed_states
 from tests.steps import COMMERCE, NOON, USTR, Clock, Publisher, entry
 
 LATER = NOON + timedelta(hours=1)
@@ -85,6 +87,35 @@ async def test_statements_and_news_are_counted(told: Sequence[Event], statements
     now = await state(*told)
 
     assert (now.statements, now.last_news_at) == (statements, last_news_at)
+
+
+async def test_where_its_polls_stand_is_told() -> None:
+    """As the service noted it; one that was never polled, or a log without any note, has nothing to tell."""
+    log, stands = MemoryLog(Clock()), Round(LATER, LATER + timedelta(minutes=5), NOON)
+    before = await feed_states(log, [COMMERCE])
+    consumer = await log.consumer(ROUNDS)
+    await log.append([], commit=consumer.moved_to(0, msgspec.json.encode({COMMERCE.id: stands})))
+
+    states = await feed_states(log, [COMMERCE, USTR])
+
+    assert before[COMMERCE.id].round is None
+    assert (states[COMMERCE.id].round, states[USTR.id].round) == (stands, None)
+
+
+async def test_when_it_usually_speaks_is_told() -> None:
+    """From the same log as its news."""
+    news = [published(str(day), seen_at=NOON + timedelta(days=day)) for day in range(6)]
+
+    assert (await state(*news)).habit == Habit(slots=(12 * 60,))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ill"), [("ok", False), ("ok-empty", False), ("stale", True), ("gap", True), ("blocked", True)]
+)
+async def test_what_needs_an_eye_is_ill(outcome: str, ill: bool) -> None:
+    """A silent feed and one that was asked too seldom as much as one that cannot be read."""
+    assert (await state(health(outcome))).ill is ill
+    assert not (await state()).ill
 
 
 async def test_a_long_log_is_read_to_its_end() -> None:

@@ -22,9 +22,11 @@ from notifier.cli.screen import hanging, plain, shown, stderr, stdout
 from notifier.deliver import FOLDER
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
+from notifier.feeds.health import OUTCOMES
 from notifier.settings import Settings
 from notifier.statement import Statement, fingerprint
 from notifier.subscriptions import Subscriptions
+from notifier.survey import feed_states
 from notifier.tail import counted
 
 MARKS = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
@@ -89,6 +91,8 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         for each in _subscriptions(home, settings, channels):
             yield each
         yield await _log(home)
+        async for each in _feeds(home, settings):
+            yield each
         for each in _templates(home, channels):
             yield each
         if settings.email is None:
@@ -127,6 +131,20 @@ async def _log(home: Path) -> Finding:
     except LogError as error:
         return Finding("bad", "log", str(error))
     return Finding("good", "log", f"{counted(head, 'event')} in {data / 'events.db'}")
+
+
+async def _feeds(home: Path, settings: Settings) -> AsyncIterator[Finding]:
+    """The feeds that are not well, as the log tells; nothing is asked."""
+    try:
+        async with reading_log(home) as log:
+            states = (await feed_states(log, settings.feeds)).values()
+    except LogError:
+        return  # told above, or there is none yet
+    for state in states:
+        if state.ill:
+            since = f" since {state.since:%Y-%m-%d %H:%M}Z" if state.since else ""
+            why = state.detail or OUTCOMES.get(state.outcome, "")
+            yield Finding("warning", "feeds", f"{state.feed.id}: {state.outcome}{since}: {why}")
 
 
 def _templates(home: Path, channels: dict[str, Channel]) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from notifier.errors import Refused, TryLater
 from notifier.feeds.catalogue import Source, catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.fetch import GZIP, inflated
+from notifier.feeds.habit import Bounds, in_words
 from notifier.feeds.health import HEALTHY
 from notifier.feeds.parse import Parser
 from notifier.handwritten.checked import did_you_mean
@@ -136,7 +137,8 @@ def _show_entries(entries: Iterable[Entry]) -> None:
 @click.pass_obj
 def list_(home: Path, everything: bool, as_json: bool) -> None:
     """
-    List the feeds that are polled and how they are doing; with --all also those of the catalogue that could be.
+    List the feeds that are polled and how they are doing: state, last success, last news, next poll and rhythm; what
+    needs your eye is marked with "!". With --all also those of the catalogue that could be polled.
 
     \b
     Examples:
@@ -147,13 +149,14 @@ def list_(home: Path, everything: bool, as_json: bool) -> None:
     polled = settings.feeds if settings else ()
     states = asyncio.run(_states(home, polled))
     others = [source for source in catalogue().values() if source.id not in states] if everything else []
+    bounds = settings.bounds if settings else Bounds()
     if as_json:
         for state in states.values():
-            click.echo(msgspec.json.encode(_state_row(state)))
+            click.echo(msgspec.json.encode(_state_row(state, bounds)))
         for source in others:
             click.echo(msgspec.json.encode(_source_row(source)))
         return
-    _show_states(states.values())
+    _show_states(states.values(), bounds)
     _show_sources(others)
     if not states and not others:
         aside("No feed is polled; add some under [feeds] in notifier.toml: `notifier feeds list --all`")
@@ -166,8 +169,8 @@ async def _states(home: Path, polled: Iterable[Feed]) -> dict[str, FeedState]:
         return await feed_states(log, polled)
 
 
-def _state_row(state: FeedState) -> dict[str, object]:
-    feed = state.feed
+def _state_row(state: FeedState, bounds: Bounds) -> dict[str, object]:
+    feed, at = state.feed, state.round
     return {
         "id": feed.id,
         "issuer": feed.issuer,
@@ -181,6 +184,11 @@ def _state_row(state: FeedState) -> dict[str, object]:
         "detail": state.detail or None,
         "statements": state.statements,
         "last_news_at": state.last_news_at,
+        "last_poll_at": at.polled_at if at else None,
+        "last_success_at": at.well_at if at else None,
+        "next_poll_at": at.next_at if at else None,
+        "rhythm": in_words(feed, state.habit, bounds),
+        "well": not state.ill,
     }
 
 
@@ -199,21 +207,27 @@ def _source_row(source: Source) -> dict[str, object]:
     }
 
 
-def _show_states(states: Collection[FeedState]) -> None:
+def _show_states(states: Collection[FeedState], bounds: Bounds) -> None:
     console, width = stdout(), max((len(state.feed.id) for state in states), default=0)
-    # Where there is little room, the year goes first.
-    narrow = console.is_terminal and console.width < 110
+    # Where there is little room, the year goes first, and what is least asked for.
+    narrow = console.is_terminal and console.width < 150
     moment, dates = ("%m-%d %H:%M", 11) if narrow else ("%Y-%m-%d %H:%M", 16)
     if states:
-        heads = f"{'State':<15}  {'Since (UTC)':<{dates}}  {'Statements':>10}  {'Last news':<{dates}}  Issuer"
-        one_line(console, Text(f"{'Feed':<{width}}  {heads}", "bold"))
+        heads = f"{'Last success':<{dates}}  {'Last news':<{dates}}  {'Next poll':<{dates}}  Rhythm, issuer"
+        more = "" if narrow else f"{'Since (UTC)':<{dates}}  {'Statements':>10}  "
+        one_line(console, Text(f"{'Feed':<{width}}  {'State':<15}  {more}{heads}", "bold"))
     for state in states:
-        style = "dim" if not state.outcome else "green" if state.outcome in HEALTHY else "yellow"
+        style = "dim" if not state.outcome else "yellow" if state.ill else "green"
+        mark, at = " !" if state.ill else "", state.round
+        more = "" if narrow else f"{_moment(state.since, moment):<{dates}}  {state.statements:>10,}  "
         line = Text.assemble(
             (f"{state.feed.id:<{width}}  ", "bold"),
-            (f"{state.outcome or 'not polled yet':<15}  ", style),
-            f"{_moment(state.since, moment):<{dates}}  {state.statements:>10,}  ",
+            (f"{(state.outcome or 'not polled yet') + mark:<15}  ", style),
+            more,
+            f"{_moment(at.well_at if at else None, moment):<{dates}}  ",
             f"{_moment(state.last_news_at, moment):<{dates}}  ",
+            f"{_moment(at.next_at if at else None, moment):<{dates}}  ",
+            f"{in_words(state.feed, state.habit, bounds)}  ",
             plain(state.feed.issuer),
         )
         one_line(console, line)

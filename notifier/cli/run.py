@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from notifier.app import App
 from notifier.cli.screen import progress
 from notifier.feeds.feed import Feed
+from notifier.feeds.health import HEALTHY
 from notifier.poll import Poll
 from notifier.tail import counted
 
@@ -34,6 +36,7 @@ def command(home: Path, once: bool) -> None:
       notifier run
       notifier run --once        for cron, and to try a home
     """
+    _open_more_files()
     asyncio.run(_once(home) if once else _serve(home))
 
 
@@ -74,14 +77,28 @@ async def _serve(home: Path) -> None:
 
 
 def _told(feed: Feed, poll: Poll) -> None:
+    ill, change = poll.outcome not in HEALTHY, poll.outcome != poll.before
     if poll.baseline:
         logger.info("%s: first poll, %s known from here on", feed.id, counted(poll.published, "statement"))
     elif poll.published or poll.revised:
         logger.info("%s: %d new, %d revised", feed.id, poll.published, poll.revised)
-    elif not (poll.outcome.startswith("ok") or poll.outcome == "unchanged"):
-        logger.warning("%s: %s: %s", feed.id, poll.outcome, poll.detail)
+    if ill:
+        # Once is enough for what lasts; `feeds list` and `doctor` go on naming it.
+        logger.log(logging.WARNING if change else logging.DEBUG, "%s: %s: %s", feed.id, poll.outcome, poll.detail)
+    elif poll.before and poll.before not in HEALTHY:
+        logger.info("%s: it is well again, after %s", feed.id, poll.before)
     else:
         logger.debug("%s: %s", feed.id, poll.outcome)
+
+
+def _open_more_files() -> None:
+    """Each connection is an open file: take as many as the system allows, which are more than it begins with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError) as error:  # some systems say "unlimited", and mean less
+            logger.debug("open files stay limited to %d: %s", soft, error)
 
 
 def _notify_systemd(state: str) -> None:

@@ -44,6 +44,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dates: tuple[str, ...] = ()
     timezone: str = "UTC"
     headers: dict[str, str] = {}
+    slots: tuple[str, ...] = ()
+    archive: str = ""
     json: JsonShape | None = None
     html: PageShape | None = None
     full_text: bool = True
@@ -55,9 +57,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return not self.reason
 
     @property
+    def shape(self) -> JsonShape | PageShape | None:
+        """The declaration that it is read by; None where none is needed, or there is none."""
+        return self.json or self.html
+
+    @property
     def how(self) -> dict[str, Any]:
         """How its documents are read, as fields of a `Feed`: also another address of that publisher is read so."""
-        names = ("kind", "identity", "dates", "timezone", "json", "html", "full_text", "article")
+        names = ("kind", "identity", "dates", "timezone", "slots", "json", "html", "full_text", "article")
         return {name: getattr(self, name) for name in names if (name, self.kind) != ("kind", "list-file")}
 
     def feed(self, every: float) -> Feed:

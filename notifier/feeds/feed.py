@@ -23,7 +23,8 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `every` is seconds between polls, `identity` says what makes an entry the same statement (FEEDS: three questions),
     `dates` are strptime formats to try before the usual ones, in `timezone` where they name none; `headers` are sent
     with each request. `country` is an ISO 3166 code, `lang` a BCP 47 tag. `json` and `html` say how to read what is no
-    feed, for the kinds of these names.
+    feed, for the kinds of these names. `slots` are times of the day in `timezone`, "08:45", at which it is known to
+    speak. `archive` is the feed of the catalogue that still has what has left this one's window, "" where none is.
 
     `full_text` says whether the pages of its statements are read, and `article` is a CSS selector for where their words
     stand, "" where they are found well enough without.
@@ -40,6 +41,8 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dates: tuple[str, ...] = ()
     timezone: str = "UTC"
     headers: dict[str, str] = {}
+    slots: tuple[str, ...] = ()
+    archive: str = ""
     json: JsonShape | None = None
     html: PageShape | None = None
     full_text: bool = True

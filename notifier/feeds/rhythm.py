@@ -9,12 +9,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
 
 from notifier.feeds.feed import Feed
 
 JITTER = 0.1  # share of the interval by which polls are spread, so feeds of one interval do not march in step
 SLOWEST = 3600.0  # seconds; a feed that keeps failing is still asked this often
 LONGEST_WAIT = 86_400.0  # seconds that a server's Retry-After may hold us off
+
+
+class Round(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a feed's polls stand: the last, the last that brought word of it (None: none yet), and the next to come."""
+
+    polled_at: datetime
+    next_at: datetime
+    well_at: datetime | None = None
 
 
 class Rhythm:
@@ -34,15 +45,19 @@ class Rhythm:
             taken.append(self._feeds[heapq.heappop(self._heap)[2]])
         return taken
 
-    def polled(self, feed: Feed, now: float, *, failed: bool, after: float | None = None) -> float:
+    def polled(
+        self, feed: Feed, now: float, *, failed: bool, after: float | None = None, pace: float | None = None
+    ) -> float:
         """
-        Seconds until this feed is due again: its interval, doubled for each failure in a row after the first, up to
-        an hour, and never less than the server asked for in `after`, up to a day.
+        Seconds until this feed is due again: `pace`, which its habit wants (feeds/habit), else its interval, doubled
+        for each failure in a row after the first, up to an hour; and never less than the server asked for in `after`,
+        up to a day.
         """
         failures = self._failures.get(feed.id, 0) + 1 if failed else 0
         self._failures[feed.id] = failures
+        every = feed.every if failed or pace is None else pace
         # The power is bounded: that of a feed which has failed for weeks is too large for a float.
-        wait = min(feed.every * 2.0 ** min(max(failures - 1, 0), 20), max(SLOWEST, feed.every))
+        wait = min(every * 2.0 ** min(max(failures - 1, 0), 20), max(SLOWEST, every))
         wait *= 1 + JITTER * (2 * self._random() - 1)
         if after is not None:
             wait = max(wait, min(after, LONGEST_WAIT))

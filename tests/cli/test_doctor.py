@@ -53,6 +53,22 @@ async def test_a_good_home_is_well(tmp_path: Path):
     assert around.mailroom.mails == []
 
 
+async def test_a_feed_that_is_not_well_is_named(tmp_path: Path):
+    """With what it is, since when and why; it is the publisher's to mend, so the home is well."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss", "gone": "rss"})
+        around.publisher.publish("trade", rss(("one", "Controls change", "…")))
+        async with App.opened(home) as app:
+            await app.run_once()
+        people, programs = await examined(home)
+
+    (found,) = [row for row in programs.rows if row["looked_at"] == "feeds"]
+    assert people.code == 0
+    assert found["state"] == "warning"
+    assert found["found"].startswith("gone: not-found since 20")
+    assert "404" in found["found"]
+
+
 async def test_it_works_while_the_service_does(tmp_path: Path):
     """The log is read beside the process that writes it."""
     async with world() as around:

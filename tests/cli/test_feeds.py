@@ -206,12 +206,29 @@ async def test_the_list_tells_how_feeds_are_doing(tmp_path: Path):
     assert {id: row["state"] for id, row in rows.items()} == {"trade": "ok", "gone": "not-found"}
     assert rows["trade"]["statements"] == 1
     assert rows["trade"]["detail"] is None
+    assert [rows[id]["well"] for id in ("trade", "gone")] == [True, False]
+    assert rows["trade"]["last_success_at"] == rows["trade"]["last_poll_at"] < rows["trade"]["next_poll_at"]
+    assert (rows["gone"]["last_success_at"], rows["gone"]["last_poll_at"] is None) == (None, False)
+    assert {row["rhythm"] for row in rows.values()} == {"every 5 min"}
     assert "404" in rows["gone"]["detail"]
     heads, trade, gone, why = told.out.splitlines()
     assert heads.startswith("Feed   State")
+    assert all(head in heads for head in ("Last success", "Last news", "Next poll", "Rhythm"))
     assert trade.split()[:2] == ["trade", "ok"]
-    assert gone.split()[:2] == ["gone", "not-found"]
+    assert gone.split()[:3] == ["gone", "not-found", "!"]
+    assert " ! " not in trade
+    assert "every 5 min" in trade
     assert "404" in why
+
+
+async def test_when_a_feed_is_asked_faster_is_told(tmp_path: Path):
+    """Its slots stand beside its pace."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+    with (home / "notifier.toml").open("a") as settings:
+        settings.write('slots = ["08:45", "11:15"]\n')
+
+    assert "every 5 min, faster at 08:45 11:15" in run("--home", home, "feeds", "list").out
 
 
 async def test_before_the_first_poll_there_is_no_state(tmp_path: Path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -29,10 +29,8 @@ NOW = datetime(2020, 6, 29, 21, 0, tzinfo=UTC)
 
 # What the poller cannot tell yet, and what it waits for.
 WAITING = {
-    "zombie-feed": "a feed's silence is measured against its usual rhythm once detection keeps one",
     "charset-lie-json": "it is served by an API of its own shape, and those are no kind of feed yet",
     "gone-410": "it is about a statement's page, and pages are not read again yet",
-    "rolling-window-overrun": "a gap between two windows is told once detection compares them",
     "future-dated": "a scheduled statement is told from others once detection looks at dates to come",
 }
 
@@ -40,11 +38,12 @@ WAITING = {
 class Scene(msgspec.Struct, frozen=True):
     """
     What a server answers, poll by poll, and how each must end: the outcome, and how many statements are new and
-    revised. The first poll of a feed is its baseline.
+    revised. The first poll of a feed is its baseline. `pause` passes between two polls.
     """
 
     answers: Sequence[Answer]
     ends: Sequence[tuple[str, int, int]]
+    pause: timedelta = timedelta(minutes=5)
 
 
 def item(number: int, title: str = "", *, site: str = "http://press.example", date: str = "") -> str:
@@ -86,6 +85,15 @@ SCENES = {
         [("ok", 1, 0), ("blocked", 0, 0), ("unchanged", 0, 0)],
     ),
     "connection-black-hole": Scene([SILENCE], [("unreachable", 0, 0)]),
+    "zombie-feed": Scene(
+        [page(item(1, date="Thu, 01 Feb 2018 09:00:00 GMT"), item(2, date="Fri, 02 Jan 2009 09:00:00 GMT"))],
+        [("ok", 2, 0), ("stale", 0, 0), ("stale", 0, 0)],
+        pause=timedelta(days=2),
+    ),
+    "rolling-window-overrun": Scene(
+        [page(*(item(number) for number in range(20))), page(*(item(number) for number in range(30, 50)))],
+        [("ok", 20, 0), ("gap", 20, 0), ("unchanged", 0, 0)],
+    ),
     "legit-empty": Scene(
         [page(item(1)), page(), page(item(1))],
         [("ok", 1, 0), ("ok-empty", 0, 0), ("ok", 0, 0)],
@@ -148,10 +156,12 @@ async def played(scene: Scene) -> Played:
     """A scene met by everything that polls: fetcher, parser in its child, and detection, over a log."""
     seconds = 0.5 if SILENCE in scene.answers else 10.0
     log, fetcher, parser = MemoryLog(lambda: NOW), Fetcher(networks(["127.0.0.0/8"]), seconds=seconds), Parser()
-    poller = Poller(log, fetcher, parser, lambda: NOW)
+    polls: list[Poll] = []
+    poller = Poller(log, fetcher, parser, lambda: NOW + len(polls) * scene.pause)
     async with serving({"/feed": scene.answers, "/new": page(*NEW_SITE)}) as server:
         feed = Feed(id="us-press", url=server.url(), issuer="Press office")
-        polls = [await poller.poll(feed) for _ in scene.ends]
+        for _ in scene.ends:
+            polls.append(await poller.poll(feed))
         await fetcher.close()
         await parser.close()
     recorded = await log.read(0)

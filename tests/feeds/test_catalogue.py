@@ -12,6 +12,7 @@ from notifier.feeds.catalogue import Source, catalogue
 from notifier.feeds.dates import read_date
 from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID
+from notifier.feeds.habit import SLOT
 
 SOURCES = list(catalogue().values())
 USABLE = [source for source in SOURCES if source.usable]
@@ -39,6 +40,25 @@ def test_what_is_offered_can_be_polled(source: Source):
     assert feed.issuer
     assert feed.every >= 30
     assert ZoneInfo(feed.timezone)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.id)
+def test_slots_and_archives_are_of_use(source: Source):
+    """A slot is a time of the day, and an archive a feed that goes on page after page and can be polled itself."""
+    assert all(SLOT.fullmatch(slot) for slot in source.slots)
+    if source.archive:
+        archive = catalogue()[source.archive]
+        assert archive.usable
+        assert archive.shape is not None
+        assert archive.shape.paging is not None
+
+
+def test_the_public_inspection_desk_is_asked_when_it_files():
+    """Its five times of the day, in Washington's zone, whichever of its two feeds is enabled."""
+    for id in ("us-fr-public-inspection-current", "us-fr-pi-rss"):
+        feed = catalogue()[id].feed(300)
+
+        assert (feed.slots, feed.timezone) == (("08:45", "11:15", "14:00", "16:15", "18:00"), "America/New_York")
 
 
 def test_what_is_seen_working_is_offered():
