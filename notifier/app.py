@@ -288,6 +288,7 @@ class App:
         under way may end; what was owed stays owed.
         """
         rounds = await self._rounds(told)
+        await self.matcher.warm()
         schedule = Schedule(self.log)
         schedule.every(TICK, "poll", rounds.start_due)
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))

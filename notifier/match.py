@@ -52,6 +52,7 @@ TOGETHER = timedelta(minutes=1)  # between the recordings of two tellings of one
 HELD = 20_000  # alerts of that time that are held in memory
 ALSO = 24  # further tellings that one alert names; the next is a reply
 CHAIN = 100  # wordings of a statement that are looked back on for its first alert
+RECENT = 300  # newest events whose words are read at the start: half a second, and then most words are known
 LOOKED_BACK = 200_000  # newest events of the log among which the last days' alerts are sought after a start
 
 
@@ -93,6 +94,13 @@ class Matcher:
                 # Nothing to do is nothing to store: after a restart this stretch is passed over once more.
                 self._consumer = msgspec.structs.replace(consumer, position=position)
                 return raised
+
+    async def warm(self) -> None:
+        """Read the words of the newest statements, which the next ones will mostly be of. No answer depends on it."""
+        page = await self._log.read(max(0, await self._log.head() - RECENT), TYPES, limit=RECENT)
+        for recorded in page.events:
+            if isinstance(recorded.event, Told):
+                self.index.ids(await wording(self._log, recorded.event))
 
     async def _append(self, alerts: list[AlertRaised], commit: Commit | None = None) -> int:
         """Append alerts and tell how many of them were not in the log."""

@@ -441,3 +441,16 @@ async def test_an_alert_outlives_the_packs_that_its_query_named() -> None:
     (alert,) = await desk.told(published())
 
     assert parse(alert.matches[0].query, {}).expression == parse("@hong-kong").expression
+
+
+async def test_to_read_ahead_tells_nobody_and_forgets_nothing() -> None:
+    """Words of old statements are read at the start; what is owed for them is owed as before, and once."""
+    desk = Desk(watchlist())
+    await desk.log.append([published()])
+
+    await desk.matcher.warm()
+    before = await events(desk.log, AlertRaised)
+    alerts = await desk.told()
+
+    assert before == []
+    assert [alert.statement_id for alert in alerts] == ["us-commerce/1"]
