@@ -245,7 +245,7 @@ class _Decided:
 
     async def _named(self, alert: AlertRaised, recorded: Recorded, had: list[AlertRaised]) -> bool:
         """Have an alert that is not recorded yet name this telling too, if there is one that may."""
-        if not isinstance(recorded.event, StatementPublished) or await self._log.find(alert.id):
+        if not had or not isinstance(recorded.event, StatementPublished) or await self._log.find(alert.id):
             return False
         for each in reversed(had):
             cause = self._causes.get(each.cause)
