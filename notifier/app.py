@@ -39,6 +39,7 @@ from notifier.feeds.visit import Visitor
 from notifier.match import Matcher
 from notifier.poll import Poll, Poller
 from notifier.read import Reader
+from notifier.recheck import Rechecker
 from notifier.schedule import Rounds, Schedule
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriber, Subscriptions
@@ -52,6 +53,7 @@ logger = logging.getLogger(__name__)
 RELOAD = 2.0  # seconds between looks at the subscribers' files
 TICK = 1.0  # seconds between looks at what is due
 NOTE = 60.0  # seconds between notes of where the polls stand
+RECHECK = 30.0  # seconds between looks at which pages are to be asked again
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
 
@@ -136,6 +138,7 @@ class App:
         visitor = Visitor(self.fetcher, self.page_parsers)
         with_pages = settings.feeds if settings.fetch.articles else ()
         self.reader = Reader(log, visitor, with_pages, clock, chance.random)
+        self.rechecker = Rechecker(log, visitor, with_pages, clock)
         self.matcher = Matcher(log, Index(), self._channels_of)
         renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(log, self.channels, renderer, self._subscriber, clock, chance.random)
@@ -166,6 +169,7 @@ class App:
             try:
                 app.take_up(subscriptions_of(home, settings, app.channels, environ))
                 await app.poller.catch_up()
+                await app.rechecker.catch_up()
                 await app.deliverer.catch_up()
                 await app.record_subscriptions()
                 yield app
@@ -279,6 +283,7 @@ class App:
         # What title and summary say waits for no page.
         await self.deliverer.start_due()
         await self.reader.run()
+        await self.rechecker.run()
         await self.matcher.run()
         await self.deliverer.run()
 
@@ -294,11 +299,14 @@ class App:
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
         schedule.every(30, "match", self.matcher.run, upon_growth=True)
         schedule.every(TICK, "read", self.reader.start_due, upon_growth=True)
+        schedule.every(RECHECK, "recheck", self.rechecker.run)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
         schedule.every(RELOAD, "reload", self.reload)
         schedule.start()
         await stop.wait()
         await rounds.stop()
+        # Before the schedule, which waits for the runs of its steps.
+        await self.rechecker.stop()
         await schedule.stop()
         await self.reader.stop()
         if cut_off := await self.deliverer.stop(GRACE):

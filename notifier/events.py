@@ -225,7 +225,8 @@ class StatementRead(Event, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.statement.id, self.page, self.by) if self.by else (self.statement.id, self.page)
+        # Read by another, and then by the first again: each time it is another event.
+        return (self.statement.id, self.page, *((self.by, self.quiet) if self.by else ()))
 
     @property
     def subject(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from notifier.eventlog.memory import MemoryLog
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import Event, Recorded
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
+from notifier.feeds.govuk import Said
+from notifier.feeds.visit import Page
 
 NOON = datetime(2020, 6, 29, 12, 0, tzinfo=UTC)
 COMMERCE = Feed(id="us-commerce", url="https://commerce.example/rss", issuer="US Department of Commerce", country="US")
@@ -145,3 +148,43 @@ class Publisher:
         if isinstance(reading, Exception):
             raise reading
         return reading
+
+
+WORDS = "Licences for Hong Kong end today.\n\nExports need a new one."
+
+
+class Pages:
+    """
+    Pages as a test wants them, at the port of the steps that read them: words by link, or an error to raise, the last
+    of them for ever. A link in `held` answers once its event is set; `asked` are all that came, `most_at_once` how many
+    of them were under way together. `publisher` says what its publisher says of a link, `by` what reads them.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[str | Exception]] = {}
+        self.publisher: dict[str, Said] = {}
+        self.by = "extractor 1"
+        self.held: dict[str, asyncio.Event] = {}
+        self.asked: list[str] = []
+        self.most_at_once = 0
+        self._under_way = 0
+
+    async def read(self, link: str, feed: Feed) -> Page:
+        self.asked.append(link)
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            if link in self.held:
+                await self.held[link].wait()
+            else:
+                await asyncio.sleep(0)
+        finally:
+            self._under_way -= 1
+        answers = self.answers.get(link, [WORDS])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return Page(answer, self.by)
+
+    async def said(self, link: str, feed: Feed) -> Said:
+        return self.publisher.get(link, Said())

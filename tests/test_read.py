@@ -15,43 +15,9 @@ from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.events import Event, StatementPublished, StatementRead, StatementRevised, StatementUnread
 from notifier.feeds.feed import Feed
-from notifier.feeds.visit import Page
 from notifier.read import AT_ONCE, MOST, Reader
 from notifier.statement import Statement, fingerprint
-from tests.steps import COMMERCE, NOON, ON_ANY_LOG, USTR, Clock, FailingLog, LogIn, events
-
-WORDS = "Licences for Hong Kong end today.\n\nExports need a new one."
-
-
-class Pages:
-    """
-    Pages as a test wants them, by link: words, or an error to raise. A link in `held` answers once its event is set;
-    `asked` are all that came, `most_at_once` how many of them were under way together.
-    """
-
-    def __init__(self) -> None:
-        self.answers: dict[str, list[str | Exception]] = {}
-        self.held: dict[str, asyncio.Event] = {}
-        self.asked: list[str] = []
-        self.most_at_once = 0
-        self._under_way = 0
-
-    async def read(self, link: str, feed: Feed) -> Page:
-        self.asked.append(link)
-        self._under_way += 1
-        self.most_at_once = max(self.most_at_once, self._under_way)
-        try:
-            if link in self.held:
-                await self.held[link].wait()
-            else:
-                await asyncio.sleep(0)
-        finally:
-            self._under_way -= 1
-        answers = self.answers.get(link, [WORDS])
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return Page(answer, "extractor 1")
+from tests.steps import COMMERCE, NOON, ON_ANY_LOG, USTR, WORDS, Clock, FailingLog, LogIn, Pages, events
 
 
 class Desk:

@@ -1,0 +1,271 @@
+"""
+A statement's page, read again → a silent edit or a withdrawal, in the log.
+
+Words are compared, never bytes: a page that says the same is no event, however its markup changed, and a wording that
+it had before is none either, since caches serve old copies. Where another extractor reads it, its words are a new
+start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from notifier.errors import LogError, Refused, TryLater
+from notifier.eventlog.batches import batches
+from notifier.eventlog.log import Consumer, EventLog
+from notifier.eventlog.wording import Said, fitted, weight, wording
+from notifier.events import (
+    Event,
+    StatementPublished,
+    StatementRead,
+    StatementRevised,
+    StatementUnread,
+    StatementWithdrawn,
+)
+from notifier.feeds import govuk
+from notifier.feeds.feed import Feed
+from notifier.feeds.visit import Page, is_whole
+from notifier.feeds.watch import APART, Progress, Watch, Watched
+from notifier.statement import Statement
+
+logger = logging.getLogger(__name__)
+
+NAME = "recheck"
+TYPES = tuple(
+    each.type for each in (StatementPublished, StatementRevised, StatementRead, StatementUnread, StatementWithdrawn)
+)
+HOSTS = 8  # asked beside each other, each for one page at a time: nobody waits for these
+BATCH = 200  # checks in one transaction
+LATE = timedelta(days=2)  # after which words that were never read before alert nobody
+WORDINGS = 50  # of a page that are compared, back from its newest
+SECOND = timedelta(minutes=1)  # that two of a publisher's clocks may differ by, in what is one official change
+
+
+class Visit(Protocol):
+    """The way to a page, and to what its publisher says beside it. Raises `TryLater` or `Refused`."""
+
+    async def read(self, link: str, feed: Feed) -> Page: ...
+
+    async def said(self, link: str, feed: Feed) -> govuk.Said: ...
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """The page was not there, for the first time or too soon after it."""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """The page could not be asked now."""
+
+
+# What a check found: an event, or that the page is gone or busy; None where there is nothing to tell.
+Finding = Event | Gone | Later | None
+
+
+class Rechecker:
+    """
+    Asks the pages of statements again and records what has changed.
+
+    `feeds` are those that are polled. What is watched is folded from the log (feeds/watch.py); up to when checks were
+    made is this consumer's state, which is stored with what they found.
+    """
+
+    def __init__(self, log: EventLog, visit: Visit, feeds: Iterable[Feed], clock: Callable[[], datetime]) -> None:
+        self._log = log
+        self._visit = visit
+        self._feeds = {feed.id: feed for feed in feeds}
+        self._clock = clock
+        self._consumer: Consumer | None = None
+        self._watch = Watch((), Progress(clock()))
+        self._position = 0
+        self._places = asyncio.Semaphore(HOSTS)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def catch_up(self) -> None:
+        """Fold what the log has come to hold. In a home that is new to this, what was said before is not watched."""
+        if not self._feeds:
+            return
+        if self._consumer is None:
+            consumer = await self._log.consumer(NAME)
+            if not consumer.version:
+                begun = consumer.moved_to(await self._log.head(), msgspec.json.encode(Progress(self._clock())))
+                await self._log.append([], commit=begun)
+                consumer = await self._log.consumer(NAME)
+            self._watch = Watch(self._feeds.values(), msgspec.json.decode(consumer.state, type=Progress))
+            self._consumer, self._position = consumer, consumer.position
+        while (page := await self._log.read(self._position, TYPES)).position > self._position:
+            for recorded in page.events:
+                self._watch.apply(recorded)
+            self._position = page.position
+
+    async def run(self) -> None:
+        """Make all checks that are due."""
+        await self.catch_up()
+        while not self._stopping and (due := self._watch.take_due(self._clock(), BATCH)):
+            found = await self._checked(due)
+            if self._stopping:
+                # What was cut off has no finding; all of the batch is asked again after the next start.
+                return
+            await self._record(found)
+            await self.catch_up()
+
+    async def stop(self) -> None:
+        """End what is under way; it is asked again after the next start."""
+        self._stopping = True
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _checked(self, due: Iterable[Watched]) -> list[tuple[Watched, Finding]]:
+        """What each page shows now: hosts beside each other, the pages of one after one another."""
+        hosts: dict[str, list[Watched]] = {}
+        for watched in due:
+            hosts.setdefault(watched.host, []).append(watched)
+        found: list[tuple[Watched, Finding]] = []
+        self._under_way = {asyncio.create_task(self._ask(each, found), name="recheck") for each in hosts.values()}
+        await asyncio.wait(self._under_way)
+        for task in self._under_way:
+            if not task.cancelled() and (error := task.exception()):
+                # What was taken has no finding: it is folded anew.
+                self._consumer = None
+                raise error
+        return found
+
+    async def _ask(self, of_host: Iterable[Watched], found: list[tuple[Watched, Finding]]) -> None:
+        async with self._places:
+            unreachable = False
+            for watched in of_host:
+                # One page of a host that does not answer is enough to know.
+                finding = Later() if unreachable else await self._finding(watched)
+                unreachable = unreachable or isinstance(finding, Later)
+                found.append((watched, finding))
+
+    async def _record(self, found: Iterable[tuple[Watched, Finding]]) -> None:
+        now = self._clock()
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            raise RuntimeError("a step without its place in the log")
+        for watched, finding in found:
+            if isinstance(finding, Gone):
+                self._watch.missing(watched, now)
+            elif isinstance(finding, Later):
+                self._watch.postponed(watched, now)
+            else:
+                self._watch.checked(watched, now)
+        events = [fitted(finding) for _, finding in found if isinstance(finding, Event)]
+        *firsts, last = batches(events, weight)
+        for batch in firsts:
+            await self._log.append([event for event, _ in batch], blobs=[blob for _, blob in batch if blob])
+        state = msgspec.json.encode(self._watch.progress(now))
+        commit = consumer.moved_to(self._watch.position(self._position), state)
+        await self._log.append([event for event, _ in last], blobs=[blob for _, blob in last if blob], commit=commit)
+        # Kept only where all went well: else what is watched is folded anew, and the checks are made again.
+        self._consumer = msgspec.structs.replace(
+            consumer, position=commit.position, state=state, version=consumer.version + 1
+        )
+
+    # ---------------------------------------------------------------- one page
+
+    async def _finding(self, watched: Watched) -> Finding:
+        found = await self._log.find(watched.newest or watched.cause)
+        event = found.event if found else None
+        if not watched.settled or not isinstance(event, Said):
+            # Its first reading is not over yet.
+            return None
+        statement = await wording(self._log, event)
+        try:
+            return await self._asked(watched, event, statement)
+        except LogError:
+            raise
+        except TryLater:
+            return Later()
+        except Refused as refusal:
+            return self._refused(watched, statement, refusal)
+        except Exception as error:  # noqa: BLE001 it is told here
+            # The boundary of one page: a bug is loud, and holds up no other.
+            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            logger.error("reading the page of %s again failed: %s\n%s", watched.id, kind, place)  # noqa: TRY400
+            return None
+
+    async def _asked(self, watched: Watched, event: Said, statement: Statement) -> Finding:
+        feed = self._feeds[statement.feed]
+        said = await self._visit.said(statement.link, feed)
+        if said.withdrawn:
+            return self._withdrawn(watched, statement, said.withdrawn)
+        page = await self._visit.read(statement.link, feed)
+        if isinstance(event, StatementPublished) or not event.page:
+            return self._first(watched, statement, page, whole=is_whole(event.statement))
+        return await self._compared(watched, event, statement, page, said)
+
+    def _refused(self, watched: Watched, statement: Statement, refusal: Refused) -> Finding:
+        """A page that we have read and that is gone twice was taken back. One that never was there is a bad link."""
+        if refusal.outcome not in ("not-found", "retired") or not watched.newest:
+            return None
+        if watched.missing_since is None or self._clock() - watched.missing_since < APART:
+            return Gone()
+        return self._withdrawn(watched, statement, f"{refusal}, on two visits an hour or more apart")
+
+    def _withdrawn(self, watched: Watched, statement: Statement, reason: str) -> StatementWithdrawn:
+        revises = watched.newest or watched.cause
+        return StatementWithdrawn(statement=statement, revises=revises, reason=reason, seen_at=self._clock())
+
+    def _first(self, watched: Watched, statement: Statement, page: Page, *, whole: bool) -> StatementRead:
+        """The words to compare with from now on; news only where the feed gave few and it is not long ago."""
+        quiet = "the feed gave the whole text" if whole else ""
+        if not quiet and self._clock() - watched.seen_at > LATE:
+            quiet = "its page could not be read for days"
+        return self._read(watched, statement, page, quiet)
+
+    def _read(self, watched: Watched, statement: Statement, page: Page, quiet: str) -> StatementRead:
+        return StatementRead(
+            cause=watched.cause,
+            statement=msgspec.structs.replace(statement, text=page.words),
+            page=page.fingerprint,
+            by=page.by,
+            seen_at=self._clock(),
+            quiet=quiet,
+        )
+
+    async def _compared(
+        self,
+        watched: Watched,
+        event: StatementRevised | StatementRead,
+        statement: Statement,
+        page: Page,
+        said: govuk.Said,
+    ) -> Finding:
+        if page.by != event.by:
+            return self._read(watched, statement, page, f"read anew by {page.by}")
+        if page.fingerprint in await self._wordings(event):
+            return None
+        known = max(filter(None, (statement.updated_at, statement.published_at)), default=event.seen_at)
+        announced = said.changed_at is not None and said.changed_at > known + SECOND
+        return StatementRevised(
+            statement=msgspec.structs.replace(
+                statement, text=page.words, updated_at=said.changed_at if announced else statement.updated_at
+            ),
+            replaces=event.page,
+            revises=watched.newest,
+            page=page.fingerprint,
+            by=page.by,
+            silent=said.changed_at is not None and not announced,
+            seen_at=self._clock(),
+        )
+
+    async def _wordings(self, event: Event) -> set[str]:
+        """The fingerprints of all that a page has said, back from its newest words."""
+        pages: set[str] = set()
+        while isinstance(event, StatementRevised | StatementRead) and event.page and len(pages) < WORDINGS:
+            pages.add(event.page)
+            before = await self._log.find(event.revises) if isinstance(event, StatementRevised) else None
+            if before is None:
+                break
+            event = before.event
+        return pages
