@@ -21,7 +21,7 @@ import msgspec
 from notifier.errors import LogError, Refused, TryLater
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Consumer, EventLog
-from notifier.eventlog.wording import Told, fitted, weight, wording
+from notifier.eventlog.wording import Said, fitted, weight, wording
 from notifier.events import (
     Event,
     Recorded,
@@ -186,7 +186,7 @@ class Reader:
         found = await self._log.find(waiting.cause)
         event = found.event if found else None
         feed = feed_of(event, self._feeds) if event else None
-        if feed is None or not isinstance(event, Told):
+        if feed is None or not isinstance(event, Said):
             return StatementUnread(
                 cause=waiting.cause,
                 statement_id=event.subject if event else "",

@@ -10,8 +10,11 @@ from notifier.statement import Statement
 
 IN_EVENT = 24 * 1024  # bytes of an event, encoded; the words of a longer one travel as a blob (65,535 is the end)
 
-Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
-"""The events that bear a statement."""
+Said = StatementPublished | StatementRevised | StatementRead
+"""The events that say a statement's words."""
+
+Told = Said | StatementWithdrawn
+"""The events that bear a statement: one that takes it back as well."""
 
 
 def fitted(event: Event) -> tuple[Event, bytes | None]:

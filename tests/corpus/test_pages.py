@@ -18,10 +18,9 @@ from notifier.events import StatementPublished, StatementRead, StatementRevised
 from notifier.feeds import govuk
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.parse import PAGES, Parser, Parsers
+from notifier.feeds.parse import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
-from notifier.poll import Poller
 from notifier.read import Reader
 from notifier.recheck import Rechecker
 from notifier.statement import Statement
@@ -61,14 +60,15 @@ async def history(*visits: bytes) -> tuple[MemoryLog, list[StatementRead], list[
     return log, await events(log, StatementRead), await events(log, StatementRevised)
 
 
-@pytest.mark.parametrize(
-    ("page", "changed", "word"),
-    [
-        ("us-doe-china-energy", True, "Obama"),
-        ("us-epa-adaptation", True, "Executive"),
-        ("us-doi-mission", False, ""),
-    ],
-)
+# Each pair, whether its change is one, and a word that went with it.
+PAIRS = [
+    ("us-doe-china-energy", True, "Obama"),
+    ("us-epa-adaptation", True, "Executive"),
+    ("us-doi-mission", False, ""),
+]
+
+
+@pytest.mark.parametrize(("page", "changed", "word"), PAIRS)
 async def test_a_pair_gives_the_revision_that_its_note_calls_for(page: str, changed: bool, word: str) -> None:
     """A changed text is one revision, whose words before and after tell what went; a changed footer is none."""
     log, read, changes = await history(html(f"{page}-a.html"), html(f"{page}-b.html"))
@@ -88,25 +88,6 @@ async def test_a_page_that_goes_back_raises_nothing_more() -> None:
     _, read, changes = await history(before, after, before, after)
 
     assert (len(read), len(changes)) == (1, 1)
-
-
-async def test_three_polls_of_one_feed_give_its_two_edits() -> None:
-    """Its one item grows twice under one guid: two revisions, and none more where a stale copy comes between."""
-    polls = [
-        answer(200, (DATA / "nasty-sequence" / f"nodejs-poll{n}.xml").read_bytes(), Content_Type="application/rss+xml")
-        for n in (1, 2, 1, 3)
-    ]
-    clock = Clock()
-    log, fetcher, parser = MemoryLog(clock), Fetcher(allow=networks(["127.0.0.0/8"])), Parser()
-    try:
-        async with serving({"/feed": polls}) as server:
-            poller = Poller(log, fetcher, parser, clock)
-            counts = [await poller.poll(server.feed()) for _ in polls]
-    finally:
-        await fetcher.close()
-        await parser.close()
-
-    assert [(each.published, each.revised) for each in counts] == [(1, 0), (0, 1), (0, 0), (0, 1)]
 
 
 @pytest.mark.parametrize(
