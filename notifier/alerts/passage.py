@@ -58,7 +58,7 @@ def passages(text: str, spans: Iterable[Span], *, most: int = 3, length: int = 3
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     if not hits:
         begin = len(text) - len(text.lstrip())
-        windows = [(begin, _cut_before(text, begin, begin + length))] if begin < len(text) else []
+        windows = [(begin, cut_before(text, begin, begin + length))] if begin < len(text) else []
     else:
         windows = _windows(text, hits, ends, most, length)
     return tuple(_quoted(text, hits, window) for window in windows)
@@ -92,18 +92,18 @@ def _sentence(text: str, hit: Span, ends: Sequence[int], length: int) -> Span:
     end = ends[place] if place < len(ends) else len(text)
     if end - begin > length:
         if hit[0] - begin > length // 3:
-            begin = _cut_after(text, hit[0] - length // 3, hit[0])
-        end = _cut_before(text, min(hit[1], begin + length), begin + length)
+            begin = cut_after(text, hit[0] - length // 3, hit[0])
+        end = cut_before(text, min(hit[1], begin + length), begin + length)
     return begin, end
 
 
-def _cut_after(text: str, earliest: int, latest: int) -> int:
+def cut_after(text: str, earliest: int, latest: int) -> int:
     """The first beginning of a word from `earliest` on; there itself where nothing is spaced (Chinese)."""
     space = _SPACE.search(text, earliest, latest)
     return space.end() if space else earliest
 
 
-def _cut_before(text: str, earliest: int, latest: int) -> int:
+def cut_before(text: str, earliest: int, latest: int) -> int:
     """The last end of a word up to `latest`; there itself where nothing is spaced (Chinese)."""
     if latest >= len(text):
         return len(text)
