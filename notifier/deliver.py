@@ -23,7 +23,7 @@ from notifier.alerts.render import Renderer
 from notifier.channels.channel import Channel
 from notifier.errors import LogError, Misconfigured, QueryError, Refused, TryLater
 from notifier.eventlog.log import EventLog
-from notifier.eventlog.wording import wording, wording_before
+from notifier.eventlog.wording import Told, wording, wording_before
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
@@ -31,9 +31,6 @@ from notifier.events import (
     DeliveryPostponed,
     Event,
     Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
 )
 from notifier.message import Message
 from notifier.statement import Statement
@@ -215,14 +212,14 @@ class Deliverer:
     async def _message(self, owed: Owed, who: Subscriber, channel: Channel) -> Message:
         """The words of a delivery: the same at every attempt, since they follow from the log and his file alone."""
         alert, cause = await self._found(owed.alert_id), await self._found(owed.cause)
-        event = cause.event
-        if not isinstance(event, StatementPublished | StatementRevised | StatementRead):
-            raise TypeError(f"an alert was caused by {event.type}")
-        statement = await wording(self._log, event)
-        if any(_OF_CHANGE.search(match.query) for match in owed.matches):
-            before = await wording_before(self._log, event)
-            statement = revised(before, statement) if before else statement
+        raised, event = alert.event, cause.event
+        if not isinstance(raised, AlertRaised) or not isinstance(event, Told):
+            raise TypeError(f"{raised.type} was caused by {event.type}")
+        statement, before = await wording(self._log, event), await wording_before(self._log, event)
+        if before and any(_OF_CHANGE.search(match.query) for match in owed.matches):
+            statement = revised(before, statement)
         queries = {match.watchlist: query for match in owed.matches if (query := _query(match.query))}
+        first = await self._first(raised)
         view = alert_view(
             alert,
             cause,
@@ -230,12 +227,22 @@ class Deliverer:
             statement=statement,
             readings={name: query.reading() for name, query in queries.items()},
             reader=Reader(who.name, who.timezone),
+            before=before,
+            also=[await self._found(id) for id in raised.also],
+            follows=await self._found(first.cause) if first else None,
         )
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
             parts=self._renderer.render(FOLDER, channel.forms, view),
             written_at=owed.raised_at,
+            # On a channel that he has added since, there is nothing to follow.
+            follows=delivery_id(raised.follows, owed.channel) if first and owed.channel in first.channels else "",
         )
+
+    async def _first(self, raised: AlertRaised) -> AlertRaised | None:
+        """The first alert on the same news, None where this is it."""
+        first = (await self._found(raised.follows)).event if raised.follows else None
+        return first if isinstance(first, AlertRaised) else None
 
     async def _found(self, id: str) -> Recorded:
         found = await self._log.find(id)

@@ -31,12 +31,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` follows from the delivery and never changes over its attempts; a channel names what it sends after it (mail:
     Message-ID). `parts` maps a form's file name (`subject.txt`, `body.html`, `slack.json`, …) to its rendered text.
-    `written_at` (UTC) is the same on every attempt, so a second copy is byte for byte the first.
+    `written_at` (UTC) is the same on every attempt, so a second copy is byte for byte the first. `follows` is the id of
+    the message that this one is a reply to, "" for none.
     """
 
     id: str
     parts: Mapping[str, str]
     written_at: datetime
+    follows: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from notifier.events import (
     StatementPublished,
     StatementRead,
     StatementRevised,
+    StatementWithdrawn,
     WatchlistMatched,
 )
 from notifier.handwritten.secret import Secret
@@ -762,14 +763,7 @@ async def test_words_that_a_revision_added_are_shown_where_they_stand() -> None:
         published_at=NOON,
     )
     changed = StatementRevised(statement=said, replaces="0" * 24, revises=first.cause, seen_at=NOON)
-    alert = AlertRaised(
-        cause=changed.id,
-        subscriber="desk",
-        statement_id=said.id,
-        matches=(WatchlistMatched(watchlist="Chips", query="licence AND added:chips", words=("chips",)),),
-        channels=("email",),
-    )
-    await desk.log.append([changed, alert])
+    await desk.log.append([changed, alert_on(changed, query="licence AND added:chips")])
 
     await desk.deliverer.run()
     await desk.later(60)
@@ -798,3 +792,99 @@ async def test_a_page_that_was_read_is_quoted() -> None:
 
     (message,) = [each for each in desk.email.tried if each.id == delivery_id(alert.id, "email")]
     assert "*Chips* need a licence." in message.parts["body.txt"]
+
+
+# ---------------------------------------------------------------- what follows on an alert
+
+
+def alert_on(
+    cause: StatementPublished | StatementRevised | StatementRead | StatementWithdrawn,
+    *channels: str,
+    query: str = '"Hong Kong"',
+    also: tuple[str, ...] = (),
+    follows: str = "",
+) -> AlertRaised:
+    return AlertRaised(
+        cause=cause.id,
+        subscriber="desk",
+        statement_id=cause.statement.id,
+        matches=(WatchlistMatched(watchlist="Exports", query=query, words=("Hong Kong",)),),
+        channels=channels or ("email",),
+        also=also,
+        follows=follows,
+    )
+
+
+async def first_statement(desk: Desk) -> tuple[Statement, AlertRaised]:
+    """The first statement and its alert, which was delivered by mail."""
+    alert = await desk.owes(text="A levy of 5 % is due in Hong Kong.")
+    await desk.deliverer.run()
+    cause = await desk.log.find(alert.cause)
+    assert cause is not None
+    assert isinstance(cause.event, StatementPublished)
+    return cause.event.statement, alert
+
+
+async def test_a_revision_is_a_reply_that_shows_what_changed() -> None:
+    """It follows the first alert on the same channel, and shows the changes; on a new channel it follows none."""
+    desk = Desk()
+    said, first = await first_statement(desk)
+    text = "A levy of 7 % is due in Hong Kong."
+    now = msgspec.structs.replace(said, text=text, fingerprint=fingerprint(said.title, text))
+    changed = StatementRevised(statement=now, replaces=said.fingerprint, revises=first.cause, seen_at=NOON)
+
+    await desk.log.append([changed, alert_on(changed, "email", "slack", follows=first.id)])
+    await desk.later(1)
+
+    mail, other = desk.email.tried[-1], desk.slack.tried[-1]
+    assert mail.follows == desk.email.tried[0].id == delivery_id(first.id, "email")
+    assert other.follows == ""
+    assert "A levy of [-5-]{+7+} % is due in Hong Kong." in mail.parts["body.txt"]
+    assert f"Follows: {said.title}" in mail.parts["body.txt"]
+
+
+async def test_a_withdrawal_is_a_reply_that_says_so() -> None:
+    """With the reason, and the words that the statement had last, also where they travelled as a blob."""
+    desk = Desk()
+    said, first = await first_statement(desk)
+    long = msgspec.structs.replace(said, text="Licences for Hong Kong end. " * 100)
+    last, blob = long.detached(1_000)
+    gone = StatementWithdrawn(statement=last, revises=first.cause, reason="its page is gone (410)", seen_at=NOON)
+
+    await desk.log.append([gone, alert_on(gone, follows=first.id)], blobs=[blob] if blob else [])
+    await desk.later(1)
+
+    mail = desk.email.tried[-1]
+    assert mail.parts["subject.txt"] == f"[Exports] Withdrawn: {said.title} (US Department of Commerce)"
+    assert "its page is gone (410)" in mail.parts["body.txt"]
+    assert "Licences for *Hong Kong* end." in mail.parts["body.txt"]
+    assert mail.follows == delivery_id(first.id, "email")
+
+
+async def test_the_words_of_a_page_that_was_read_are_told_as_new() -> None:
+    """The feed gave a title, its page the words that hit."""
+    desk = Desk()
+    said, first = await first_statement(desk)
+    page = msgspec.structs.replace(said, text="Licences for Hong Kong end.")
+    read = StatementRead(cause=first.cause, statement=page, page="f" * 24, seen_at=NOON)
+
+    await desk.log.append([read, alert_on(read)])
+    await desk.later(1)
+
+    mail = desk.email.tried[-1]
+    assert "Licences for *Hong Kong* end." in mail.parts["body.txt"]
+    assert "revised" not in mail.parts["body.txt"].lower()
+
+
+async def test_an_alert_names_the_other_statements_of_its_story() -> None:
+    """Each with its title and issuer, in the same message."""
+    desk = Desk()
+    said, _ = await first_statement(desk)
+    wire = msgspec.structs.replace(said, id="wire/1", feed="wire", issuer="Trade Wire", title="US ends it")
+    told = StatementPublished(statement=wire, seen_at=NOON)
+    other = StatementPublished(statement=msgspec.structs.replace(said, id="us-commerce/9"), seen_at=NOON)
+
+    await desk.log.append([told, other, alert_on(other, also=(told.id,))])
+    await desk.later(1)
+
+    assert "* US ends it — Trade Wire, " in desk.email.tried[-1].parts["body.txt"]

@@ -7,6 +7,7 @@ delivery carries the same words.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,14 +18,27 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from notifier.alerts.passage import Run, Span, as_runs, passages
-from notifier.events import AlertRaised, Recorded, StatementPublished, StatementRead, StatementRevised
+from notifier.alerts.redline import Excerpts, excerpts, redline
+from notifier.events import (
+    AlertRaised,
+    Event,
+    Recorded,
+    StatementPublished,
+    StatementRead,
+    StatementRevised,
+    StatementWithdrawn,
+)
 from notifier.message import without_controls
 from notifier.statement import Statement
 
 TITLE = 300  # characters of a title that are shown; a longer one is somebody's mistake
+ISSUER, REASON = 200, 500
 PASSAGES = 3
+ALSO = 12  # further statements of a story that are named
 LINK = 2000
 UNTITLED = "Statement without a title"
+
+_Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -42,18 +56,40 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...]
 
 
+class Other(msgspec.Struct, frozen=True, kw_only=True):
+    """Another statement that an alert names: what it says, who, where, and when (published, or else seen)."""
+
+    title: str
+    issuer: str
+    link: str
+    at: str
+
+
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a template may use (docs/templates.md). All texts are single lines without control characters, and are still
     foreign: a template's form escapes them.
 
-    `kind` is `new` or `revised`; `passages` quote the statement around the hits; `link` is an http(s) address in
-    printable ASCII, or "". `published` and `detected` are moments in words, in UTC and the reader's zone, "" where the
-    feed gave none; `detected_after` is a length of time in words, "" where it says nothing. `position` is that of the
-    statement's event in the log.
+    `kind` is `new`, `revised` or `withdrawn`. Of a revision, `redline` are the changes where we hold the words before;
+    `on_page`: they were found on the statement's page, and the feed did not tell of them; `silent`: the publisher, who
+    else marks what he changes, did not. `reason` is how we know of a withdrawal, "" of the others.
+
+    `also` are further statements that tell the same news, `also_left_out` how many there was no room for; `follows` is
+    the statement of the first alert on it, None where this is the first.
+
+    `passages` quote the statement around the hits; `link` is an http(s) address in printable ASCII, or "". `published`
+    and `detected` are moments in words, in UTC and the reader's zone, "" where the feed gave none; `detected_after` is
+    a length of time in words, "" where it says nothing. `position` is that of the statement's event in the log.
     """
 
-    kind: Literal["new", "revised"]
+    kind: Literal["new", "revised", "withdrawn"]
+    on_page: bool
+    silent: bool
+    reason: str
+    redline: Excerpts
+    also: tuple[Other, ...]
+    also_left_out: int
+    follows: Other | None
     title: str
     title_runs: tuple[Run, ...]
     passages: tuple[tuple[Run, ...], ...]
@@ -80,18 +116,21 @@ def alert_view(
     statement: Statement,
     readings: Mapping[str, str],
     reader: Reader,
+    before: Statement | None = None,
+    also: Sequence[Recorded] = (),
+    follows: Recorded | None = None,
 ) -> AlertView:
     """
     The view of one alert.
 
     `alert` is the recorded `AlertRaised`, `cause` the recorded event of the statement, `statement` the same with its
-    words attached. `spans` are the hits of all its watchlists by field (`title`, `summary`, `body`), half-open, in code
-    points. `readings` maps a watchlist's name to its query as we read it; without an entry the query itself is shown.
+    words attached, and `before` the words that a revision replaced. `spans` are the hits of all its watchlists by field
+    (`title`, `summary`, `body`), half-open, in code points. `readings` maps a watchlist's name to its query as we read
+    it; without an entry the query itself is shown. `also` are the events of further statements that it names, and
+    `follows` that of the first alert's statement.
     """
     raised, told = alert.event, cause.event
-    if not isinstance(raised, AlertRaised) or not isinstance(
-        told, StatementPublished | StatementRevised | StatementRead
-    ):
+    if not isinstance(raised, AlertRaised) or not isinstance(told, _Told):
         raise TypeError(f"an alert on a statement was expected, not {raised.type} on {told.type}")
     zone = ZoneInfo(reader.timezone)
     title = as_runs(statement.title, spans.get("title", ()), 0, TITLE)
@@ -107,11 +146,18 @@ def alert_view(
         for match in raised.matches
     )
     return AlertView(
-        kind="revised" if isinstance(told, StatementRevised) else "new",
+        kind=_kind(told),
+        on_page=isinstance(told, StatementRevised) and bool(told.page),
+        silent=isinstance(told, StatementRevised) and told.silent,
+        reason=_cut(told.reason, REASON) if isinstance(told, StatementWithdrawn) else "",
+        redline=_changes(_words(before, statement), _words(statement, before)) if before else Excerpts(),
+        also=tuple(_other(each.event, zone) for each in also[:ALSO]),
+        also_left_out=max(len(also) - ALSO, 0),
+        follows=_other(follows.event, zone) if follows else None,
         title="".join(run.text for run in title),
         title_runs=title,
         passages=_passages(statement, spans),
-        issuer=_line(statement.issuer),
+        issuer=_cut(statement.issuer, ISSUER),
         feed=statement.feed,
         lang=statement.lang if re.fullmatch(r"[A-Za-z0-9-]{2,35}", statement.lang) else "",
         link=_link(statement.link),
@@ -153,9 +199,45 @@ def span_of_time(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def _after(statement: Statement, told: StatementPublished | StatementRevised | StatementRead) -> str:
+def _kind(told: Event) -> Literal["new", "revised", "withdrawn"]:
+    if isinstance(told, StatementWithdrawn):
+        return "withdrawn"
+    return "revised" if isinstance(told, StatementRevised) else "new"
+
+
+def _words(statement: Statement, beside: Statement) -> tuple[str, str]:
+    """Title and text, as they are compared with those of the other: like is held against like."""
+    title = statement.title[:TITLE]
+    if not statement.text or not beside.text:
+        return title, statement.summary or statement.text
+    if statement.summary in statement.text or beside.summary in beside.text:
+        return title, statement.text
+    return title, f"{statement.summary}\n\n{statement.text}"
+
+
+# The same revision goes to many readers.
+@functools.lru_cache(8)
+def _changes(old: tuple[str, str], new: tuple[str, str]) -> Excerpts:
+    title, text = (excerpts(redline(*both)) for both in zip(old, new, strict=True))
+    return Excerpts(
+        passages=title.passages + text.passages,
+        left_out=title.left_out + text.left_out,
+        is_coarse=title.is_coarse or text.is_coarse,
+    )
+
+
+def _other(told: Event, zone: ZoneInfo) -> Other:
+    if not isinstance(told, _Told):
+        raise TypeError(f"a statement was expected, not {told.type}")
+    statement = told.statement
+    title = _cut(statement.title, TITLE) or UNTITLED
+    at = moment(statement.published_at or told.seen_at, zone)
+    return Other(title=title, issuer=_cut(statement.issuer, ISSUER), link=_link(statement.link), at=at)
+
+
+def _after(statement: Statement, told: _Told) -> str:
     # A revision is seen long after the first publication, and a date ahead of us is no date: neither tells our speed.
-    if statement.published_at is None or isinstance(told, StatementRevised) or told.seen_at < statement.published_at:
+    if statement.published_at is None or _kind(told) != "new" or told.seen_at < statement.published_at:
         return ""
     return span_of_time((told.seen_at - statement.published_at).total_seconds())
 
@@ -194,6 +276,11 @@ def _is_sound(link: str) -> bool:
 
 def _line(text: str) -> str:
     return " ".join(without_controls(text).split())
+
+
+def _cut(text: str, most: int) -> str:
+    line = _line(text)
+    return line if len(line) <= most else line[:most] + "…"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,9 +8,10 @@ in a sandbox, sees plain values only, and whatever it writes is escaped for its 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,14 +31,20 @@ _WAYS_AROUND_JSON = (*_WAYS_AROUND, "e", "escape", "forceescape")
 
 ONE_LINE = "subject.txt"
 
+# The signs of a redline in plain text, deleted and inserted.
+SIGNS = {"deleted": ("[-", "-]"), "inserted": ("{+", "+}")}
+_SIGN = re.compile(r"\[(?=-)|-(?=\])|\{(?=\+)|\+(?=\})")
+# Slack's marks for bold, struck and code, and what looks like them.
+_SLACK_MARKS = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
+
 
 class Renderer:
     """
     Fills the templates found in `folders`, the first of them first: an operator's own before the built-in ones.
 
     A form's ending says how its text is made safe. `.html`: every value is escaped. `.json`: every value is written as
-    a whole JSON value, quotes included, and the result must parse. `.txt`: no control characters; `subject.txt` is one
-    line. A changed template is taken up at the next message.
+    a whole JSON value, quotes included, and the result must parse. `.txt`: no control characters, and no value brings
+    the signs of a redline with it; `subject.txt` is one line. A changed template is taken up at the next message.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -46,8 +53,10 @@ class Renderer:
         self._environments = {
             ".html": _environment(loader, _WAYS_AROUND, autoescape=True),
             ".json": _environment(loader, _WAYS_AROUND_JSON, autoescape=True, finalize=_as_json),
-            ".txt": _environment(loader, _WAYS_AROUND, autoescape=False),
+            ".txt": _environment(loader, _WAYS_AROUND, autoescape=False, finalize=_unsigned),
         }
+        self._environments[".txt"].filters["redlined"] = redlined
+        self._environments[".json"].filters["redlined"] = redlined_mrkdwn
 
     def render(self, folder: str, forms: Sequence[str], view: msgspec.Struct | Mapping[str, object]) -> dict[str, str]:
         """
@@ -145,9 +154,54 @@ def mrkdwn(text: str) -> str:
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:
     """Lines of at most `width` columns, each after `indent`; words longer than that stay whole."""
-    return textwrap.fill(
+    wrapped = textwrap.fill(
         text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return _Signed(wrapped) if isinstance(text, _Signed) else wrapped
+
+
+class _Signed(str):
+    """Text with the signs of a redline, put there by us."""
+
+    __slots__ = ()
+
+
+def redlined(passage: Iterable[Mapping[str, str]]) -> str:
+    """
+    A passage of a redline as plain text: `[-old-]{+new+}`.
+
+    A sign that stands in the words themselves is opened with a space, so that nobody can forge a change or hide one.
+    """
+    told = ""
+    for stretch in passage:
+        before, after = SIGNS.get(stretch["kind"], ("", ""))
+        text = without_signs(stretch["text"])
+        if before:
+            text = f"{' ' if text[:1] in {']', '}'} else ''}{text}{' ' if text[-1:] in {'[', '{'} else ''}"
+        told += before + text + after
+    return _Signed(told)
+
+
+def redlined_mrkdwn(passage: Iterable[Mapping[str, str]]) -> str:
+    """A passage of a redline in Slack's markup: `~old~ *new*`. Marks in the words become what looks like them."""
+    marks = {"deleted": "~", "inserted": "*"}
+    told = ""
+    for stretch in passage:
+        mark = marks.get(stretch["kind"], "")
+        text = mrkdwn(stretch["text"].translate(_SLACK_MARKS))
+        # Slack reads a mark only where a word begins or ends.
+        space = " " if mark and told and told[-1] != " " else ""
+        told += f"{space}{mark}{text}{mark}"
+    return told
+
+
+def _unsigned(value: object) -> object:
+    return without_signs(value) if isinstance(value, str) and not isinstance(value, _Signed) else value
+
+
+def without_signs(text: str) -> str:
+    """The text with a space in each sign of a redline."""
+    return _SIGN.sub(r"\g<0> ", text)
 
 
 def _as_json(value: object) -> object:

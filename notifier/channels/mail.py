@@ -13,6 +13,7 @@ import base64
 import hashlib
 import quopri
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.header import Header
 from email.utils import format_datetime
@@ -23,7 +24,10 @@ from notifier.message import Message, without_controls
 
 SUBJECT, TEXT, HTML = "subject.txt", "body.txt", "body.html"
 NAME = 200  # characters of a subject that are sent; mail programs show about seventy
+WHOLE = 90_000  # bytes of a mail; large providers cut off what is beyond a hundred thousand
+LETTERS = 15_000  # of a text that is sent alone, since its mail would be larger than that: six bytes each at most
 
+_OF_REPLIES = ("In-Reply-To", "References")
 _PLAIN = re.compile(r"[ -~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
@@ -43,7 +47,8 @@ def composed(message: Message, sender: Sender, recipient: str) -> bytes:
     """
     The mail to one recipient, CRLF line ends. The same message gives the same bytes.
 
-    `recipient` is a bare address, its domain in ASCII. The Message-ID is the message's id at the sender's domain.
+    `recipient` is a bare address, its domain in ASCII. The Message-ID is the message's id at the sender's domain, as is
+    that of the message it follows. A mail that would be too large goes without its HTML.
     """
     boundary = "=_" + hashlib.blake2b(message.id.encode(), digest_size=15).hexdigest()
     headers = [
@@ -51,8 +56,14 @@ def composed(message: Message, sender: Sender, recipient: str) -> bytes:
         f"To: {recipient}",
         f"Subject: {encoded(message.parts[SUBJECT][:NAME], 'Subject')}",
         f"Date: {format_datetime(message.written_at.astimezone(UTC))}",
-        f"Message-ID: <{message.id}@{sender.domain}>",
+        f"Message-ID: {_name(message.id, sender)}",
+        # RFC 5322, 3.6.4: mail programs show it beneath the mail that it names.
+        *(f"{header}: {_name(message.follows, sender)}" for header in _OF_REPLIES if message.follows),
         f"List-Id: <policy-alerts.{sender.domain}>",
+        # RFC 2369: nobody can write to this list.
+        "List-Post: NO",
+        # What large providers count complaints by, if they are told.
+        "Feedback-ID: alert:policy-alerts",
         # RFC 3834: no answering machine shall answer this.
         "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
@@ -60,10 +71,26 @@ def composed(message: Message, sender: Sender, recipient: str) -> bytes:
     ]
     if any(re.search(r"[\r\n\0]", header.replace("\r\n ", "")) for header in headers):
         raise ValueError("a mail header with a line break in it was about to be written")
-    pieces = [*headers, "", f"--{boundary}"]
-    pieces += [*_part("plain", message.parts[TEXT]), f"--{boundary}"]
-    pieces += [*_part("html", message.parts[HTML]), f"--{boundary}--", ""]
-    return "\r\n".join(pieces).encode()
+    text, html = message.parts[TEXT], message.parts[HTML]
+    whole = _laid_down(headers, boundary, {"plain": text, "html": html})
+    return whole if len(whole) <= WHOLE else _laid_down(headers, boundary, {"plain": _cut(text)})
+
+
+def _laid_down(headers: Sequence[str], boundary: str, parts: Mapping[str, str]) -> bytes:
+    pieces = [*headers, ""]
+    for subtype, text in parts.items():
+        pieces += [f"--{boundary}", *_part(subtype, text)]
+    return "\r\n".join([*pieces, f"--{boundary}--", ""]).encode()
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LETTERS:
+        return text
+    return text[:LETTERS].rpartition("\n")[0] + "\n\n[The rest of this alert was too long for a mail.]\n"
+
+
+def _name(id: str, sender: Sender) -> str:
+    return f"<{id}@{sender.domain}>"
 
 
 def encoded(text: str, header: str) -> str:

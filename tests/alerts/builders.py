@@ -17,6 +17,7 @@ from notifier.events import (
     Recorded,
     StatementPublished,
     StatementRevised,
+    StatementWithdrawn,
     WatchlistMatched,
 )
 from notifier.statement import Statement, fingerprint
@@ -116,16 +117,24 @@ def view(
     hits: str = "Hong Kong|special status|preferential treatment",
     timezone: str = "Asia/Hong_Kong",
     revised: bool = False,
+    before: Statement | None = None,
+    page: str = "",
+    silent: bool = False,
+    withdrawn: str = "",
+    also: Sequence[Statement] = (),
+    follows: Statement | None = None,
     name: str = "Export desk",
     matches: Sequence[WatchlistMatched] = (
         WatchlistMatched(watchlist="Exports", query='"Hong Kong"', words=("Hong Kong", "special status")),
     ),
 ) -> AlertView:
-    """The view of an alert on a statement whose hits are found by a pattern."""
+    """The view of an alert on a statement whose hits are found by a pattern; `withdrawn` is the reason of that."""
     of = of or statement()
     told: Event = StatementPublished(statement=of, seen_at=NOW)
-    if revised:
-        told = StatementRevised(statement=of, replaces="0" * 24, seen_at=NOW)
+    if withdrawn:
+        told = StatementWithdrawn(statement=of, revises="", reason=withdrawn, seen_at=NOW)
+    elif revised or before or page:
+        told = StatementRevised(statement=of, replaces="0" * 24, seen_at=NOW, page=page, silent=silent)
     cause = recorded(told, 41)
     spans = {
         field: [match.span() for match in re.finditer(hits, text)] if hits else []
@@ -135,4 +144,14 @@ def view(
     alert = AlertRaised(
         cause=cause.id, subscriber="desk", statement_id=of.id, matches=tuple(matches), channels=("email",)
     )
-    return alert_view(recorded(alert, 42), cause, spans, statement=of, readings={}, reader=Reader(name, timezone))
+    return alert_view(
+        recorded(alert, 42),
+        cause,
+        spans,
+        statement=of,
+        readings={},
+        reader=Reader(name, timezone),
+        before=before,
+        also=[recorded(StatementPublished(statement=each, seen_at=NOW)) for each in also],
+        follows=recorded(StatementPublished(statement=follows, seen_at=NOW)) if follows else None,
+    )

@@ -9,6 +9,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,8 @@ HEADERS = [
     "Date",
     "Message-ID",
     "List-Id",
+    "List-Post",
+    "Feedback-ID",
     "Auto-Submitted",
     "MIME-Version",
     "Content-Type",
@@ -72,7 +75,37 @@ def test_a_mail_has_each_header_once() -> None:
     assert mail["Message-ID"] == f"<{'c0ffee' * 5}@house.example>"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["List-Id"] == "<policy-alerts.house.example>"
+    assert mail["List-Post"] == "NO"
+    assert mail["Feedback-ID"] == "alert:policy-alerts"
     assert parsedate_to_datetime(mail["Date"]) == WRITTEN_AT
+
+
+def test_a_mail_that_follows_another_is_a_reply_to_it() -> None:
+    """It names the first one's Message-ID, so that a mail program shows it beneath; one that follows none does not."""
+    first = message(id="f00d" * 8)
+    reply = msgspec.structs.replace(message(), follows=first.id)
+
+    mail = parsed(written(reply))
+
+    assert mail["In-Reply-To"] == mail["References"] == parsed(written(first))["Message-ID"]
+    assert not {"In-Reply-To", "References"} & {*parsed(written(first)).keys()}
+
+
+@pytest.mark.parametrize("letter", ["a", "=", "香", "🚢"])
+def test_a_mail_that_would_be_too_large_goes_without_its_html(letter: str) -> None:
+    """A large page is left out, a large text is cut between lines and says so; others stay as they are."""
+    line = f"{letter * 60}\n"
+
+    heavy_page = written(message(text="The text.", html=line * 2_000))
+    heavy_text = written(message(text=line * 2_000, html="<p></p>"))
+
+    assert max(len(heavy_page), len(heavy_text)) < 90_000
+    assert [part.get_content_type() for part in parsed(heavy_page).iter_parts()] == ["text/plain"]
+    assert body(parsed(heavy_page), "plain").rstrip() == "The text."
+    *lines, _, told = body(parsed(heavy_text), "plain").rstrip("\n").split("\n")
+    assert set(lines) == {line.rstrip("\n")}
+    assert told == "[The rest of this alert was too long for a mail.]"
+    assert len(list(parsed(written(message(html=line * 100))).iter_parts())) == 2
 
 
 def test_a_mail_says_the_same_in_text_and_html() -> None:
