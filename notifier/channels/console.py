@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TextIO
 
 from notifier.errors import TryLater
@@ -10,9 +12,18 @@ from notifier.message import Message, Receipt, without_controls
 FORM = "console.txt"
 ADDRESS = "stdout"
 
+# What a template writes of changed words, and their colours: red and struck, green and underlined. The signs stay, for
+# those who see no colours and for those who copy.
+_CHANGED = re.compile(r"\[-.*?-\]|\{\+.*?\+\}", re.DOTALL)
+_DELETED, _INSERTED, _PLAIN = "\x1b[31;9m", "\x1b[32;4m", "\x1b[0m"
+_LINE = re.compile(r"(\n *\|? *)")  # a line break with what the next line begins with
+
 
 class ConsoleChannel:
-    """Writes each alert to `stream`, whole, without anything in it that a terminal would obey."""
+    """
+    Writes each alert to `stream`, whole, without anything in it that a terminal would obey. Changed words are coloured
+    on a terminal, unless NO_COLOR is set (no-color.org).
+    """
 
     kind = "console"
     forms: tuple[str, ...] = (FORM,)
@@ -33,7 +44,10 @@ class ConsoleChannel:
         if self._stream.closed:
             raise TryLater("the console is closed", outcome="console-gone")
         try:
-            self._stream.write(without_controls(message.parts[FORM]).rstrip("\n") + "\n\n")
+            text = without_controls(message.parts[FORM]).rstrip("\n")
+            if self._stream.isatty() and not os.environ.get("NO_COLOR"):
+                text = _CHANGED.sub(_coloured, text)
+            self._stream.write(text + "\n\n")
             self._stream.flush()
         except OSError as error:
             raise TryLater(f"the console takes nothing: {error.strerror}", outcome="console-gone") from error
@@ -47,3 +61,9 @@ class ConsoleChannel:
 
     async def close(self) -> None:
         """The stream belongs to whoever handed it in, and stays open."""
+
+
+def _coloured(changed: re.Match[str]) -> str:
+    colour = _DELETED if changed[0].startswith("[") else _INSERTED
+    # Line by line, so that no stroke runs through what stands between the lines.
+    return colour + _LINE.sub(lambda line: _PLAIN + line[0] + colour, changed[0]) + _PLAIN

@@ -31,6 +31,37 @@ async def test_a_title_does_not_command_the_terminal() -> None:
     assert stream.getvalue() == "[2J]0;xab\nc31m\n\n"
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_changed_words_are_coloured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red and struck, green and underlined, line by line; the signs stay."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+
+    await ConsoleChannel(stream).send(message(text="  | It was [-5 or\n  | so-]{+6+} %."), "stdout")
+
+    assert stream.getvalue() == (
+        "  | It was \x1b[31;9m[-5 or\x1b[0m\n  | \x1b[31;9mso-]\x1b[0m\x1b[32;4m{+6+}\x1b[0m %.\n\n"
+    )
+
+
+@pytest.mark.parametrize(("stream", "no_color"), [(Terminal(), "1"), (io.StringIO(), "")], ids=["unwanted", "a file"])
+async def test_nothing_is_coloured_elsewhere(
+    stream: io.StringIO, no_color: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a file, and where NO_COLOR is set."""
+    monkeypatch.setenv("NO_COLOR", no_color)
+
+    await ConsoleChannel(stream).send(message(text="[-5-]{+6+}"), "stdout")
+
+    assert stream.getvalue() == "[-5-]{+6+}\n\n"
+
+
 async def test_the_stream_stays_open() -> None:
     """It belongs to whoever handed it in."""
     stream = io.StringIO()
