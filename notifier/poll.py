@@ -103,7 +103,7 @@ class Poller:
         """Fold what the log holds into what we know. Call it once before the first poll."""
         while (page := await self._log.read(self._position, TYPES)).position > self._position:
             for recorded in page.events:
-                self._fold(recorded.event)
+                self._fold(recorded.event, recorded.id)
             self._position = page.position
         for consumer in await self._log.consumers(NAME):
             if consumer.version > self._consumer(consumer.name).version:
@@ -287,11 +287,11 @@ class Poller:
         blobs = [blob for _, blob in batch if blob is not None]
         await self._log.append([event for event, _ in batch], blobs=blobs, commit=commit)
 
-    def _fold(self, event: Event) -> None:
+    def _fold(self, event: Event, id: str = "") -> None:
         if isinstance(event, FeedBaselined):
             self._baselined.add(event.feed)
         else:
-            self._known.apply(event)
+            self._known.apply(event, id)
             self._arrivals.apply(event)
 
     def _consumer(self, name: str) -> Consumer:

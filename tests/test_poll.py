@@ -11,12 +11,16 @@ import pytest
 
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
+from notifier.eventlog.memory import MemoryLog
 from notifier.events import FeedBaselined, FeedHealthChanged, FeedMoved, StatementPublished, StatementRevised
 from notifier.feeds.catalogue import catalogue
-from notifier.feeds.feed import Document, Entry, Feed, Unchanged, Validators
+from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
+from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import UNKNOWN
 from notifier.feeds.shape import JsonShape, Paging
+from notifier.guard import networks
 from notifier.poll import BACKFILL, Poll, Poller
+from tests.feeds.servers import answer, serving
 from tests.steps import COMMERCE, NOON, ON_ANY_LOG, USTR, Clock, FailingLog, LogIn, Publisher, entry, events, recorded
 
 
@@ -121,6 +125,34 @@ async def test_an_unchanged_poll_writes_nothing() -> None:
 
     assert [poll.outcome for poll in polls] == ["unchanged"] * 3
     assert (await desk.log.head(), await desk.log.consumers("poll/")) == before
+
+
+class Reader(Publisher):
+    """Counts what it is given to read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given = 0
+
+    async def parse(self, document: Document, feed: Feed) -> Reading:
+        self.given += 1
+        return Reading(entries=(entry(),))
+
+
+@pytest.mark.parametrize(
+    "second", [answer(200, b"<rss/>"), answer(304), answer(200, b"<rss/>", ETag='"2"')], ids=["as it was", "304", "tag"]
+)
+async def test_an_unchanged_body_never_reaches_the_parser(second: bytes) -> None:
+    """Be it that the server says so, or that it sends the same bytes again, under whatever tag."""
+    reader, clock = Reader(), Clock()
+    async with serving({"/feed": [answer(200, b"<rss/>", ETag='"1"'), second]}) as server:
+        fetcher = Fetcher(networks(["127.0.0.0/8"]))
+        poller = Poller(MemoryLog(clock), fetcher, reader, clock)
+        polls = [await poller.poll(server.feed()) for _ in range(3)]
+        await fetcher.close()
+
+    assert [poll.outcome for poll in polls] == ["ok", "unchanged", "unchanged"]
+    assert reader.given == 1
 
 
 async def test_a_document_served_anew_adds_no_event() -> None:

@@ -27,6 +27,8 @@ HOURS_FROM = 20  # of them, before we say at which hours a feed is silent
 SLOT_DAYS, SLOT_SHARE, SLOTS = 5, 0.2, 5  # days that show a slot, the share of all news in it, and how many are learned
 SLOT_WIDTH = 15  # minutes in which the news of one slot comes
 
+_TOLD = (StatementPublished, StatementRevised)
+
 
 class Bounds(msgspec.Struct, frozen=True):
     """Seconds between polls that the operator allows: the fewest, round a slot, and the most, at silent hours."""
@@ -59,13 +61,16 @@ class Arrivals:
 
     def apply(self, event: Event) -> None:
         """Fold one event; others pass by. What one poll brought came together, and is one arrival."""
-        if not isinstance(event, StatementPublished | StatementRevised) or event.quiet:
+        if not isinstance(event, _TOLD) or event.quiet:
             return
         feed, second = event.statement.feed, max(int(event.seen_at.timestamp()), 0)
-        came = self._feeds.setdefault(feed, array("Q"))
+        came = self._feeds.get(feed)
+        if came is None:
+            came = self._feeds[feed] = array("Q")
         if not came or second > came[-1]:
             came.append(second)
-            del came[:-KEPT]
+            if len(came) > KEPT:
+                del came[:-KEPT]
             self._habits.pop(feed, None)
 
     def of(self, feed: str) -> tuple[datetime, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import date, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,3 +116,24 @@ def test_a_statement_costs_few_bytes():
     )
     assert len(statements) == many
     assert size / many < 160
+
+
+def test_an_events_id_may_be_given_or_worked_out():
+    """What the log knows already need not be computed again, and comes to the same."""
+    given, worked_out = Known(), Known()
+    for event in news(entry()):
+        given.apply(event, event.id)
+        worked_out.apply(event)
+
+    assert given.newest("us-commerce", STATEMENT.id) == worked_out.newest("us-commerce", STATEMENT.id) != ""
+
+
+def test_any_id_of_a_statement_is_known_again():
+    """Also one that does not end in the hash that ours end in, and that looks as if it did."""
+    ids = ["us-commerce/1", "us-commerce/not-hexadecimal", "us-commerce/00000000000000ff", "0" * 40, "/"]
+    known = Known()
+    for id in ids:
+        known.apply(StatementPublished(statement=msgspec.structs.replace(STATEMENT, id=id), seen_at=NOW))
+
+    assert all(known.wordings("us-commerce", id) == (STATEMENT.fingerprint,) for id in ids)
+    assert known.wordings("us-commerce", "us-commerce/00000000000000fe") == ()
