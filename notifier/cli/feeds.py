@@ -14,6 +14,7 @@ import msgspec
 from rich.text import Text
 
 from notifier.app import fetcher_of, reading_log, wall_clock
+from notifier.cli import opml
 from notifier.cli.screen import aside, hanging, one_line, plain, shown, stderr, stdout, told
 from notifier.errors import Refused, TryLater
 from notifier.feeds.catalogue import Source, catalogue
@@ -31,7 +32,7 @@ from notifier.tail import counted
 @click.group("feeds", subcommand_metavar="VERB …")
 def command() -> None:
     """
-    The feeds: list them, check them, read a saved document.
+    The feeds: list them, check them, read a saved document, exchange them with other readers.
 
     \b
     Examples:
@@ -39,7 +40,12 @@ def command() -> None:
       notifier feeds list --all            with the catalogue, and its reasons
       notifier feeds check us-fr-rss-bis
       notifier feeds read saved.xml --json
+      notifier feeds import subscriptions.opml
     """
+
+
+command.add_command(opml.import_)
+command.add_command(opml.export)
 
 
 # ---------------------------------------------------------------- read
