@@ -51,7 +51,7 @@ class FeedsTable(msgspec.Struct, frozen=True):
     enabled: tuple[str, ...] = ()
     every: Seconds = 300.0
     fastest: Seconds = 60.0
-    slowest: Seconds = 900.0
+    slowest: Seconds = 300.0
 
 
 class FetchTable(msgspec.Struct, frozen=True):

@@ -34,7 +34,8 @@ class Bounds(msgspec.Struct, frozen=True):
     """Seconds between polls that the operator allows: the fewest, round a slot, and the most, at silent hours."""
 
     fastest: float = 60.0
-    slowest: float = 900.0
+    # As the usual pace: what comes at an hour at which nothing ever came may be the news that matters most.
+    slowest: float = 300.0
 
 
 class Habit(msgspec.Struct, frozen=True):
