@@ -122,17 +122,22 @@ class FeedHealthChanged(Event, frozen=True, kw_only=True):
 
 
 class FeedMoved(Event, frozen=True, kw_only=True):
-    """A feed's address answered with a permanent redirect (301, 308); `url` is where it led."""
+    """
+    A feed's address answered with a permanent redirect (301, 308); `url` is where it led.
+
+    `moved_at` is when we saw it: a feed may move, come back, and move once more. None in rows of before it was kept.
+    """
 
     type: ClassVar[str] = "feed.moved.v1"
 
     feed: str
     url: str
     url_before: str
+    moved_at: datetime | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.feed, self.url_before, self.url)
+        return (self.feed, self.url_before, self.url, *([self.moved_at.isoformat()] if self.moved_at else []))
 
     @property
     def subject(self) -> str:
@@ -146,7 +151,7 @@ class StatementPublished(Event, frozen=True, kw_only=True):
     """
     A statement was seen for the first time.
 
-    `quiet` says why it alerts nobody ("baseline", "over 30 days old"), or is "".
+    `quiet` says why it alerts nobody ("baseline", "over 30 days old", …), or is "".
     """
 
     type: ClassVar[str] = "statement.published.v1"
@@ -173,6 +178,7 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     """
     A statement's words changed. `replaces` is the fingerprint of the words before; `quiet` as in the first.
 
+    With `quiet` "renamed" the words are as they were, and the statement bears another id than that which it revises.
     `revises` is the id of the event that said the words before; "" in rows of before it was kept.
 
     `page` is "" where the feed told of it. Where the statement's page was read again and says something else, it is

@@ -21,7 +21,7 @@ from notifier.eventlog.wording import fitted, weight
 from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised
 from notifier.feeds import health
 from notifier.feeds.catalogue import catalogue
-from notifier.feeds.detect import as_statement, detect
+from notifier.feeds.detect import RENAMED, as_statement, detect
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import at, same_host
 from notifier.feeds.habit import Arrivals, Habit
@@ -199,7 +199,7 @@ class Poller:
             outcome=outcome,
             before=before.outcome,
             published=sum(isinstance(event, StatementPublished) for event in news),
-            revised=sum(isinstance(event, StatementRevised) for event in news),
+            revised=sum(isinstance(event, StatementRevised) and event.quiet != RENAMED for event in news),
             baseline=baseline,
             detail=detail,
         )
@@ -267,7 +267,8 @@ class Poller:
     def _moved(self, feed: Feed, before: Progress, moved_to: str) -> list[Event]:
         if not moved_to or moved_to == before.moved_to:
             return []
-        return [FeedMoved(feed=feed.id, url=moved_to, url_before=before.moved_to or feed.url)]
+        url_before = before.moved_to or feed.url
+        return [FeedMoved(feed=feed.id, url=moved_to, url_before=url_before, moved_at=self._clock())]
 
     async def _record(self, feed: Feed, events: list[Event], after: Progress) -> None:
         consumer = self._consumer(NAME + feed.id)

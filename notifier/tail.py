@@ -63,6 +63,10 @@ def _published(event: StatementPublished) -> tuple[str, str, str]:
 
 def _revised(event: StatementRevised) -> tuple[str, str, str]:
     what = "its page was changed without a word" if event.silent else "its words changed"
+    if event.quiet == "renamed":
+        what = "under another name than before"
+    elif event.quiet:
+        what = f"{what}; {event.quiet}: alerts nobody"
     return event.statement.feed, f"{event.statement.title} ({what})", "quiet" if event.quiet else "news"
 
 

@@ -370,13 +370,27 @@ async def test_a_move_is_told_once() -> None:
     there = "https://www.commerce.example/news.xml"
 
     await desk.poll(entry("0", "An old statement"), moved_to=there, etag='"1"')
+    seen_at = desk.clock.now
     await desk.again()
     await desk.restart()
     await desk.again()
     await desk.poll(entry("0", "An old statement"), moved_to=there)
 
-    moved = FeedMoved(feed="us-commerce", url=there, url_before=COMMERCE.url)
+    moved = FeedMoved(feed="us-commerce", url=there, url_before=COMMERCE.url, moved_at=seen_at)
     assert await events(desk.log, FeedMoved) == [moved]
+
+
+async def test_a_move_that_was_taken_back_and_made_again_is_told_again() -> None:
+    """There, to another place, and there once more: three moves, and each has its place in the log."""
+    desk = await baselined()
+    places = ["https://one.example/", "https://two.example/", "https://one.example/", "", "https://one.example/"]
+
+    for place in places:
+        await desk.poll(entry("0", "An old statement"), moved_to=place)
+
+    moved = await events(desk.log, FeedMoved)
+    assert [event.url for event in moved] == [place for place in places if place]
+    assert len({event.id for event in moved}) == 4
 
 
 # ---------------------------------------------------------------- pages

@@ -70,9 +70,15 @@ LINES: list[tuple[Event, str, str, str]] = [
         "news",
     ),
     (
-        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, quiet="baseline"),
+        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, quiet="too often today"),
         "us-commerce",
-        "Status ends (its words changed)",
+        "Status ends (its words changed; too often today: alerts nobody)",
+        "quiet",
+    ),
+    (
+        StatementRevised(statement=STATEMENT, replaces=STATEMENT.fingerprint, seen_at=NOON, quiet="renamed"),
+        "us-commerce",
+        "Status ends (under another name than before)",
         "quiet",
     ),
     (

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urldefrag
+
+import msgspec
 
 from notifier.events import Event, StatementPublished, StatementRevised
 from notifier.feeds.feed import Entry, Feed, Reading
@@ -19,7 +21,8 @@ from notifier.feeds.known import Known, day_of
 from notifier.statement import Statement, fingerprint
 
 OLD = timedelta(days=30)  # an entry dated so far back alerts nobody on arrival
-BASELINE = "baseline"
+OFTEN = 5  # revisions of one statement a day that alert; a page that writes itself anew each minute has many
+BASELINE, RENAMED, TOO_OFTEN = "baseline", "renamed", "too often today"
 _WORD = re.compile(r"\w+")
 
 
@@ -29,25 +32,36 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
 
     With `baseline` (a feed's first poll) everything is recorded and alerts nobody. Only whole entries count, and a
     wording that a statement has had before is no revision: caches serve old copies. What has left the window is
-    nothing.
+    nothing. A statement under a new name is recorded, so that its next edit is known for one, and alerts nobody; nor do
+    further revisions where a day brought many.
     """
     events: list[Event] = []
     seen: dict[str, list[str]] = {}
     told: dict[str, str] = {}
+    revised = Counter[str]()
     entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
-    statements = _told_apart(entries, feed)
+    statements, twins = _told_apart(entries, feed)
     renamed = _Renamed(statements, feed, known)
     # Feeds list the newest first; the log reads oldest first.
     for statement in reversed(statements):
         held = seen.setdefault(statement.id, list(known.wordings(feed.id, statement.id)))
-        if statement.fingerprint in held or (not held and renamed.has(statement)):
+        if statement.fingerprint in held:
             continue
         if held:
             # However old: that an old text changes is news.
-            quiet = BASELINE if baseline else ""
+            often = known.revised_on(feed.id, statement.id, now) + revised[statement.id] >= OFTEN
+            quiet = BASELINE if baseline else TOO_OFTEN if often else ""
+            revised[statement.id] += 1
             before = told.get(statement.id) or known.newest(feed.id, statement.id)
             events.append(
                 StatementRevised(statement=statement, replaces=held[-1], revises=before, seen_at=now, quiet=quiet)
+            )
+        elif before := renamed.before(statement):
+            if known.wordings(feed.id, twins[statement.id]):
+                continue  # its guid stands alone now, or no longer does: no name to remember, since that may turn again
+            same = statement.fingerprint
+            events.append(
+                StatementRevised(statement=statement, replaces=same, revises=before, seen_at=now, quiet=RENAMED)
             )
         else:
             quiet = BASELINE if baseline else _old(statement, now)
@@ -81,11 +95,14 @@ class _Renamed:
         familiar = sum(words in self._before for words in self._strange.values())
         self._wholesale = familiar >= 3 and familiar * 2 > len(wordings)
 
-    def has(self, statement: Statement) -> bool:
-        if statement.fingerprint not in self._before or statement.id not in self._strange:
-            return False
-        day, before = day_of(statement), self._before[statement.fingerprint]
-        return self._wholesale or day is None or before is None or day == before
+    def before(self, statement: Statement) -> str:
+        """The id of the event that told a statement under its old name; "" for one that has none."""
+        before = self._before.get(statement.fingerprint)
+        if before is None or statement.id not in self._strange:
+            return ""
+        day = day_of(statement)
+        same_day = day is None or before.day is None or day == before.day
+        return before.event if self._wholesale or same_day else ""
 
 
 def as_statement(entry: Entry, feed: Feed, key: str = "") -> Statement:
@@ -94,9 +111,8 @@ def as_statement(entry: Entry, feed: Feed, key: str = "") -> Statement:
 
     `key` is what makes it the same statement next time; by default what the feed declares (`Feed.identity`).
     """
-    named = (key or _key(entry, feed)).encode("utf-8", "surrogatepass")
     return Statement(
-        id=f"{feed.id}/{hashlib.blake2b(named, digest_size=8).hexdigest()}",
+        id=_id(key or _key(entry, feed), feed),
         feed=feed.id,
         issuer=feed.issuer,
         title=entry.title or _first_words(entry.summary or entry.text) or entry.link,
@@ -114,9 +130,14 @@ def as_statement(entry: Entry, feed: Feed, key: str = "") -> Statement:
     )
 
 
-def _told_apart(entries: Sequence[Entry], feed: Feed) -> list[Statement]:
+def _id(key: str, feed: Feed) -> str:
+    return f"{feed.id}/{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
+
+
+def _told_apart(entries: Sequence[Entry], feed: Feed) -> tuple[list[Statement], dict[str, str]]:
     """
-    The entries as statements, in the document's order.
+    The entries as statements, in the document's order; and the id that each would have if its key told it apart, or did
+    not.
 
     Where one key stands on entries of different words it does not tell them apart, and the words join the key: one
     feed of the US House gives all its items one guid. Two versions of one text are the exception; they stay one.
@@ -126,13 +147,15 @@ def _told_apart(entries: Sequence[Entry], feed: Feed) -> list[Statement]:
     for key, entry in keyed:
         sharing[key].append(entry)
     ambiguous = {key for key, those in sharing.items() if len(those) > 1 and not _versions_of_one(those)}
-    statements = []
+    statements, twins = [], {}
     for key, entry in keyed:
         statement = as_statement(entry, feed, key)
+        twin = _id(f"{key}\n{statement.fingerprint}", feed)
         if key in ambiguous:
-            statement = as_statement(entry, feed, f"{key}\n{statement.fingerprint}")
+            statement, twin = msgspec.structs.replace(statement, id=twin), statement.id
         statements.append(statement)
-    return statements
+        twins[statement.id] = twin
+    return statements, twins
 
 
 def _key(entry: Entry, feed: Feed) -> str:

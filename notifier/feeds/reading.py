@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import feedparser
+import msgspec
 
 from notifier.errors import Refused
 from notifier.feeds import json_api, jsonfeed, page
@@ -41,6 +42,15 @@ def read(document: Document, feed: Feed) -> Reading:
     Raises `Refused` with outcome not-a-feed, blocked (a human-check page), retired (the publisher says that the feed
     has ended) or parse-error (a hostile shape, or nothing that can be read).
     """
+    reading = _read(document, feed)
+    if not reading.lang or feed.lang:
+        return reading
+    # What the channel says of itself holds for its entries, unless the operator knows better.
+    entries = (entry if entry.lang else msgspec.structs.replace(entry, lang=reading.lang) for entry in reading.entries)
+    return msgspec.structs.replace(reading, entries=tuple(entries))
+
+
+def _read(document: Document, feed: Feed) -> Reading:
     if feed.json is not None:
         return json_api.read(document, feed, feed.json)
     if feed.html is not None:

@@ -11,6 +11,7 @@ import csv
 import json
 import mimetypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -402,6 +403,59 @@ async def test_polls_in_turn_find_what_changed(parser: Parser, sequence: InTurn)
 
     assert [(poll.published, poll.revised) for poll in found] == list(sequence.finds)
     assert [(poll.published, poll.revised) for poll in again] == [(0, 0)] * len(documents)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "gov-feed/us-house-clerk-floor-same-guid.xml",
+        "gov-feed/un-gdacs-24h.xml",
+        "gov-feed/us-uscourts-cafc-wordpress.xml",
+        "gov-feed-pair/us-whitehouse-sitefeed-poll1.xml",
+    ],
+)
+async def test_touched_dates_and_markup_are_no_revision(parser: Parser, file: str):
+    """The House re-dates its items every quarter of an hour, and the White House numbers its markup anew."""
+    known, before = Known(), document(f"feeds/{file}")
+    body = re.sub(rb"<pubDate>[^<]*</pubDate>", b"<pubDate>Tue, 30 Jun 2020 00:15:00 GMT</pubDate>", before.body)
+    touched = msgspec.structs.replace(before, body=body.replace(b"&lt;p&gt;", b"&lt;p id='r-4711'&gt;"))
+    assert touched.body != before.body
+    for event in detect(await parser.parse(before, feed()), feed(), known, NOW, baseline=True):
+        known.apply(event)
+
+    assert detect(await parser.parse(touched, feed()), feed(), known, NOW, baseline=False) == []
+
+
+# Feeds whose guids, links or both begin with an address, and what they may begin with one day.
+RENAMED = {
+    "a host": ("gov-feed/us-gsa-blogs.xml", b"www.gsa.gov", b"www.gsa.example"),
+    "a host, and the guids are links": ("gov-feed/us-uscourts-cafc-wordpress.xml", b"cafc.uscourts.gov", b"fc.example"),
+    "https": ("gov-feed/us-uscourts-ca9-published.rss", b"http://", b"https://"),
+    "the scheme of guids": ("gov-feed/un-gdacs-24h.xml", b'<guid isPermaLink="false">', b"<guid>tag:gdacs,2026:"),
+}
+
+
+@pytest.mark.parametrize(("file", "old", "new"), RENAMED.values(), ids=RENAMED)
+async def test_wholesale_renaming_alerts_nobody_and_is_remembered(parser: Parser, file: str, old: bytes, new: bytes):
+    """All entries bear other names: nothing is news, and an edit a poll later is the revision of one statement."""
+    known, before = Known(), document(f"feeds/{file}")
+    renamed = msgspec.structs.replace(before, body=before.body.replace(old, new))
+    assert renamed.body != before.body
+    first, second = await parser.parse(before, feed()), await parser.parse(renamed, feed())
+    edited = msgspec.structs.replace(second.entries[0], title="Edited under its new name")
+    third = msgspec.structs.replace(second, entries=(edited, *second.entries[1:]))
+
+    found = []
+    for reading in (first, second, second, third):
+        events = detect(reading, feed(), known, NOW, baseline=reading is first)
+        for event in events:
+            known.apply(event)
+        found.append([event for event in events if not event.quiet])
+
+    assert found[:3] == [[], [], []]
+    ((revision,),) = found[3:]
+    assert isinstance(revision, StatementRevised)
+    assert revision.statement.title == "Edited under its new name"
 
 
 async def test_a_document_that_was_cut_short_is_asked_for_again(parser: Parser):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.events import StatementPublished, StatementRevised
-from notifier.feeds.detect import as_statement
+from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.feeds.detect import as_statement, detect
 from notifier.feeds.feed import Entry
 from notifier.feeds.known import Known
-from tests.feeds.builders import FEED, NOW, entry, feed, knowing, news, told
+from tests.feeds.builders import FEED, NOW, entry, feed, knowing, news, reading, told
 
 DAY = timedelta(days=1)
 
@@ -241,6 +241,34 @@ def test_the_same_entry_in_two_feeds_is_two_statements():
     assert told(news(entry(), known=knowing([entry()]), of=other)) == [("published", entry().title)]
 
 
+# ---------------------------------------------------------------- a page that writes itself anew
+
+
+def test_revisions_of_a_day_are_capped():
+    """The sixth of a day, and what follows it, is recorded and alerts nobody; the next day begins anew."""
+    known, quiet = knowing([entry(summary="Version 0.")]), list[str]()
+    for n in range(1, 8):
+        for event in news(entry(summary=f"Version {n}."), known=known):
+            known.apply(event)
+            quiet.append(event.quiet)  # type: ignore[attr-defined]
+
+    (tomorrow,) = detect(reading(entry(summary="Version 9.")), FEED, known, NOW + DAY, baseline=False)
+
+    assert quiet == ["", "", "", "", "", "too often today", "too often today"]
+    assert isinstance(tomorrow, StatementRevised)
+    assert tomorrow.quiet == ""
+
+
+def test_other_statements_are_not_capped():
+    """Each has revisions of its own."""
+    known = knowing([entry(id="other")], *([entry(summary=f"Version {n}.")] for n in range(7)))
+
+    (event,) = news(entry(id="other", summary="Changed."), known=known)
+
+    assert isinstance(event, StatementRevised)
+    assert event.quiet == ""
+
+
 # ---------------------------------------------------------------- renaming
 
 
@@ -263,7 +291,43 @@ def test_wholesale_renaming_is_not_news(renamed, moved: timedelta):
     ]
     new = [with_(e, id=renamed(e.id), link=renamed(e.link), published=e.published + moved) for e in old]
 
-    assert news(*new, known=knowing(old)) == []
+    assert loud(news(*new, known=knowing(old))) == []
+
+
+def loud(events: list[Event]) -> list[tuple[str, str]]:
+    """What alerts somebody."""
+    return told(event for event in events if not event.quiet)  # type: ignore[attr-defined]
+
+
+def test_a_new_name_is_remembered():
+    """The words under it are known from then on, and an edit is a revision of the statement, not a new one."""
+    old = [entry(f"Notice {n}", id=f"http://old.example/{n}", published=NOW - n * DAY) for n in range(5)]
+    new = [with_(each, id=each.id.replace("http:", "tag:")) for each in old]
+    known = knowing(old)
+    renamed = news(*new, known=known)
+    for event in renamed:
+        known.apply(event)
+    edited = with_(new[0], summary="All but five rules.")
+
+    again, (revision,) = news(*new, known=known), news(edited, *new[1:], known=known)
+
+    assert [event.quiet for event in renamed if isinstance(event, StatementRevised)] == ["renamed"] * 5
+    assert again == []
+    assert isinstance(revision, StatementRevised)
+    assert (revision.quiet, revision.statement.title) == ("", "Notice 0")
+    assert revision.revises == renamed[-1].id
+
+
+def test_a_new_name_leads_to_the_old_one():
+    """The event of it says which event told the statement before."""
+    old = entry(id="1")
+    (published,) = news(old)
+
+    (renamed,) = news(with_(old, id="1-bis"), known=knowing([old]))
+
+    assert isinstance(renamed, StatementRevised)
+    assert (renamed.revises, renamed.replaces) == (published.id, renamed.statement.fingerprint)
+    assert renamed.subject != published.subject
 
 
 def test_a_new_entry_among_renamed_ones_is_news():
@@ -271,14 +335,14 @@ def test_a_new_entry_among_renamed_ones_is_news():
     old = [entry(f"Notice {n}", id=f"a{n}") for n in range(5)]
     new = [with_(e, id=e.id.replace("a", "b")) for e in old]
 
-    assert told(news(entry("Brand new", id="b9"), *new, known=knowing(old))) == [("published", "Brand new")]
+    assert loud(news(entry("Brand new", id="b9"), *new, known=knowing(old))) == [("published", "Brand new")]
 
 
 def test_one_renamed_entry_of_the_same_day_is_not_news():
     """A single guid that changes while words and day stay is the same statement."""
     others = [entry("Other", id="2"), entry("Another", id="3")]
 
-    assert news(entry(id="1-bis"), *others, known=knowing([entry(id="1"), *others])) == []
+    assert loud(news(entry(id="1-bis"), *others, known=knowing([entry(id="1"), *others]))) == []
 
 
 def test_the_same_words_on_another_day_are_news():

@@ -32,16 +32,34 @@ def test_wordings_are_kept_in_order():
 
 
 def test_words_are_known_with_their_day():
-    """All words of a feed and the day of each, but for those of statements that are left out."""
+    """All words of a feed, the day of each and the event that told it, but for statements that are left out."""
     undated = entry("Undated", id="c-2", published=None)
     known = knowing([entry(), undated])
 
-    assert known.by_words("us-commerce", without=()) == {
+    words = as_statement(undated, FEED).fingerprint
+    (told,) = news(undated)
+    assert {held: wording.day for held, wording in known.by_words("us-commerce", without=()).items()} == {
         STATEMENT.fingerprint: date(2020, 6, 30),
-        as_statement(undated, FEED).fingerprint: None,
+        words: None,
     }
-    assert known.by_words("us-commerce", without={STATEMENT.id}) == {as_statement(undated, FEED).fingerprint: None}
+    left = known.by_words("us-commerce", without={STATEMENT.id})
+    assert {held: (wording.day, wording.event) for held, wording in left.items()} == {words: (None, told.id)}
     assert known.by_words("us-state", without=()) == {}
+
+
+def test_revisions_of_a_day_are_counted():
+    """Those that alert; the next day begins anew, and folding them again counts none twice."""
+    known, log = Known(), list[Event]()
+    for n in range(4):
+        for event in news(entry(summary=f"Version {n}."), known=known):
+            known.apply(event)
+            log.append(event)
+    for event in log:
+        known.apply(event)
+
+    assert known.revised_on("us-commerce", STATEMENT.id, NOW) == 3
+    assert known.revised_on("us-commerce", STATEMENT.id, NOW + timedelta(days=1)) == 0
+    assert known.revised_on("us-commerce", "us-commerce/other", NOW) == 0
 
 
 def test_a_day_is_counted_in_utc():

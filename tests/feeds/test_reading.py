@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.errors import Refused
+from notifier.feeds.detect import as_statement
 from notifier.feeds.feed import Entry
 from notifier.feeds.health import outcome_of
 from tests.feeds.builders import atom, document, feed, item, rdf, reading_of, rss
@@ -55,8 +56,22 @@ def test_an_item_of_rss_is_read():
             text="One\n\nTwo\n\nThree",
             authors=("Press Office",),
             tags=("Exports",),
+            lang="en-US",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("declared", "channel", "lang"),
+    [("", "<language>fr-ca</language>", "fr-ca"), ("zh-HK", "<language>en-US</language>", ""), ("", "", "")],
+    ids=["the channel's", "the operator knows better", "nobody says"],
+)
+def test_an_entry_speaks_its_channel_s_language(declared: str, channel: str, lang: str):
+    """Where it names none itself and the operator declares none: many channels say English whatever they speak."""
+    (entry,) = reading_of(rss(item(), head=channel), feed(lang=declared)).entries
+
+    assert entry.lang == lang
+    assert as_statement(entry, feed(lang=declared)).lang == (declared or lang)
 
 
 def test_an_entry_of_atom_is_read():
