@@ -194,7 +194,7 @@ class _Decided:
         self._log = log
         self._stories = stories
         self._causes: dict[str, Recorded] = {}
-        self._alerts: dict[str, AlertRaised] = {}
+        self._alerts: dict[tuple[str, str], AlertRaised] = {}  # by cause and subscriber
         self._read: Recorded | None = None
 
     async def take(self, recorded: Recorded, owed: list[AlertRaised]) -> None:
@@ -210,7 +210,7 @@ class _Decided:
             had = [*([own] if own else []), *others]
             if not any(_told(each, recorded) for each in had) and not await self._named(alert, recorded, others):
                 follows = (had[0].follows or had[0].id) if had else ""
-                self._alerts[alert.id] = msgspec.structs.replace(alert, follows=follows)
+                self._alerts[alert.cause, alert.subscriber] = msgspec.structs.replace(alert, follows=follows)
 
     def settled(self, position: int, *, at_end: bool) -> tuple[list[AlertRaised], int]:
         """The alerts that nothing can change any more, and the position up to which they are all."""
@@ -221,7 +221,7 @@ class _Decided:
         place = open_.position - 1 if open_ else position
         self._causes = {id: each for id, each in self._causes.items() if each.position > place}
         alerts = [each for each in self._alerts.values() if each.cause not in self._causes]
-        self._alerts = {id: each for id, each in self._alerts.items() if each.cause in self._causes}
+        self._alerts = {key: each for key, each in self._alerts.items() if each.cause in self._causes}
         return alerts, place
 
     def _is_settled(self, cause: Recorded) -> bool:
@@ -236,21 +236,22 @@ class _Decided:
 
     async def _find(self, cause: str, subscriber: str) -> AlertRaised | None:
         """The alert of this cause to this subscriber: in the log before what we hold, for what was recorded stands."""
-        id = event_id(AlertRaised.type, cause, (subscriber,), None)
-        found = await self._log.find(id)
+        found = await self._log.find(event_id(AlertRaised.type, cause, (subscriber,), None))
         if found and isinstance(found.event, AlertRaised):
-            self._alerts.pop(id, None)
+            self._alerts.pop((cause, subscriber), None)
             return found.event
-        return self._alerts.get(id)
+        return self._alerts.get((cause, subscriber))
 
     async def _named(self, alert: AlertRaised, recorded: Recorded, had: list[AlertRaised]) -> bool:
         """Have an alert that is not recorded yet name this telling too, if there is one that may."""
-        if not had or not isinstance(recorded.event, StatementPublished) or await self._log.find(alert.id):
+        if not isinstance(recorded.event, StatementPublished):
             return False
         for each in reversed(had):
-            cause = self._causes.get(each.cause)
-            if each.id in self._alerts and cause and _together(cause, recorded) and len(each.also) < ALSO:
-                self._alerts[each.id] = msgspec.structs.replace(each, also=(*each.also, recorded.id))
+            key, cause = (each.cause, each.subscriber), self._causes.get(each.cause)
+            if key in self._alerts and cause and _together(cause, recorded) and len(each.also) < ALSO:
+                if await self._log.find(alert.id):
+                    return False  # recorded before a crash as an alert of its own, and stands
+                self._alerts[key] = msgspec.structs.replace(each, also=(*each.also, recorded.id))
                 return True
         return False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
@@ -218,6 +220,26 @@ async def test_a_revision_of_a_later_telling_is_a_reply() -> None:
     assert [alert.follows for alert in alerts] == ["", *[alert_of(first)] * 3]
 
 
+async def test_an_edit_under_a_new_name_is_a_reply() -> None:
+    """A publisher who renames his statements breaks no thread: the quiet event of the new name leads to the old one."""
+    desk = Desk(watchlist())
+    first = told_by("bis")
+    assert isinstance(first, StatementPublished)
+    renamed = StatementRevised(
+        statement=msgspec.structs.replace(first.statement, id="bis/renamed"),
+        replaces=first.statement.fingerprint,
+        revises=first.id,
+        seen_at=NOON,
+        quiet="renamed",
+    )
+    edit = msgspec.structs.replace(revision(renamed), seen_at=NOON + timedelta(days=9))
+    await desk.told(first, renamed)
+
+    alerts = await desk.told(edit)
+
+    assert in_short(alerts) == [(first.id, (), ""), (edit.id, (), alert_of(first))]
+
+
 async def test_a_revision_is_the_first_that_he_hears() -> None:
     """Of a statement that his watchlist did not match before, there is no alert to follow."""
     desk = Desk(watchlist("sanctions"))
@@ -300,6 +322,37 @@ async def test_a_crash_costs_nobody_a_telling_and_doubles_none(failures: list[st
         assert (alert.follows == "") == (alert.cause == first.id)
     assert len(told) == 1_200
     assert {tuple(each) for each in told.values()} == {(first.id, second.id, third.id)}
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_happens_each_is_told_each_once(seed: int) -> None:
+    """Three stories in five feeds and their edits; runs, restarts and failing appends between them, in any order."""
+    chance, clock = random.Random(seed), Clock()  # noqa: S311 the same each time
+    log = PagedLog(clock, most=chance.choice([1, 3, 500]))
+    desk = Desk(watchlist(), watchlist(subscriber="newsroom"), log=log)
+    firsts = [told_by(feed, f"{TITLE}: {n} of {n}", f"{TEXT} Rule {n}.", n=n) for n in (11, 22, 33) for feed in "abcde"]
+    told = [*firsts, *map(revision, chance.sample(firsts, 4))]
+    for event in chance.sample(firsts, len(firsts)) + told[len(firsts) :]:
+        await log.append([event])
+        clock.advance(chance.choice([0, 1, 40, 90]))
+        log.failures = chance.choice([[], [], ["before"], ["after"]])
+        if chance.random() < 0.4:
+            with contextlib.suppress(LogFull):
+                await desk.matcher.run()
+        log.failures = []
+        if chance.random() < 0.2:
+            desk.restart()
+
+    await desk.matcher.run()
+
+    alerts = await events(log, AlertRaised)
+    for subscriber in ("desk", "newsroom"):
+        his = [alert for alert in alerts if alert.subscriber == subscriber]
+        named = [cause for alert in his for cause in (alert.cause, *alert.also)]
+        assert sorted(named) == sorted(event.id for event in told)
+        for n in (11, 22, 33):
+            of_story = [alert for alert in his if alert.statement_id.endswith(f"/{n}")]
+            assert [alert.follows for alert in of_story] == ["", *[of_story[0].id] * (len(of_story) - 1)]
 
 
 async def test_what_was_recorded_stands() -> None:
