@@ -82,7 +82,8 @@ class Matcher:
                 await decided.take(recorded, await self._alerts(recorded))
             position, looked = page.position, looked or bool(page.events)
             alerts, place = decided.settled(position, at_end=not page.events)
-            if looked and place > consumer.position:
+            # While all that is to be stored is still held, our place can wait for it.
+            if looked and place > consumer.position and (alerts or not decided.holds):
                 *firsts, last = batches(alerts, _size)
                 for batch in firsts:
                     raised += await self._append(batch)
@@ -196,6 +197,11 @@ class _Decided:
         self._causes: dict[str, Recorded] = {}
         self._alerts: dict[tuple[str, str], AlertRaised] = {}  # by cause and subscriber
         self._read: Recorded | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Is there anything that may still change?"""
+        return bool(self._causes)
 
     async def take(self, recorded: Recorded, owed: list[AlertRaised]) -> None:
         """Decide what becomes of the alerts that an event would raise: each an alert, a reply, or named in another."""
