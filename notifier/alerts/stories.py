@@ -39,7 +39,7 @@ from notifier.statement import Statement
 WINDOW = timedelta(days=4)  # between two tellings of one story, by the times we saw them
 KEPT = WINDOW + timedelta(days=1)  # a log that is read again begins a little further back than it had come
 DAY = timedelta(hours=36)  # between the dates of what one day brought, in any zone
-MOST = 10_000  # tellings that are kept, some 30 MB; beyond, the oldest are forgotten
+MOST = 5_000  # tellings that are kept, at most some 40 MB; beyond, the oldest are forgotten
 LEAD, READ = 120, 600  # words of each text that are compared, and that are looked at for names
 KEYS = 8  # smallest hashes by which a telling is found again (MinHash); copies share at least one but for 1 in 100
 LOOKED_AT = 50  # candidates that are compared, those with most keys first
@@ -133,11 +133,11 @@ class Stories:
 
 def telling(position: int, id: str, statement: Statement, at: datetime) -> Telling:
     """What to remember of an event of this id and place in the log, that told this statement (with its words)."""
-    title = _words(statement.title)
-    told = [text for text in (_whole_words(statement.summary), statement.text) if _words(text) != title]
+    title = _words(_begun(statement.title))
+    told = [_begun(text) for text in (_whole_words(statement.summary), statement.text)]
+    told = [text for text in told if _words(text) != title]
     texts = [_words(text) for text in told]
-    ours = {*map(str.casefold, _words(statement.issuer))} | _COMMON
-    said = "\n".join((statement.title, *(text[: READ * 10] for text in (statement.summary, statement.text))))
+    ours = {*map(str.casefold, _words(_begun(statement.issuer)))} | _COMMON
     return Telling(
         position=position,
         id=id,
@@ -155,19 +155,24 @@ def telling(position: int, id: str, statement: Statement, at: datetime) -> Telli
         length=len(title) + sum(map(len, texts)),
         figures=tuple(word for word in title if any(map(str.isdigit, word))),
         turns=frozenset(_TURN[word] for word in map(str.casefold, title) if word in _TURN),
-        shown=frozenset(_shown(said)),
+        shown=frozenset(_shown("\n".join((_begun(statement.title), *told)))),
     )
 
 
 # A sign of a script that does not part its words is a word by itself.
-_SIGN = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3]"
-_WORD = re.compile(rf"{_SIGN}|(?:(?!{_SIGN})\w)+")
+_SIGNS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3"
+_WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
 _WORD_OR_END = re.compile(rf"{_WORD.pattern}|[.!?。](?=\s|$)")
+
+
+def _begun(text: str) -> str:
+    """The beginning of a text, in compatibility forms: as much as words are read of."""
+    return unicodedata.normalize("NFKC", text[: READ * 10])
 
 
 def _words(text: str) -> list[str]:
     """The first words of a text, as they are written."""
-    return [found.group() for found in islice(_WORD.finditer(unicodedata.normalize("NFKC", text)), READ)]
+    return [found.group() for found in islice(_WORD.finditer(text), READ)]
 
 
 def _whole_words(text: str) -> str:
@@ -192,7 +197,7 @@ def _names(title: Iterable[str], texts: Iterable[list[str]]) -> Iterator[str]:
 
 def _shingles(text: str) -> Iterator[int]:
     """Runs of three words at the beginning of a text, as numbers. The end of a sentence counts as a word."""
-    words = islice(_WORD_OR_END.finditer(unicodedata.normalize("NFKC", text)), LEAD)
+    words = islice(_WORD_OR_END.finditer(text), LEAD)
     numbers = [_number(word.group().casefold()) for word in words]
     for one, two, three in zip(numbers, numbers[1:], numbers[2:], strict=False):
         yield (one * 0x9E3779B1 + two * 0x85EBCA77 + three * 0xC2B2AE3D) & 0xFFFFFFFF
@@ -377,27 +382,32 @@ _TURN = {
 # Numbers that one document alone has: two that differ are two documents.
 _OWN = ("document", "docket", "rin", "notice", "bill")
 _DOCUMENT = ("document", "notice", "instrument")
+# Each with a sign of it that is quickly looked for; in small letters throughout.
 _SHOWN = [
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("document", r"(?<![\w/-])((?:[CR]\d-)?20\d\d-\d{5})\b(?!-)"),
-        ("docket", r"\bdocket (?:no\.?|number|id):? ?([\w-]*\d[\w-]*)"),
-        ("rin", r"\b(\d{4}-[A-Z]{2}\d\d)\b"),
-        ("notice", r"\b(?:NTE|notice to exporters|financial sanctions notice) (\d{4}/\d+)"),
-        ("notice", r"\b[LG]\.?N\.? (?:no\. ?)?(\d+ of \d{4})"),
-        ("citation", r"\b(\d{2,3} (?:FR|Fed\. ?Reg\.) \d{1,3},?\d{3})\b"),
-        ("order", r"\b(?:executive order|E\.?O\.?) (?:no\.? ?)?(1\d,?\d{3})\b"),
-        ("act", r"\((?:EU|EC|CFSP)\) (?:no\.? ?)?(\d{1,4}/\d{1,4})\b"),
-        ("instrument", r"\b(?:S\.?I\.?|statutory instrument) (\d{4}/\d+)\b"),
-        ("resolution", r"\bresolution (\d{3,4} \(\d{4}\))"),
-        ("bill", r"\b((?:H\. ?R\.|H\. ?Res\.|S\.) ?\d{1,5})\b"),
-        ("law", r"\b(?:public law|Pub\. ?L\.) (?:no\. ?)?(\d{2,3}-\d{1,3})\b"),
+    (kind, sign, re.compile(pattern))
+    for kind, sign, pattern in (
+        ("document", "20", r"(?<![\w/-])((?:[cr]\d-)?20\d\d-\d{5})\b(?!-)"),
+        ("docket", "docket", r"\bdocket (?:no\.?|number|id):? ?([\w-]*\d[\w-]*)"),
+        ("rin", "-", r"\b(\d{4}-[a-z]{2}\d\d)\b"),
+        ("notice", "/", r"\b(?:nte|notice to exporters|financial sanctions notice) (\d{4}/\d+)"),
+        ("notice", " of ", r"\b[lg]\.?n\.? (?:no\. ?)?(\d+ of \d{4})"),
+        ("citation", " fr ", r"\b(\d{2,3}) fr (\d{1,3},?\d{3})\b"),
+        ("citation", " fed", r"\b(\d{2,3}) fed\. ?reg\. (\d{1,3},?\d{3})\b"),
+        ("order", "order", r"\bexecutive order (?:no\. ?)?(1\d,?\d{3})\b"),
+        ("order", "o", r"\be\.?o\.? (?:no\. ?)?(1\d,?\d{3})\b"),
+        ("act", "(", r"\((?:eu|ec|cfsp)\) (?:no\.? ?)?(\d{1,4}/\d{1,4})\b"),
+        ("instrument", "/", r"\b(?:s\.?i\.?|statutory instrument) (\d{4}/\d+)\b"),
+        ("resolution", "resolution", r"\bresolution (\d{3,4} \(\d{4}\))"),
+        ("bill", ".", r"\b((?:h\. ?r\.|h\. ?res\.|s\.) ?\d{1,5})\b"),
+        ("law", "l", r"\b(?:public law|pub\. ?l\.) (?:no\. ?)?(\d{2,3}-\d{1,3})\b"),
     )
 ]
 
 
 def _shown(text: str) -> Iterator[tuple[str, str]]:
     """The identifiers in a text, each with its kind."""
-    for kind, pattern in _SHOWN:
-        for found in pattern.finditer(text):
-            yield kind, found.group(1).casefold().replace(",", "")
+    text = text.casefold()
+    for kind, sign, pattern in _SHOWN:
+        if sign in text:
+            for found in pattern.finditer(text):
+                yield kind, " ".join(found.groups()).replace(",", "")
