@@ -18,17 +18,17 @@ from notifier.errors import Refused, TryLater
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Commit, Consumer, EventLog
 from notifier.eventlog.wording import fitted, weight
-from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised
+from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds import health
 from notifier.feeds.catalogue import catalogue
-from notifier.feeds.detect import RENAMED, as_statement, detect
+from notifier.feeds.detect import RENAMED, as_statement, detect, withdrawn
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import at, same_host
 from notifier.feeds.habit import Arrivals, Habit
 from notifier.feeds.known import Known
 from notifier.feeds.prescan import ITEMS
 
-TYPES = (StatementPublished.type, StatementRevised.type, FeedBaselined.type)
+TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
 BACKFILL = 50  # pages of an archive that are read for what passed between two polls
 
@@ -94,6 +94,7 @@ class Poller:
         self._arrivals = Arrivals()
         self._position = 0
         self._baselined: set[str] = set()
+        self._gone: set[str] = set()
         self._consumers: dict[str, Consumer] = {}
         self._progress: dict[str, Progress] = {}
         # Feeds of whose last append we had no answer: the log may hold all of it, some or nothing.
@@ -173,6 +174,7 @@ class Poller:
         detail = "; ".join(filter(None, (gap, _detail(reading, baseline=baseline), silence)))
         events = [
             *news,
+            *([] if baseline else await self._withdrawn(feed, reading)),
             *self._health(feed, before, outcome, detail),
             *self._moved(feed, before, document.moved_to),
         ]
@@ -260,6 +262,17 @@ class Poller:
     def _knows(self, feed: Feed) -> Callable[[Entry], bool]:
         return lambda entry: bool(self._known.wordings(feed.id, as_statement(entry, feed).id))
 
+    async def _withdrawn(self, feed: Feed, reading: Reading) -> list[Event]:
+        """What its feed says was taken back, each told once: a feed may go on saying so for weeks."""
+        events: list[Event] = []
+        for id, reason in withdrawn(reading, feed, self._known).items():
+            last = await self._log.find(self._known.newest(feed.id, id)) if id not in self._gone else None
+            if last and isinstance(last.event, StatementPublished | StatementRevised):
+                statement = last.event.statement
+                told = StatementWithdrawn(statement=statement, revises=last.id, reason=reason, seen_at=self._clock())
+                events.append(told)
+        return events
+
     def _health(self, feed: Feed, before: Progress, outcome: str, detail: str) -> list[Event]:
         change = health.changed(feed, before.outcome, outcome, self._clock(), detail)
         return [change] if change else []
@@ -291,7 +304,10 @@ class Poller:
     def _fold(self, event: Event, id: str = "") -> None:
         if isinstance(event, FeedBaselined):
             self._baselined.add(event.feed)
+        elif isinstance(event, StatementWithdrawn):
+            self._gone.add(event.statement.id)
         else:
+            self._gone.discard(event.subject)
             self._known.apply(event, id)
             self._arrivals.apply(event)
 

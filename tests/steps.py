@@ -121,13 +121,16 @@ class Publisher:
         moved_to: str = "",
         cut_short: bool = False,
         next: str = "",
+        deleted: tuple[str, ...] = (),
         refused: Exception | None = None,
     ) -> None:
         """From now on a feed's document holds these entries, or is `refused` when read."""
         body = f"document {len(self._readings)}".encode()
         self._served[feed.url] = Document(body=body, url=feed.url, validators=Validators(etag), moved_to=moved_to)
         problem = "the document is cut short" if cut_short else ""
-        self._readings[body] = refused or Reading(entries=entries, problem=problem, cut_short=cut_short, next=next)
+        self._readings[body] = refused or Reading(
+            entries=entries, problem=problem, cut_short=cut_short, next=next, deleted=deleted
+        )
 
     def fails(self, error: Exception, feed: Feed = COMMERCE) -> None:
         """From now on asking for a feed raises."""

@@ -12,7 +12,14 @@ import pytest
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import FeedBaselined, FeedHealthChanged, FeedMoved, StatementPublished, StatementRevised
+from notifier.events import (
+    FeedBaselined,
+    FeedHealthChanged,
+    FeedMoved,
+    StatementPublished,
+    StatementRevised,
+    StatementWithdrawn,
+)
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import Fetcher
@@ -185,6 +192,49 @@ async def test_a_baseline_of_one_feed_is_none_of_another() -> None:
 
     assert poll.baseline
     assert await desk.titles() == []
+
+
+# ---------------------------------------------------------------- what is taken back
+
+
+async def test_what_its_feed_deleted_is_withdrawn_once() -> None:
+    """With its last words and their event, however long the feed goes on saying so, and over a restart."""
+    desk = await baselined()
+    await desk.poll(entry("1"), entry("2"))
+    (told,) = [
+        each for each in await recorded(desk.log, StatementPublished) if each.event.statement.link.endswith("/1")
+    ]
+
+    for _ in range(2):
+        await desk.poll(entry("2"), deleted=("1", "never-seen"))
+        await desk.restart()
+    await desk.poll(entry("2"), deleted=("1",))
+
+    (gone,) = await events(desk.log, StatementWithdrawn)
+    assert (gone.statement, gone.revises) == (told.event.statement, told.id)
+    assert gone.reason == "its feed says that it was deleted"
+
+
+async def test_what_comes_back_can_be_taken_back_again() -> None:
+    """In other words it is said again, and its second withdrawal is told too."""
+    desk = await baselined()
+    await desk.poll(entry("1"))
+    await desk.poll(deleted=("1",))
+    await desk.poll(entry("1", "Commerce suspends special status, again"))
+    await desk.poll(deleted=("1",))
+
+    assert len(await events(desk.log, StatementWithdrawn)) == 2
+
+
+async def test_a_name_that_its_feed_does_not_go_by_takes_nothing_back() -> None:
+    """Where the link makes the statement, a deleted guid says nothing of it."""
+    by_link = msgspec.structs.replace(COMMERCE, identity="link")
+    desk = await baselined(by_link)
+    await desk.poll(entry("1"), feed=by_link)
+
+    await desk.poll(feed=by_link, deleted=("1",))
+
+    assert await events(desk.log, StatementWithdrawn) == []
 
 
 # ---------------------------------------------------------------- what we ask with

@@ -40,6 +40,7 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
     told: dict[str, str] = {}
     revised = Counter[str]()
     entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
+    entries = [entry for entry in entries if not _taken_back(entry, feed, known)]
     statements, twins = _told_apart(entries, feed)
     renamed = _Renamed(statements, feed, known)
     # Feeds list the newest first; the log reads oldest first.
@@ -69,6 +70,22 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
         held.append(statement.fingerprint)
         told[statement.id] = events[-1].id
     return events
+
+
+def withdrawn(reading: Reading, feed: Feed, known: Known) -> dict[str, str]:
+    """The ids of statements we hold that their feed says were taken back, with how it says so."""
+    found = {as_statement(entry, feed).id: entry.gone for entry in reading.entries if _taken_back(entry, feed, known)}
+    if feed.identity == "guid":
+        for id in reading.deleted:
+            statement = as_statement(Entry(id=id), feed)
+            if known.newest(feed.id, statement.id):
+                found[statement.id] = "its feed says that it was deleted"
+    return found
+
+
+def _taken_back(entry: Entry, feed: Feed, known: Known) -> bool:
+    """Was this one taken back? One that we never saw in force is told as it is."""
+    return bool(entry.gone and known.newest(feed.id, as_statement(entry, feed).id))
 
 
 class _Renamed:

@@ -87,7 +87,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     One item as it came, untrusted, with its markup turned to text.
 
     `id` is the guid or "", `link` absolute http(s) or ""; dates are UTC, or None where there is none that we can read,
-    with the raw text beside. `whole` is false for an item that the end of the document cut off.
+    with the raw text beside. `whole` is false for an item that the end of the document cut off, and `gone` says by
+    what we know that its publisher took it back, "" for one that stands.
     """
 
     id: str = ""
@@ -102,6 +103,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     lang: str = ""
     whole: bool = True
+    gone: str = ""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +114,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
     would never be asked for. `warnings` are for the operator, about letters that look lost. `next` is the address at
     which the document goes on, "" for most. `by` names the reader of a statement's page, with its version, since
-    another may find other words on the same page.
+    another may find other words on the same page. `deleted` are the ids of entries that the feed says it deleted.
     """
 
     entries: tuple[Entry, ...]
@@ -124,3 +126,4 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     next: str = ""
     by: str = ""
+    deleted: tuple[str, ...] = ()

@@ -42,6 +42,9 @@ def read(document: Document, feed: Feed, shape: JsonShape) -> Reading:
     within(len(found), ITEMS, "items")
     entries = tuple(_Entry(item, top, document.url, feed).read(shape) for item in found if isinstance(item, dict))
     _refuse_strange(found, entries, shape)
+    if all(entry.gone for entry in entries):
+        # It is the field that has gone, or got another name, and not all that was published.
+        entries = tuple(msgspec.structs.replace(entry, gone="") for entry in entries)
     lost = bool(entries and shape.link and not any(entry.link for entry in entries))
     following = next(said(shape.paging.next, top, top), "") if shape.paging else ""
     return Reading(
@@ -105,6 +108,9 @@ class _Entry:
             text=self._text(shape.text),
             authors=self._names(shape.authors),
             tags=self._names(shape.tags),
+            gone=f"its feed lists it without {shape.in_force}"
+            if shape.in_force and not self._first(shape.in_force)
+            else "",
         )
 
     def _first(self, template: str) -> str:

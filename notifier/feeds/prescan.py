@@ -8,6 +8,7 @@ the child process hold.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from xml.parsers import expat
@@ -24,6 +25,7 @@ _TAG = re.compile(
 # What ends a feed, by the element it began with. In RSS 1.0 the channel ends before the items begin.
 _ENDS = {b"rss": {b"rss", b"channel"}, b"channel": {b"channel"}, b"feed": {b"feed"}, b"rdf": {b"rdf"}}
 _ITEMS = {b"item", b"entry"}
+_TOMBSTONE = "http://purl.org/atompub/tombstones/1.0\x1fdeleted-entry"
 
 
 def prescan(body: bytes) -> str:
@@ -74,6 +76,23 @@ class _Scan:
 
     def _entity(self, *declared: object) -> None:
         raise Refused("the document declares entities, which no feed needs; it is not read", outcome="parse-error")
+
+
+def deleted(body: bytes) -> tuple[str, ...]:
+    """The ids of entries that an Atom feed says it deleted (RFC 6721), as far as it is well-formed XML."""
+    found: list[str] = []
+    if b"deleted-entry" not in body:
+        return ()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name == _TOMBSTONE and attributes.get("ref"):
+            found.append(attributes["ref"])
+
+    parser = expat.ParserCreate(encoding="utf-8", namespace_separator="\x1f")
+    parser.StartElementHandler = start
+    with contextlib.suppress(expat.ExpatError):
+        parser.Parse(body, True)
+    return tuple(dict.fromkeys(found))
 
 
 def within(number: int, limit: int, what: str) -> None:

@@ -23,7 +23,7 @@ from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.letters import letters
 from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.plain import one_line, tag_of_language, to_text
-from notifier.feeds.prescan import ITEMS, cut_short, ends_inside_item, prescan, within
+from notifier.feeds.prescan import ITEMS, cut_short, deleted, ends_inside_item, prescan, within
 from notifier.feeds.walls import checks_for_humans
 
 _HTML = re.compile(rb"<\s*(?:!doctype\s+html|html|head|body|title)\b", re.I)
@@ -83,6 +83,7 @@ def _read(document: Document, feed: Feed) -> Reading:
         problem="the document is cut short" if cut else problem,
         cut_short=cut,
         warnings=_warnings(entries, guessed),
+        deleted=tuple(one_line(id, LONGEST) for id in deleted(body)[:ITEMS]),
     )
 
 

@@ -31,6 +31,8 @@ class JsonShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `entries` is a path; what else is named is a path, seen from the entry, or words with paths in them, `{path}`. An
     answer without entries must have something at `known_by`, a count of 0 or any words, else it is another's.
+
+    `in_force` is what every entry has that stands: one that has lost it was taken back.
     """
 
     entries: str
@@ -44,6 +46,7 @@ class JsonShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     authors: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     known_by: str = ""
+    in_force: str = ""
     paging: Paging | None = None
 
 

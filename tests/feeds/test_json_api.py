@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from notifier.errors import Refused
 from notifier.events import StatementPublished, StatementRevised
 from notifier.feeds.catalogue import catalogue
-from notifier.feeds.detect import detect
+from notifier.feeds.detect import detect, withdrawn
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
@@ -247,18 +247,45 @@ def test_a_document_dated_in_the_future_is_scheduled():
     [
         {"pdf_updated_at": "2020-06-30T17:20:00.000-04:00"},
         {"editorial_note": "The agency has asked that this document be withdrawn."},
-        {"publication_date": None},
+        {"publication_date": "2020-07-02"},
         {"title": "Removal of License Exceptions for Hong Kong and Macau"},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_a_change_at_the_public_inspection_desk_is_a_revision(change: dict[str, object]):
-    """A replaced PDF, a note, and a date of publication that is gone; a second look at the same is nothing."""
+    """A replaced PDF, a note, and another date of publication; a second look at the same is nothing."""
     known = Known()
 
     assert news(DESK, known, filing()) == [("published", "")]
     assert news(DESK, known, filing(**change)) == [("revised", "")]
     assert news(DESK, known, filing(**change)) == news(DESK, known, filing()) == []
+
+
+OTHER = filing(document_number="2020-99999", title="Hours of the reading room")
+
+
+def test_a_filing_that_lost_its_date_of_publication_was_taken_back():
+    """It is no revision; who sees it first without one is told of it as it is."""
+    known, dateless = Known(), filing(publication_date=None)
+    reading = answer(DESK, {"count": 2, "results": [dateless, OTHER]})
+    first = detect(reading, DESK, known, NOW, baseline=False)
+    news(DESK, known, filing(), OTHER)
+
+    (reason,) = withdrawn(reading, DESK, known).values()
+
+    assert reason == "its feed lists it without publication_date"
+    assert news(DESK, known, dateless, OTHER) == []
+    assert len(first) == 2
+    assert withdrawn(answer(DESK, {"count": 2, "results": [filing(), OTHER]}), DESK, known) == {}
+
+
+def test_a_field_that_is_gone_from_all_takes_nothing_back():
+    """The answer has got another shape, and not all that was filed was withdrawn at once."""
+    known = Known()
+    news(DESK, known, filing(), OTHER)
+    renamed = [{**each, "publication_date": None} for each in (filing(), OTHER)]
+
+    assert withdrawn(answer(DESK, {"count": 2, "results": renamed}), DESK, known) == {}
 
 
 def test_what_is_not_declared_changes_nothing():

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from notifier.errors import Refused
-from notifier.feeds.prescan import ATTRIBUTES, DEPTH, ITEMS, NAMESPACES, TEXT, cut_short, ends_inside_item, prescan
+from notifier.feeds.prescan import (
+    ATTRIBUTES,
+    DEPTH,
+    ITEMS,
+    NAMESPACES,
+    TEXT,
+    cut_short,
+    deleted,
+    ends_inside_item,
+    prescan,
+)
 from tests.feeds.builders import atom, item, rdf, rss
 
 ONE = item("One", guid="1")
@@ -137,3 +147,23 @@ def test_an_item_without_its_end_is_seen(tail: str, inside_item: bool):
     body = rss(ONE).removesuffix("</channel></rss>") + tail
 
     assert ends_inside_item(body.encode()) == inside_item
+
+
+TOMBSTONE = '<at:deleted-entry xmlns:at="http://purl.org/atompub/tombstones/1.0" ref="{}" when="2020-06-29T12:00:00Z"/>'
+
+
+@pytest.mark.parametrize(
+    ("body", "ids"),
+    [
+        (atom("<entry><id>tag:1</id></entry>"), ()),
+        (atom(TOMBSTONE.format("tag:1"), TOMBSTONE.format("tag:2"), TOMBSTONE.format("tag:1")), ("tag:1", "tag:2")),
+        (atom(TOMBSTONE.format("tag:1") + "<b>"), ("tag:1",)),
+        (atom(TOMBSTONE.replace("tombstones", "other").format("tag:1")), ()),
+        (atom(f"<entry><content><![CDATA[{TOMBSTONE.format('tag:1')}]]></content></entry>"), ()),
+        (atom(TOMBSTONE.format("")), ()),
+    ],
+    ids=["none", "two", "up to a fault", "another's", "quoted", "nameless"],
+)
+def test_a_feed_names_what_it_deleted(body: str, ids: tuple[str, ...]):
+    """By the namespace of RFC 6721, and not where an article quotes it."""
+    assert deleted(body.encode()) == ids

@@ -455,3 +455,15 @@ def test_a_document_is_not_kept():
     body = document(rss(GOOD))
 
     assert reading_of(body.body) == reading_of(body.body)
+
+
+def test_what_a_feed_deleted_is_read_beside_its_entries():
+    """A tombstone (RFC 6721) is no entry."""
+    tombstone = (
+        '<at:deleted-entry xmlns:at="http://purl.org/atompub/tombstones/1.0" ref="tag:gone">'
+        "<at:comment>Withdrawn</at:comment></at:deleted-entry>"
+    )
+
+    reading = reading_of(atom(tombstone, "<entry><id>tag:here</id><title>Here</title></entry>"))
+
+    assert ([entry.id for entry in reading.entries], reading.deleted) == (["tag:here"], ("tag:gone",))
