@@ -53,6 +53,7 @@ logger = logging.getLogger(__name__)
 RELOAD = 2.0  # seconds between looks at the subscribers' files
 TICK = 1.0  # seconds between looks at what is due
 NOTE = 60.0  # seconds between notes of where the polls stand
+READ = 5.0  # seconds between looks at pages that are to be tried again; a new statement's is begun at once
 RECHECK = 30.0  # seconds between looks at which pages are to be asked again
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
@@ -298,7 +299,7 @@ class App:
         schedule.every(TICK, "poll", rounds.start_due)
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
         schedule.every(30, "match", self.matcher.run, upon_growth=True)
-        schedule.every(TICK, "read", self.reader.start_due, upon_growth=True)
+        schedule.every(READ, "read", self.reader.start_due, upon_growth=True)
         schedule.every(RECHECK, "recheck", self.rechecker.run)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
         schedule.every(RELOAD, "reload", self.reload)

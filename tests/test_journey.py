@@ -28,6 +28,7 @@ from notifier.events import (
 from notifier.feeds.feed import Kind
 from tests.channels.peers import SILENCE, MailPeer
 from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, rss, said, world
+from tests.steps import Clock
 
 OLD = ("old", "Opening hours", "The office opens at nine.")
 NEWS = ("news", "Controls on dual-use exports to Hong Kong", "Licences are needed from Monday.")
@@ -112,14 +113,19 @@ async def test_a_story_told_in_three_feeds_is_one_alert_and_a_reply(tmp_path: Pa
     assert len(around.mailroom.to("desk@bank.example")) == 2
 
 
+def page(ends: str) -> str:
+    """A ministry's page on exports to Hong Kong."""
+    said = "".join(f"<p>Licences for dual-use exports to Hong Kong end on {ends}, says part {n}.</p>" for n in range(9))
+    return f"<html><body><main>{said}</main></body></html>"
+
+
 async def test_what_only_the_page_says_reaches_its_subscriber_too(tmp_path: Path):
     """The feed gives a summary, and the words that a watchlist wants stand on the page: one pass reads and delivers."""
-    text = "".join(f"<p>Licences for dual-use exports to Hong Kong end on day {day}.</p>" for day in range(9))
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"}, articles=True)
         site = around.publisher.url("pages")
         around.publisher.publish("trade", rss(OLD, site=site))
-        around.publisher.publish("pages/brief", f"<html><body><main>{text}</main></body></html>", "text/html")
+        around.publisher.publish("pages/brief", page("Monday"), "text/html")
         async with App.opened(home) as app:
             await app.run_once()
             around.publisher.publish("trade", rss(BRIEF, OLD, site=site))
@@ -131,6 +137,32 @@ async def test_what_only_the_page_says_reaches_its_subscriber_too(tmp_path: Path
     assert ">dual-use</mark> exports to <mark" in mail.get_body(("html",)).get_content()
     assert [event.statement.title for event in told] == ["A notice"]
     assert around.publisher.asked == {"trade": 2, "pages/brief": 1}
+
+
+async def test_an_edit_that_no_feed_tells_of_reaches_him(tmp_path: Path):
+    """The page says something else a day on: a second mail, on a revision. Another look at it is no third."""
+    clock = Clock()
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"}, articles=True)
+        site = around.publisher.url("pages")
+        around.publisher.publish("trade", rss(OLD, site=site))
+        around.publisher.publish("pages/brief", page("Monday"), "text/html")
+        async with App.opened(home, clock=clock) as app:
+            await app.run_once()
+            around.publisher.publish("trade", rss(BRIEF, OLD, site=site))
+            await app.run_once()
+            around.publisher.publish("pages/brief", page("Tuesday"), "text/html")
+        for days in (1, 7):
+            clock.advance(days * 86_400)
+            async with App.opened(home, clock=clock) as app:
+                await app.run_once()
+                told = await events(app, StatementRevised)
+
+    assert [event.page != event.replaces != "" for event in told] == [True]
+    assert [mail["Subject"] for mail in around.mailroom.to("desk@bank.example")] == [
+        "[Hong Kong] A notice (Ministry of trade)",
+        "[Hong Kong] Revised: A notice (Ministry of trade)",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["rss", "atom", "rdf", "jsonfeed"])
