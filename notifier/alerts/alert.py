@@ -150,7 +150,7 @@ def alert_view(
         on_page=isinstance(told, StatementRevised) and bool(told.page),
         silent=isinstance(told, StatementRevised) and told.silent,
         reason=_cut(told.reason, REASON) if isinstance(told, StatementWithdrawn) else "",
-        redline=_changes(_words(before, statement), _words(statement, before)) if before else Excerpts(),
+        redline=changes(before, statement) if before else Excerpts(),
         also=tuple(_other(each.event, zone) for each in also[:ALSO]),
         also_left_out=max(len(also) - ALSO, 0),
         follows=_other(follows.event, zone) if follows else None,
@@ -171,6 +171,11 @@ def alert_view(
         timezone=reader.timezone,
         position=cause.position,
     )
+
+
+def changes(before: Statement, after: Statement) -> Excerpts:
+    """What a revision changed in title and text, as a reader should see it."""
+    return _excerpts(_words(before, after), _words(after, before))
 
 
 def moment(at: datetime, zone: ZoneInfo) -> str:
@@ -217,7 +222,7 @@ def _words(statement: Statement, beside: Statement) -> tuple[str, str]:
 
 # The same revision goes to many readers.
 @functools.lru_cache(8)
-def _changes(old: tuple[str, str], new: tuple[str, str]) -> Excerpts:
+def _excerpts(old: tuple[str, str], new: tuple[str, str]) -> Excerpts:
     title, text = (excerpts(redline(*both)) for both in zip(old, new, strict=True))
     return Excerpts(
         passages=title.passages + text.passages,

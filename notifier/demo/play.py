@@ -1,8 +1,10 @@
 """
 The replay: the real steps over real sockets, under a clock that leaps from scene to scene.
 
-The clock is the only thing that is made up. It stands at the moment of a scene while the feeds are polled, matches
-found and alerts sent, and goes on in real time meanwhile, so what is shown as "detected after" is what it took.
+Two things are made up. The clock: it stands at the moment of a scene while the feeds are polled, matches found and
+alerts sent, and goes on in real time meanwhile, so what is shown as "detected after" is what it took. And what is seen
+on the pages of statements: their links lead to names that cannot exist, so a withdrawal goes into the log as reading
+the page again would put it there.
 """
 
 from __future__ import annotations
@@ -11,25 +13,32 @@ import asyncio
 import random
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from notifier.alerts.alert import changes
+from notifier.alerts.redline import Stretch
 from notifier.app import App
 from notifier.demo.peers import HOST, Peers
 from notifier.demo.screen import Row, Screen, Tally
 from notifier.demo.story import Story, load
 from notifier.errors import NotifierError
+from notifier.eventlog.log import EventLog
+from notifier.eventlog.wording import Told, wording, wording_before
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
     DeliveryPostponed,
     Recorded,
     StatementPublished,
+    StatementRead,
     StatementRevised,
+    StatementWithdrawn,
 )
 from notifier.feeds.feed import Feed
 from notifier.poll import Poll
+from notifier.statement import Statement
 from notifier.watchlists.query import parse
 
 MARKER = ".demo-home"  # a file that says: this directory is the demo's, and may be made anew
@@ -80,6 +89,7 @@ class Replay:
 
     def __init__(self, app: App, story: Story, clock: StoryClock, screen: Screen) -> None:
         self._app = app
+        self._story = story
         self._clock = clock
         self._screen = screen
         self._moments = sorted({scene.at for scene in story.scene if scene.at > story.starts_at})
@@ -98,6 +108,7 @@ class Replay:
 
     async def _scene(self, moment: datetime) -> None:
         self._clock.leap(moment)
+        await self._app.log.append(withdrawals(self._story, moment, self._causes.values(), self._clock()))
         await self._app.run_once(self._told)
         while self._failed:
             # The server asked for a second's patience: the story's clock gives it at once.
@@ -129,7 +140,12 @@ class Replay:
         rows: dict[str, list[AlertRaised]] = {}
         for recorded in page.events:
             match recorded.event:
-                case StatementPublished(quiet="") | StatementRevised(quiet=""):
+                case (
+                    StatementPublished(quiet="")
+                    | StatementRead(quiet="")
+                    | StatementRevised(quiet="")
+                    | StatementWithdrawn(quiet="")
+                ):
                     self._causes[recorded.id] = recorded
                     self._tally.statements += 1
                 case AlertRaised() as alert:
@@ -146,14 +162,30 @@ class Replay:
                     pass
         self._tally.statements_seen = self._tally.statements
         self._tally.matched += len(rows)
-        self._screen.tell(self._tally, [_row(self._causes[cause], alerts) for cause, alerts in rows.items()])
+        told = [await row(self._app.log, self._causes, cause, alerts) for cause, alerts in rows.items()]
+        self._screen.tell(self._tally, told)
 
 
-def _row(cause: Recorded, alerts: Sequence[AlertRaised]) -> Row:
-    event = cause.event
-    if not isinstance(event, StatementPublished | StatementRevised):
+def withdrawals(
+    story: Story, moment: datetime, known: Iterable[Recorded], seen_at: datetime
+) -> list[StatementWithdrawn]:
+    """What the story takes back at a moment, of the statements that are known."""
+    gone = {scene.link: scene.withdrawn for scene in story.scene if scene.at == moment and scene.withdrawn}
+    newest = {each.event.statement.link: each for each in known if isinstance(each.event, Told)}
+    return [
+        StatementWithdrawn(statement=each.event.statement, revises=each.id, reason=gone[link], seen_at=seen_at)
+        for link, each in newest.items()
+        if link in gone and isinstance(each.event, Told)
+    ]
+
+
+async def row(log: EventLog, causes: Mapping[str, Recorded], cause: str, alerts: Sequence[AlertRaised]) -> Row:
+    """How alerts of one cause are shown; `causes` are the statements' events by their ids."""
+    event = causes[cause].event
+    if not isinstance(event, Told):
         raise TypeError(event)
-    statement = event.statement
+    statement, before = event.statement, await wording_before(log, event)
+    also = dict.fromkeys(id for alert in alerts for id in alert.also)
     why = {match.watchlist: match for alert in alerts for match in alert.matches}
     fields = statement.fields()
     hits = {span for match in why.values() for span in parse(match.query).search(fields).spans.get("title", [])}
@@ -162,11 +194,24 @@ def _row(cause: Recorded, alerts: Sequence[AlertRaised]) -> Row:
         seen_at=event.seen_at,
         issuer=statement.issuer,
         runs=tuple(_runs(statement.title, hits)),
-        revised=isinstance(event, StatementRevised),
+        label=_label(event),
+        changes=_changes(before, await wording(log, event)) if before else (),
+        also=tuple(each.event.statement.issuer for id in also if isinstance((each := causes[id]).event, Told)),
         why=tuple((name, match.words[:4]) for name, match in why.items()),
         people=len(alerts),
         ways=tuple(ways),
     )
+
+
+def _label(event: Told) -> str:
+    if isinstance(event, StatementWithdrawn):
+        return "withdrawn"
+    return "revised" if isinstance(event, StatementRevised) else ""
+
+
+def _changes(before: Statement, after: Statement) -> tuple[Stretch, ...]:
+    passages = changes(before, after).passages
+    return passages[0] if passages else ()
 
 
 def _runs(text: str, spans: set[tuple[int, int]]) -> list[tuple[str, bool]]:

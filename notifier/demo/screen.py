@@ -18,6 +18,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from notifier.alerts.redline import Stretch
+from notifier.alerts.render import SIGNS
 from notifier.tail import counted
 
 WORDS = 4  # that hit, shown in a row
@@ -25,14 +27,17 @@ WORDS = 4  # that hit, shown in a row
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One statement that somebody was told of. `runs` is its title in pieces, each with whether it hit; `why` pairs a
-    watchlist with the words that decided; so many `people` were told, in these `ways`.
+    One statement that somebody was told of. `label` says whether it was revised or withdrawn; `runs` is its title in
+    pieces, each with whether it hit; `changes` is what a revision changed, and `also` who else told the same in this
+    alert. `why` pairs a watchlist with the words that decided; so many `people` were told, in these `ways`.
     """
 
     seen_at: datetime
     issuer: str
     runs: tuple[tuple[str, bool], ...]
-    revised: bool
+    label: str
+    changes: tuple[Stretch, ...]
+    also: tuple[str, ...]
     why: tuple[tuple[str, tuple[str, ...]], ...]
     people: int
     ways: tuple[str, ...]
@@ -138,11 +143,34 @@ def _when(row: Row) -> str:
 
 def _statement(row: Row) -> Text:
     title = Text()
-    if row.revised:
-        title.append("revised ", style="magenta")
+    if row.label:
+        title.append(f"{row.label} ", style=_STYLES[row.label])
     for text, hit in row.runs:
         title.append(text, style="bold yellow" if hit else "")
-    return title.append(f"\n{row.issuer}", style="dim")
+    title.append("\n" + _issuers(row), style="dim")
+    if row.changes:
+        title.append("\n")
+    for stretch in row.changes:
+        title.append(_signed(stretch), style=_STYLES[stretch.kind])
+    return title
+
+
+_STYLES = {
+    "revised": "magenta",
+    "withdrawn": "bold red",
+    "kept": "dim",
+    "deleted": "red strike",
+    "inserted": "green underline",
+}
+
+
+def _signed(stretch: Stretch) -> str:
+    before, after = SIGNS.get(stretch.kind, ("", ""))
+    return f"{before}{stretch.text}{after}"
+
+
+def _issuers(row: Row) -> str:
+    return " · also ".join((row.issuer, *row.also))
 
 
 def _why(row: Row) -> Text:
@@ -163,5 +191,7 @@ def _as_line(row: Row) -> str:
     title = "".join(text for text, _ in row.runs)
     why = "; ".join(f"{watchlist} → {', '.join(words)}" for watchlist, words in row.why)
     told = f"sent to {counted(row.people, 'subscriber')}: {', '.join(row.ways)}"
-    lines = (f"{_when(row)}  {'revised: ' if row.revised else ''}{title} ({row.issuer})", why, told)
-    return f"\n{'':14}".join(lines)
+    label = f"{row.label}: " if row.label else ""
+    changes = "".join(map(_signed, row.changes))
+    lines = (f"{_when(row)}  {label}{title} ({_issuers(row)})", changes, why, told)
+    return f"\n{'':14}".join(line for line in lines if line)

@@ -35,7 +35,8 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     Something is published: a new `id` is a statement, a known one an edit of it.
 
-    `fails_first` is an HTTP status that the feed answers once before it shows this scene.
+    `fails_first` is an HTTP status that the feed answers once before it shows this scene. `withdrawn` says that a known
+    statement is taken back, and how that is found out.
     """
 
     at: datetime
@@ -43,8 +44,9 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     link: str
     title: str
-    text: str
+    text: str = ""
     fails_first: int = 0
+    withdrawn: str = ""
 
 
 class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,10 +57,14 @@ class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scene: tuple[Scene, ...]
 
     def told_by(self, speaker: str, now: datetime) -> list[Scene]:
-        """What a speaker's feed shows at a moment: the newest first, an edited statement once, in its last words."""
+        """
+        What a speaker's feed shows at a moment: the newest first, an edited statement once, in its last words, and one
+        that was taken back not at all.
+        """
         latest = {scene.id: scene for scene in self.scene if scene.feed == speaker and scene.at <= now}
         first = {scene.id: scene.at for scene in reversed(self.scene)}
-        shown = [msgspec.structs.replace(scene, at=first[scene.id]) for scene in latest.values()]
+        there = [scene for scene in latest.values() if not scene.withdrawn]
+        shown = [msgspec.structs.replace(scene, at=first[scene.id]) for scene in there]
         return sorted(shown, key=lambda scene: scene.at, reverse=True)
 
 

@@ -5,23 +5,40 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import io
 import json
 import re
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from notifier.demo.play import row
+from notifier.demo.screen import Screen, Tally
 from notifier.demo.story import Scene, Story, document, load
+from notifier.eventlog.log import EventLog
+from notifier.eventlog.memory import MemoryLog
+from notifier.eventlog.wording import Told
+from notifier.events import (
+    AlertRaised,
+    StatementPublished,
+    StatementRevised,
+    StatementWithdrawn,
+    WatchlistMatched,
+)
 from notifier.feeds.feed import Document, Feed, Kind
 from notifier.feeds.parse import Parser
+from notifier.statement import Statement, fingerprint
 from tests.cli.runs import Run, run
 from tests.cli.terminal import legible, on_a_terminal
 from tests.homes import PATIENCE, line_with, notifier
+from tests.steps import NOON, Clock
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +123,35 @@ def test_no_two_mails_are_one(mails: list[EmailMessage]):
     assert len({mail["Message-ID"] for mail in mails}) == len(mails)
 
 
-def test_a_revision_is_told_as_one(mails: list[EmailMessage], log: list[dict[str, Any]]):
-    """The edited statement reaches its reader again, marked as revised."""
+def test_a_revision_shows_what_changed(mails: list[EmailMessage], log: list[dict[str, Any]], shown: tuple[Path, Run]):
+    """The edited statement reaches its reader once more, as revised; mail and screen show what came and went."""
     (revision,) = of_type(log, "statement.revised")
 
-    subjects = [str(mail["Subject"]) for mail in mails]
-    title = revision["statement"]["title"]
-    assert sum(f"Revised: {title}" in subject for subject in subjects) == 1
-    assert sum(title in subject for subject in subjects) == 2
+    (mail,) = [mail for mail in mails if f"Revised: {revision['statement']['title']}" in mail["Subject"]]
+    text, html = (mail.get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None
+    assert html is not None
+    for said in (text.get_content(), shown[1].out):
+        assert "China, [-among them-]{+including+} the" in re.sub(r"\n\| ", " ", said)
+    assert re.search("<del [^>]*>among them</del> <ins [^>]*>including</ins>", html.get_content())
+
+
+def test_what_was_taken_back_leaves_the_feed_and_enters_the_log(log: list[dict[str, Any]]):
+    """It is the last wording of a statement that was told before, with how we know."""
+    (withdrawn,) = of_type(log, "statement.withdrawn")
+
+    (published,) = [
+        event for event in log if event["type"] == "statement.published.v1" and event["id"] == withdrawn["revises"]
+    ]
+    assert published["data"]["statement"] == withdrawn["statement"]
+    assert "410" in withdrawn["reason"]
+
+
+def test_a_reply_follows_a_mail_that_its_reader_has(mails: list[EmailMessage]):
+    """What mail programs are to show beneath another is beneath one to the same person."""
+    had = {(mail["To"], mail["Message-ID"]) for mail in mails}
+
+    assert {(mail["To"], mail["In-Reply-To"]) for mail in mails if mail["In-Reply-To"]} <= had
 
 
 def test_slack_gets_blocks(home: Path):
@@ -265,15 +303,74 @@ def test_a_terminal_of_any_width_shows_it(tmp_path: Path, columns: int):
     """Rows and bars fit the window: none is wider, and each statement that matched is there."""
     code, out = on_a_terminal("--home", tmp_path / "replay", "demo", "--once", columns=columns)
 
+    alerts = run("--home", tmp_path / "replay", "tail", "--type", "alert.raised", "--json").rows
     lines = legible(out).replace("\r", "\n").split("\n")
     rows = [line for line in lines if re.match(r"(29|30) Jun \d\d:\d\d ", line)]
     assert code == 0
-    assert len(rows) == 7
+    assert len(rows) == len({alert["data"]["cause"] for alert in alerts}) > 6
     assert max(map(len, rows)) <= columns
     assert any(line.startswith("Polling feeds") for line in lines)
     # A title without spaces goes on below, and does not end in dots.
     assert "特區政府" in out
     assert not re.search("[一-鿿] ?…", out)
+
+
+# ---------------------------------------------------------------- what a row says
+
+
+async def shown_on(log: EventLog, told: Told, *, also: Sequence[Told] = (), columns: int = 200) -> str:
+    """What the screen shows, into a pipe, of an alert on an event."""
+    await log.append([*also, told])
+    causes = {each.id: each for each in (await log.read()).events}
+    alert = AlertRaised(
+        cause=told.id,
+        subscriber="desk",
+        statement_id=told.statement.id,
+        matches=(WatchlistMatched(watchlist="Exports", query='"Hong Kong"', words=("Hong Kong",)),),
+        channels=("email",),
+        also=tuple(each.id for each in also),
+    )
+    written = io.StringIO()
+    screen = Screen(Console(file=written, width=columns))
+    screen.tell(Tally(), [await row(log, causes, told.id, [alert])])
+    return written.getvalue()
+
+
+def said(text: str, issuer: str = "US Department of Commerce") -> Statement:
+    title = "Curbs on Hong Kong"
+    return Statement(
+        id=issuer, feed="feed", issuer=issuer, title=title, text=text, fingerprint=fingerprint(title, text)
+    )
+
+
+async def test_a_row_tells_a_withdrawal():
+    """Before the title, so that nobody takes it for news."""
+    gone = StatementWithdrawn(statement=said("It ends."), revises="", reason="its page is gone", seen_at=NOON)
+
+    assert "withdrawn: Curbs on Hong Kong (US Department of Commerce)" in await shown_on(MemoryLog(Clock()), gone)
+
+
+async def test_a_row_tells_what_a_revision_changed():
+    """Below the title, with signs."""
+    first = StatementPublished(statement=said("It ends on 5 May."), seen_at=NOON)
+    changed = StatementRevised(
+        statement=said("It ends on 6 June."), replaces=first.statement.fingerprint, revises=first.id, seen_at=NOON
+    )
+
+    shown = await shown_on(MemoryLog(Clock()), changed, also=[first])
+
+    assert "revised: Curbs on Hong Kong" in shown
+    assert "It ends on [-5 May-]{+6 June+}." in shown
+
+
+async def test_a_row_names_who_told_the_same():
+    """One story told in two feeds is one row."""
+    other = StatementPublished(statement=said("It ends.", "Federal Register"), seen_at=NOON)
+    told = StatementPublished(statement=said("It ends."), seen_at=NOON)
+
+    shown = await shown_on(MemoryLog(Clock()), told, also=[other])
+
+    assert "Curbs on Hong Kong (US Department of Commerce · also Federal Register)" in shown
 
 
 # ---------------------------------------------------------------- the story
@@ -327,3 +424,13 @@ async def test_a_feed_of_each_kind_reads_back(kind: Kind):
     ]
     for scene, entry in zip(scenes, entries, strict=True):
         assert " ".join((entry.text or entry.summary).split()) == " ".join(scene.text.split())
+
+
+def test_a_statement_that_was_taken_back_is_shown_no_more():
+    """Its feed has it until then."""
+    story = load()
+    gone = next(scene for scene in story.scene if scene.withdrawn)
+
+    before, after = (story.told_by(gone.feed, at) for at in (gone.at - timedelta(minutes=1), gone.at))
+
+    assert {scene.id for scene in before} - {scene.id for scene in after} == {gone.id}
