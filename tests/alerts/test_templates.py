@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.alerts.alert import AlertView
+from notifier.alerts.alert import AlertView, Other, Why
+from notifier.alerts.passage import Run
+from notifier.alerts.redline import Excerpts, Stretch
 from notifier.alerts.render import Renderer
 from notifier.channels.mail import Sender, composed
 from notifier.events import WatchlistMatched
@@ -335,6 +337,14 @@ def test_an_undated_statement_without_link_still_reads() -> None:
     assert "Undated; seen 29 Jun 2020, 21:07 UTC" in parts["body.txt"]
     assert "Read the statement" not in "".join(parts.values())
     assert "href" not in parts["body.html"]
+
+
+def test_every_variable_is_documented() -> None:
+    """docs/templates.md names each field of the view, and of what stands in it."""
+    told = (TEMPLATES.parent / "docs" / "templates.md").read_text("utf-8")
+
+    for part in (AlertView, Excerpts, Stretch, Run, Why, Other):
+        assert [field for field in part.__struct_fields__ if not re.search(rf"`(\w+\.)?{field}`", told)] == []
 
 
 def test_a_mail_is_small() -> None:
