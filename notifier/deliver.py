@@ -12,11 +12,11 @@ import functools
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifier.alerts.alert import Reader, alert_view
+from notifier.alerts.alert import AlertView, Reader, alert_view
 from notifier.alerts.outbox import Lane, Outbox, Owed, backoff, delivery_id
 from notifier.alerts.passage import Span
 from notifier.alerts.render import Renderer
@@ -79,6 +79,7 @@ class Deliverer:
         self._queued: set[Lane] = set()  # those of them that wait for a place
         # Outcomes that the log did not take. They go first when it does: to send again instead would be a second copy.
         self._unrecorded: dict[str, Event] = {}
+        self._faults: dict[str, str] = {}  # of operators' templates, by form
         self._stopping = False
         self.outbox = Outbox()
 
@@ -233,11 +234,21 @@ class Deliverer:
         )
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
-            parts=self._renderer.render(FOLDER, channel.forms, view),
+            parts=self._rendered(channel.forms, view),
             written_at=owed.raised_at,
             # On a channel that he has added since, there is nothing to follow.
             follows=delivery_id(raised.follows, owed.channel) if first and owed.channel in first.channels else "",
         )
+
+    def _rendered(self, forms: Sequence[str], view: AlertView) -> dict[str, str]:
+        parts, faults = self._renderer.render_all_the_same(FOLDER, forms, view)
+        for form in forms:
+            fault = str(faults[form]) if form in faults else ""
+            # Told when it first comes up, and not with each of a thousand messages.
+            if fault and fault != self._faults.get(form):
+                logger.error("the built-in template is used until this is mended: %s", fault)
+            self._faults[form] = fault
+        return parts
 
     async def _first(self, raised: AlertRaised) -> AlertRaised | None:
         """The first alert on the same news, None where this is it."""

@@ -445,12 +445,40 @@ async def test_a_second_unknown_end_is_the_last() -> None:
 # ---------------------------------------------------------------- faults of our own
 
 
-async def test_a_broken_template_is_loud_and_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The alert waits, the operator is told file and mend, and once it is mended the alert goes."""
+async def test_the_builtin_template_stands_in_for_a_broken_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The alerts go in its words, the operator is told file and mend once, and his own is used again when mended."""
     template = tmp_path / "alert" / "subject.txt"
     template.parent.mkdir()
     template.write_text("{{ titel }}")
     desk = Desk(templates=tmp_path)
+    for n in (1, 2):
+        await desk.owes(n)
+
+    await desk.deliverer.run()
+
+    assert [each.parts["subject.txt"] for each in desk.email.tried] == [
+        f"[Exports] Statement {n} on Hong Kong (US Department of Commerce)" for n in (1, 2)
+    ]
+    assert [str(template) in record.message for record in caplog.records] == [True]
+    template.write_text("Mine: {{ title }}")
+    await desk.owes(3)
+    await desk.later(1)
+    assert desk.email.tried[-1].parts["subject.txt"] == "Mine: Statement 3 on Hong Kong"
+
+
+async def test_a_broken_builtin_template_is_loud_and_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The alert waits, the file is told, and once it is mended the alert goes."""
+    template = tmp_path / "alert" / "subject.txt"
+    template.parent.mkdir()
+    template.write_text("{{ titel }}")
+    (template.parent / "body.txt").write_text("{{ title }}")
+    desk = Desk()
+    desk.renderer = Renderer([tmp_path])
+    desk.restart()
     await desk.owes()
 
     await desk.deliverer.run()

@@ -31,6 +31,8 @@ _WAYS_AROUND_JSON = (*_WAYS_AROUND, "e", "escape", "forceescape")
 
 ONE_LINE = "subject.txt"
 
+_Environments = dict[str, ImmutableSandboxedEnvironment]
+
 # The signs of a redline in plain text, deleted and inserted.
 SIGNS = {"deleted": ("[-", "-]"), "inserted": ("{+", "+}")}
 _SIGN = re.compile(r"\[(?=-)|-(?=\])|\{(?=\+)|\+(?=\})")
@@ -49,14 +51,8 @@ class Renderer:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
-        loader = FileSystemLoader([str(folder) for folder in self._folders])
-        self._environments = {
-            ".html": _environment(loader, _WAYS_AROUND, autoescape=True),
-            ".json": _environment(loader, _WAYS_AROUND_JSON, autoescape=True, finalize=_as_json),
-            ".txt": _environment(loader, _WAYS_AROUND, autoescape=False, finalize=_unsigned),
-        }
-        self._environments[".txt"].filters["redlined"] = redlined
-        self._environments[".json"].filters["redlined"] = redlined_mrkdwn
+        self._environments = _environments(self._folders)
+        self._builtin = _environments(self._folders[-1:])
 
     def render(self, folder: str, forms: Sequence[str], view: msgspec.Struct | Mapping[str, object]) -> dict[str, str]:
         """
@@ -66,10 +62,29 @@ class Renderer:
         is not, or writes what is no JSON.
         """
         values: dict[str, object] = msgspec.to_builtins(view)
-        return {form: self._form(f"{folder}/{form}", values) for form in forms}
+        return {form: self._form(self._environments, f"{folder}/{form}", values) for form in forms}
 
-    def _form(self, name: str, values: Mapping[str, object]) -> str:
-        text, file = self._filled(name, values)
+    def render_all_the_same(
+        self, folder: str, forms: Sequence[str], view: msgspec.Struct | Mapping[str, object]
+    ) -> tuple[dict[str, str], dict[str, Misconfigured]]:
+        """
+        As `render`, but the built-in template stands in for an operator's that is at fault; what was wrong, by form.
+
+        Raises `Misconfigured` where the built-in one is at fault too.
+        """
+        values: dict[str, object] = msgspec.to_builtins(view)
+        parts: dict[str, str] = {}
+        faults: dict[str, Misconfigured] = {}
+        for form in forms:
+            try:
+                parts[form] = self._form(self._environments, f"{folder}/{form}", values)
+            except Misconfigured as error:
+                parts[form] = self._form(self._builtin, f"{folder}/{form}", values)
+                faults[form] = error
+        return parts, faults
+
+    def _form(self, environments: _Environments, name: str, values: Mapping[str, object]) -> str:
+        text, file = self._filled(environments, name, values)
         if name.endswith(".json"):
             return _checked_json(text, file)
         text = without_controls(text)
@@ -77,10 +92,10 @@ class Renderer:
             return " ".join(text.split())
         return text.strip("\n") + "\n"
 
-    def _filled(self, name: str, values: Mapping[str, object]) -> tuple[str, str]:
+    def _filled(self, environments: _Environments, name: str, values: Mapping[str, object]) -> tuple[str, str]:
         """What the template wrote, and its file."""
         try:
-            template = self._environments[Path(name).suffix].get_template(name)
+            template = environments[Path(name).suffix].get_template(name)
             return template.render(values), template.filename or name
         except TemplateNotFound as error:
             looked = " or ".join(str(path) for path in self._folders)
@@ -113,6 +128,19 @@ class _NoTrust(Extension):
                 raise TemplateSyntaxError("autoescape cannot be changed", token.lineno, stream.name, stream.filename)
             before = token.type
             yield token
+
+
+def _environments(folders: Sequence[Path]) -> _Environments:
+    """The language of templates, by the ending of a form."""
+    loader = FileSystemLoader([str(folder) for folder in folders])
+    environments = {
+        ".html": _environment(loader, _WAYS_AROUND, autoescape=True),
+        ".json": _environment(loader, _WAYS_AROUND_JSON, autoescape=True, finalize=_as_json),
+        ".txt": _environment(loader, _WAYS_AROUND, autoescape=False, finalize=_unsigned),
+    }
+    environments[".txt"].filters["redlined"] = redlined
+    environments[".json"].filters["redlined"] = redlined_mrkdwn
+    return environments
 
 
 def _environment(
