@@ -212,32 +212,14 @@ class Deliverer:
 
     async def _message(self, owed: Owed, who: Subscriber, channel: Channel) -> Message:
         """The words of a delivery: the same at every attempt, since they follow from the log and his file alone."""
-        alert, cause = await self._found(owed.alert_id), await self._found(owed.cause)
-        raised, event = alert.event, cause.event
-        if not isinstance(raised, AlertRaised) or not isinstance(event, Told):
-            raise TypeError(f"{raised.type} was caused by {event.type}")
-        statement, before = await wording(self._log, event), await wording_before(self._log, event)
-        if before and any(_OF_CHANGE.search(match.query) for match in owed.matches):
-            statement = revised(before, statement)
-        queries = {match.watchlist: query for match in owed.matches if (query := _query(match.query))}
-        first = await self._first(raised)
-        view = alert_view(
-            alert,
-            cause,
-            _spans(queries.values(), statement),
-            statement=statement,
-            readings={name: query.reading() for name, query in queries.items()},
-            reader=Reader(who.name, who.timezone),
-            before=before,
-            also=[await self._found(id) for id in raised.also],
-            follows=await self._found(first.cause) if first else None,
-        )
+        alert = await _found(self._log, owed.alert_id)
+        view, first = await viewed(self._log, alert, Reader(who.name, who.timezone))
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
             parts=self._rendered(channel.forms, view),
             written_at=owed.raised_at,
             # On a channel that he has added since, there is nothing to follow.
-            follows=delivery_id(raised.follows, owed.channel) if first and owed.channel in first.channels else "",
+            follows=delivery_id(first.id, owed.channel) if first and owed.channel in first.channels else "",
         )
 
     def _rendered(self, forms: Sequence[str], view: AlertView) -> dict[str, str]:
@@ -250,16 +232,40 @@ class Deliverer:
             self._faults[form] = fault
         return parts
 
-    async def _first(self, raised: AlertRaised) -> AlertRaised | None:
-        """The first alert on the same news, None where this is it."""
-        first = (await self._found(raised.follows)).event if raised.follows else None
-        return first if isinstance(first, AlertRaised) else None
 
-    async def _found(self, id: str) -> Recorded:
-        found = await self._log.find(id)
-        if found is None:
-            raise LookupError(f"event {id} is named in the log and is not in it")
-        return found
+async def viewed(log: EventLog, alert: Recorded, reader: Reader) -> tuple[AlertView, AlertRaised | None]:
+    """An alert as its templates see it, from what the log holds; and the alert that it follows on, if there is one."""
+    raised = alert.event
+    if not isinstance(raised, AlertRaised):
+        raise TypeError(f"an alert was expected, not {raised.type}")
+    cause = await _found(log, raised.cause)
+    if not isinstance(cause.event, Told):
+        raise TypeError(f"an alert was caused by {cause.event.type}")
+    statement, before = await wording(log, cause.event), await wording_before(log, cause.event)
+    if before and any(_OF_CHANGE.search(match.query) for match in raised.matches):
+        statement = revised(before, statement)
+    queries = {match.watchlist: query for match in raised.matches if (query := _query(match.query))}
+    first = (await _found(log, raised.follows)).event if raised.follows else None
+    first = first if isinstance(first, AlertRaised) else None
+    view = alert_view(
+        alert,
+        cause,
+        _spans(queries.values(), statement),
+        statement=statement,
+        readings={name: query.reading() for name, query in queries.items()},
+        reader=reader,
+        before=before,
+        also=[await _found(log, id) for id in raised.also],
+        follows=await _found(log, first.cause) if first else None,
+    )
+    return view, first
+
+
+async def _found(log: EventLog, id: str) -> Recorded:
+    found = await log.find(id)
+    if found is None:
+        raise LookupError(f"event {id} is named in the log and is not in it")
+    return found
 
 
 def _abandoned(owed: Owed, attempt: int, reason: str) -> Event:

@@ -24,7 +24,7 @@ FLOORS = (
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},
     {"poll", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
-    {"survey", "breadth"},
+    {"survey", "breadth", "preview"},
     {"schedule"},
     {"app"},
     {"demo"},
