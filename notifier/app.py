@@ -47,11 +47,13 @@ from notifier.survey import ROUNDS, rounds_of
 from notifier.tail import counted
 from notifier.watchlists.index import Index
 from notifier.watchlists.watchlist import Watchlist
+from notifier.websub import Hubs
 
 logger = logging.getLogger(__name__)
 
 RELOAD = 2.0  # seconds between looks at the subscribers' files
 TICK = 1.0  # seconds between looks at what is due
+HUBS = 15.0  # seconds between looks at which hub is to be asked
 NOTE = 60.0  # seconds between notes of where the polls stand
 READ = 5.0  # seconds between looks at pages that are to be tried again; a new statement's is begun at once
 RECHECK = 30.0  # seconds between looks at which pages are to be asked again
@@ -263,6 +265,7 @@ class App:
             told=told,
             pace=self._pace,
             clock=self._clock,
+            fastest=self.settings.bounds.fastest,
             rounds={feed.id: stood[feed.id] for feed in self.feeds if feed.id in stood},
         )
 
@@ -270,6 +273,21 @@ class App:
         """Seconds after which a feed that is well is asked again: its habit's, within the operator's bounds."""
         now = self._clock()
         return (next_due(feed, self.poller.habit(feed), self.settings.bounds, now) - now).total_seconds()
+
+    async def _hubs(self, rounds: Rounds) -> Hubs | None:
+        """Listen to hubs, where the operator says how they reach us."""
+        if (how := self.settings.websub) is None:
+            return None
+        hubs = Hubs(how.callback, how.secret, rounds.hurry, self._clock, self.settings.fetch.allow)
+        try:
+            port = await hubs.listen(how.host, how.port)
+        except OSError as error:
+            # A net is beneath: news comes later, and comes.
+            logger.error("hubs are not heard: %s:%d: %s", how.host, how.port, error.strerror)  # noqa: TRY400
+            await hubs.close()
+            return None
+        logger.info("hubs are heard at %s:%d", how.host, port)
+        return hubs
 
     async def _keep(self, rounds: Rounds) -> None:
         """Keep where the feeds' polls stand, for who asks the log: unchanged polls leave nothing else behind."""
@@ -293,10 +311,20 @@ class App:
         The service, until `stop` is set. Polls under way are dropped then (they are asked for again), and messages
         under way may end; what was owed stays owed.
         """
-        rounds = await self._rounds(told)
+        hubs: Hubs | None = None
+
+        def polled(feed: Feed, poll: Poll) -> None:
+            told(feed, poll)
+            if hubs is not None and poll.hub:
+                hubs.heard(feed.id, poll.hub, poll.topic)
+
+        rounds = await self._rounds(polled)
+        hubs = await self._hubs(rounds)
         await self.matcher.warm()
         schedule = Schedule(self.log)
         schedule.every(TICK, "poll", rounds.start_due)
+        if hubs is not None:
+            schedule.every(HUBS, "subscribe at hubs", hubs.run)
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
         schedule.every(30, "match", self.matcher.run, upon_growth=True)
         schedule.every(READ, "read", self.reader.start_due, upon_growth=True)
@@ -305,6 +333,8 @@ class App:
         schedule.every(RELOAD, "reload", self.reload)
         schedule.start()
         await stop.wait()
+        if hubs is not None:
+            await hubs.close()
         await rounds.stop()
         # Before the schedule, which waits for the runs of its steps.
         await self.rechecker.stop()

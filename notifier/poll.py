@@ -52,7 +52,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     `outcome` is how the last poll ended, `read_as` how the last document that we read did. `validators` are those of
     the document at `url`: an operator may give a feed another address. `behind` says that further pages of it are
     still to be read, although the first may hold nothing new by now. `window` is how many entries the last document
-    had, `since` when we have read the feed, and `fresh` tells from when on its silence is too long.
+    had, `since` when we have read the feed, and `fresh` tells from when on its silence is too long;
+    `hub` tells of changes in `topic` (WebSub).
     """
 
     validators: Validators = Validators()
@@ -63,13 +64,15 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     behind: bool = False
     window: int = 0
     since: datetime | None = None
+    hub: str = ""
+    topic: str = ""
     fresh: health.Freshness | None = None
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How one poll ended: its outcome, that of the poll `before` ("" at first), what it added to the log, and the seconds
-    the server asked us to wait.
+    How one poll ended: its outcome, that of the poll `before` ("" at first), what it added to the log, the seconds the
+    server asked us to wait, and the hub that tells of changes, "" where there is none.
     """
 
     feed: str
@@ -80,6 +83,8 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     baseline: bool = False
     detail: str = ""
     after: float | None = None
+    hub: str = ""
+    topic: str = ""
 
 
 class Poller:
@@ -151,7 +156,9 @@ class Poller:
             # Not worth a write: asking with older validators costs one full answer after a restart, and no news.
             self._progress[feed.id] = after
         told = "stale" if outcome == "stale" else "unchanged"
-        return Poll(feed=feed.id, outcome=told, before=before.outcome, detail=detail)
+        return Poll(
+            feed=feed.id, outcome=told, before=before.outcome, detail=detail, hub=before.hub, topic=before.topic
+        )
 
     async def _failed(self, feed: Feed, before: Progress, failure: TryLater | Refused) -> Poll:
         events = self._health(feed, before, failure.outcome, str(failure))
@@ -186,6 +193,8 @@ class Poller:
             moved_to=document.moved_to,
             window=window,
             since=since,
+            hub=document.hub or reading.hub,
+            topic=document.topic or reading.topic or document.url,
             fresh=fresh,
         )
         if reading.cut_short:
@@ -204,6 +213,8 @@ class Poller:
             revised=sum(isinstance(event, StatementRevised) and event.quiet != RENAMED for event in news),
             baseline=baseline,
             detail=detail,
+            hub=after.hub,
+            topic=after.topic,
         )
 
     def _fresh(self, feed: Feed, reading: Reading, news: Iterable[Event], since: datetime) -> health.Freshness | None:

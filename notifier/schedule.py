@@ -96,6 +96,7 @@ class Rounds:
         pace: Callable[[Feed], float] = lambda feed: feed.every,
         clock: Callable[[], datetime] = _wall_clock,
         rounds: Mapping[str, Round] = MappingProxyType({}),
+        fastest: float = 60.0,
     ) -> None:
         self._poll = poll
         self._now = now
@@ -103,6 +104,8 @@ class Rounds:
         self._pace = pace
         self._clock = clock
         self.rounds = dict(rounds)
+        self._fastest = fastest
+        self._last: dict[str, float] = {}  # when each was polled
         self._rhythm = Rhythm(feeds, now(), random)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._hosts: dict[str, asyncio.Semaphore] = {}
@@ -132,6 +135,7 @@ class Rounds:
             # As in a lane: one feed's bug is loud, and the others are polled all the same.
             logger.exception("polling %s failed; it is tried again when its time comes", feed.id)
         finally:
+            self._last[feed.id] = self._now()
             wait = self._rhythm.polled(feed, self._now(), failed=failed, after=after, pace=self._pace(feed))
             self._note(feed, wait, failed=failed)
 
@@ -139,6 +143,14 @@ class Rounds:
         now, before = self._clock(), self.rounds.get(feed.id)
         well_at = now if not failed else before.well_at if before else None
         self.rounds[feed.id] = Round(now, now + timedelta(seconds=wait), well_at)
+
+    def hurry(self, id: str) -> None:
+        """
+        Poll a feed soon, since somebody says that it has news; not more often than `fastest` allows, since anybody
+        might, nor while its server asked us to wait.
+        """
+        last = self._last.get(id, -self._fastest)
+        self._rhythm.hurry(id, max(self._now(), last + self._fastest))
 
     def _host(self, feed: Feed) -> asyncio.Semaphore:
         return self._hosts.setdefault(urlsplit(feed.url).netloc, asyncio.Semaphore(A_HOST))

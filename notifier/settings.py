@@ -28,11 +28,12 @@ from notifier.feeds.selectors import check_selector
 from notifier.guard import Network
 from notifier.handwritten import toml
 from notifier.handwritten.checked import Misfit, checked, converted, did_you_mean, shown, struct_in, zone
-from notifier.handwritten.secret import NotFound, filled, find
+from notifier.handwritten.secret import NotFound, Secret, filled, find
 from notifier.handwritten.toml import Place, TomlFile
 
 FILE = "notifier.toml"
 SIZE = 4 * 1024 * 1024  # bytes of the file; ten thousand feeds of the operator's own are a third of that
+SECRET = 16  # characters of one, at least
 SHORTEST, LONGEST = 30.0, 86_400.0  # seconds between polls of a feed: politeness, and a day
 
 # A field's name and value (RFC 9110, 5.1 and 5.5), the latter without what is obsolete in it.
@@ -72,6 +73,14 @@ class OwnFeed(Feed, frozen=True, kw_only=True, forbid_unknown_fields=True):
     preset: str = ""
 
 
+class WebSubTable(msgspec.Struct, frozen=True):
+    """`[websub]`: the address at which hubs reach us, what signs for it, and where we listen behind it."""
+
+    callback: str
+    secret: str
+    listen: str = "127.0.0.1:8085"
+
+
 class SettingsFile(msgspec.Struct, frozen=True):
     """The shape of notifier.toml. Each `[[feed]]` is a feed of the operator's own."""
 
@@ -80,6 +89,7 @@ class SettingsFile(msgspec.Struct, frozen=True):
     email: Relay | None = None
     feeds: FeedsTable = FeedsTable()
     fetch: FetchTable = FetchTable()
+    websub: WebSubTable | None = None
     feed: tuple[OwnFeed, ...] = ()
 
 
@@ -95,13 +105,23 @@ class Fetch(msgspec.Struct, frozen=True):
     articles: bool = True
 
 
+class WebSub(msgspec.Struct, frozen=True):
+    """Our public address for hubs, the secret that all we tell them follows from, and where we listen."""
+
+    callback: str
+    secret: Secret
+    host: str
+    port: int
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the operator decided.
 
     `contact` is how publishers reach him, "" or an address or URL; `timezone` (IANA) is for subscribers who name none;
-    `email` is None where no mail server is set up; `feeds` are all that are polled, within `bounds`. `origins` tells
-    where a setting came from ("email.host": "notifier.toml, line 3"); what it does not name is a default.
+    `email` is None where no mail server is set up, `websub` where hubs cannot reach us; `feeds` are all that are
+    polled, within `bounds`. `origins` tells where a setting came from ("email.host": "notifier.toml, line 3"); what it
+    does not name is a default.
     """
 
     contact: str = ""
@@ -110,6 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[Feed, ...] = ()
     bounds: Bounds = Bounds()
     fetch: Fetch = Fetch()
+    websub: WebSub | None = None
     origins: Mapping[str, str] = {}
 
     @classmethod
@@ -148,6 +169,7 @@ class _Reader:
             fetch=Fetch(
                 tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host, said.fetch.articles
             ),
+            websub=self._websub(said.websub) if said.websub else None,
             origins=self._origins,
         )
         if self._mistakes:
@@ -318,6 +340,20 @@ class _Reader:
             for fault in faults(shape) if shape else ():
                 name = next(step for step in reversed(fault.place) if isinstance(step, str))
                 self._wrong((*place, kind, *fault.place), f'"{name}" {fault.problem}', fault.mend)
+
+    def _websub(self, said: WebSubTable) -> WebSub:
+        if not _is_web_address(said.callback) or set("?#") & set(said.callback):
+            mend = 'write it as "https://alerts.example.org/websub"'
+            self._wrong(("websub", "callback"), "this is no address that hubs could reach", mend)
+        if len(said.secret) < SECRET:
+            self._wrong(("websub", "secret"), f'"secret" has fewer than {SECRET} characters', "make one up by chance")
+        host, _, port = said.listen.rpartition(":")
+        if not host or not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65_536):
+            self._wrong(
+                ("websub", "listen"), f"{shown(said.listen)} is no host and port", 'write it as "127.0.0.1:8085"'
+            )
+            return WebSub(said.callback, Secret(said.secret), "127.0.0.1", 0)
+        return WebSub(said.callback, Secret(said.secret), host.strip("[]"), int(port))
 
     def _networks(self, said: FetchTable) -> Iterator[Network]:
         for index, text in enumerate(said.allow):

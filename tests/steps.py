@@ -122,6 +122,7 @@ class Publisher:
         cut_short: bool = False,
         next: str = "",
         deleted: tuple[str, ...] = (),
+        hub: str = "",
         refused: Exception | None = None,
     ) -> None:
         """From now on a feed's document holds these entries, or is `refused` when read."""
@@ -129,7 +130,7 @@ class Publisher:
         self._served[feed.url] = Document(body=body, url=feed.url, validators=Validators(etag), moved_to=moved_to)
         problem = "the document is cut short" if cut_short else ""
         self._readings[body] = refused or Reading(
-            entries=entries, problem=problem, cut_short=cut_short, next=next, deleted=deleted
+            entries=entries, problem=problem, cut_short=cut_short, next=next, deleted=deleted, hub=hub
         )
 
     def fails(self, error: Exception, feed: Feed = COMMERCE) -> None:

@@ -23,7 +23,7 @@ FLOORS = (
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},
-    {"poll", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
+    {"poll", "websub", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
     {"survey", "breadth", "preview"},
     {"schedule"},
     {"app"},
@@ -35,7 +35,7 @@ GROUND = FLOORS[0]
 
 # Where an outside library is known by name: a file, or a folder on the top floors. msgspec's values are everywhere.
 HOMES = {
-    "aiohttp": ("guard.py", "feeds/fetch.py", "channels/slack.py", "demo/peers.py"),
+    "aiohttp": ("guard.py", "websub.py", "feeds/fetch.py", "channels/slack.py", "demo/peers.py"),
     "aiosmtpd": ("demo/peers.py",),
     "aiosmtplib": ("channels/email.py",),
     "apscheduler": ("schedule.py",),

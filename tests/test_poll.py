@@ -162,6 +162,22 @@ async def test_an_unchanged_body_never_reaches_the_parser(second: bytes) -> None
     assert reader.given == 1
 
 
+async def test_the_hub_of_a_feed_is_remembered() -> None:
+    """Through unchanged polls and a restart; without a topic it tells of the feed's own address."""
+    desk = Desk()
+    desk.publisher.shows(entry("1"), etag='"1"', hub="https://hub.example/")
+    first = await desk.again()
+    await desk.restart()
+    unchanged = await desk.again()
+    gone = await desk.poll(entry("1"), etag='"2"')
+
+    assert [(poll.outcome, poll.hub, poll.topic) for poll in (first, unchanged)] == [
+        ("ok", "https://hub.example/", COMMERCE.url),
+        ("unchanged", "https://hub.example/", COMMERCE.url),
+    ]
+    assert gone.hub == ""
+
+
 async def test_a_document_served_anew_adds_no_event() -> None:
     """Many servers know no validators: the same entries in a new document are nothing new."""
     desk = await baselined()

@@ -364,6 +364,27 @@ async def test_a_healthy_feed_is_asked_when_its_habit_says_so() -> None:
     assert polls.begun.count("broken") == 2
 
 
+async def test_a_word_that_a_feed_has_news_is_followed_soon() -> None:
+    """As soon as the fastest pace allows, however often it is said."""
+    polls, clock = Polls(), Clock()
+    round_ = Rounds([feed("told"), feed("other")], polls.poll, lambda: 0.5, clock, fastest=60)
+    await round_.start_due()
+    await settle()
+
+    for now in (10, 59, 60, 61, 119, 120, 121):
+        clock.now = now
+        for _ in range(3):
+            round_.hurry("told")
+        await round_.start_due()
+        await settle()
+        polls.begun.append(f"at {now}")
+
+    assert [each for each in polls.begun if each != "other"] == [
+        "told", "at 10", "at 59", "told", "at 60", "at 61", "at 119", "told", "at 120", "at 121",
+    ]  # fmt: skip
+    assert polls.begun.count("other") == 1
+
+
 @pytest.mark.parametrize("outcome", ["stale", "gap"])
 async def test_a_feed_that_was_read_keeps_its_pace(outcome: str) -> None:
     """That it is silent, or was asked too seldom, is no reason to ask it less often."""

@@ -12,7 +12,8 @@ from notifier.errors import Misconfigured
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.habit import Bounds
 from notifier.feeds.shape import JsonShape, PageShape, Paging
-from notifier.settings import Settings
+from notifier.handwritten.secret import Secret
+from notifier.settings import Settings, WebSub
 
 WHOLE = """\
 contact = "ops@example.org"
@@ -419,6 +420,39 @@ def test_what_a_request_cannot_carry_and_no_clock_shows_is_a_mistake(tmp_path: P
     assert found.startswith("notifier.toml, ")
     assert told in found
     assert "k-17" not in found
+
+
+HUBS = '[websub]\ncallback = "https://us.example/websub"\nsecret = "${HUB_SECRET}"\n'
+
+
+def test_how_hubs_reach_us_is_set(tmp_path: Path):
+    """The secret from the environment, and shown nowhere; without the table no hub is heard."""
+    settings = load(tmp_path, HUBS + 'listen = "[::1]:8085"', HUB_SECRET="0123456789abcdef")
+
+    assert settings.websub == WebSub("https://us.example/websub", Secret("0123456789abcdef"), "::1", 8085)
+    assert "0123456789abcdef" not in f"{settings}"
+    assert load(tmp_path, "").websub is None
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('callback = "us.example"', 'line 2: this is no address that hubs could reach; write it as "https://'),
+        ('callback = "https://us.example/?x"', "line 2: this is no address that hubs could reach"),
+        ('secret = "short"', 'line 2: "secret" has fewer than 16 characters'),
+        ('listen = "8085"', 'line 2: "8085" is no host and port'),
+        ('listen = "0.0.0.0:99999"', 'line 2: "0.0.0.0:99999" is no host and port'),
+    ],
+)
+def test_hubs_that_could_not_reach_us_are_a_mistake(tmp_path: Path, line: str, told: str):
+    """With its line, before anything listens."""
+    good = {"callback": "https://us.example/websub", "secret": "0123456789abcdef", "listen": "127.0.0.1:1"}
+    name = line.partition(" ")[0]
+    others = "".join(f'{key} = "{value}"\n' for key, value in good.items() if key != name)
+
+    (found,) = mistakes(tmp_path, f"[websub]\n{line}\n{others}")
+
+    assert told in found
 
 
 def test_any_header_that_http_knows_may_be_sent(tmp_path: Path):

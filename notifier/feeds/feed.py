@@ -65,7 +65,8 @@ class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """
     A body as fetched, decoded from its transfer and content codings. `url` is where it was found in the end;
-    `moved_to` is set when a permanent redirect led there.
+    `moved_to` is set when a permanent redirect led there. `hub` and `topic` are the server's words on who tells of
+    changes, and under which name (WebSub); "" where it has none.
     """
 
     body: bytes
@@ -73,6 +74,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = ""
     validators: Validators = Validators()
     moved_to: str = ""
+    hub: str = ""
+    topic: str = ""
 
 
 class Unchanged(msgspec.Struct, frozen=True):
@@ -114,7 +117,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
     would never be asked for. `warnings` are for the operator, about letters that look lost. `next` is the address at
     which the document goes on, "" for most. `by` names the reader of a statement's page, with its version, since
-    another may find other words on the same page. `deleted` are the ids of entries that the feed says it deleted.
+    another may find other words on the same page. `deleted` are the ids of entries that the feed says it deleted. `hub` and `topic`
+    are its own words on who tells of changes, and under which name.
     """
 
     entries: tuple[Entry, ...]
@@ -127,3 +131,5 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     next: str = ""
     by: str = ""
     deleted: tuple[str, ...] = ()
+    hub: str = ""
+    topic: str = ""

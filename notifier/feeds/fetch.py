@@ -11,6 +11,7 @@ import asyncio
 import functools
 import hashlib
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -24,6 +25,7 @@ import msgspec
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
+from notifier.feeds.links import absolute
 from notifier.guard import Network, connector
 
 BYTES = 16 * 1024 * 1024  # of a document, decoded; as many may come over the wire
@@ -35,6 +37,7 @@ MEMBERS = 1_000  # packed streams in one body, which may follow one another
 
 _SLICE = 64 * 1024
 GZIP = b"\x1f\x8b"
+_LINK = re.compile(r'<(?P<address>[^<>]{1,2000})>[^<,]{0,200}?;\s*rel="?(?P<relations>[^",;<>]{1,100})', re.I)
 _PERMANENT = {301, 308}
 _TEMPORARY = {302, 303, 307}
 _ACCEPT = (
@@ -252,8 +255,26 @@ async def _read(answer: aiohttp.ClientResponse, known: Validators, url: str, mov
     validators = Validators(etag, modified, hashlib.blake2b(body, digest_size=16).hexdigest())
     if validators.body_hash == known.body_hash:
         return Unchanged(validators, moved_to)
-    content_type = _plain(answer, "Content-Type")
-    return Document(body=body, url=url, content_type=content_type, validators=validators, moved_to=moved_to)
+    linked = _linked(answer, url)
+    return Document(
+        body=body,
+        url=url,
+        content_type=_plain(answer, "Content-Type"),
+        validators=validators,
+        moved_to=moved_to,
+        hub=linked.get("hub", ""),
+        topic=linked.get("self", ""),
+    )
+
+
+def _linked(answer: aiohttp.ClientResponse, url: str) -> dict[str, str]:
+    """The first address of each relation that a Link header names (RFC 8288)."""
+    found: dict[str, str] = {}
+    for header in answer.headers.getall("Link", ())[:20]:
+        for link in _LINK.finditer(header[:4_000]):
+            for relation in link["relations"].lower().split():
+                found.setdefault(relation, absolute(link["address"], url))
+    return found
 
 
 def _plain(answer: aiohttp.ClientResponse, name: str) -> str:

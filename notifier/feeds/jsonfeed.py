@@ -30,12 +30,14 @@ def read(body: bytes, url: str, feed: Feed) -> Reading:
     if not isinstance(items, list) or "jsonfeed.org" not in str(found.get("version", "")):
         raise Refused("JSON, but not a JSON Feed", outcome="not-a-feed")
     within(len(items), ITEMS, "items")
-    link = absolute(_said(found, "home_page_url"), url)
+    link, hubs = absolute(_said(found, "home_page_url"), url), _objects(found.get("hubs"))
     return Reading(
         entries=tuple(_entry(item, feed, link or url) for item in items if isinstance(item, dict)),
         title=one_line(to_text(_said(found, "title"))),
         link=link,
         lang=tag_of_language(_said(found, "language")),
+        hub=next((absolute(_said(hub, "url"), url) for hub in hubs if _said(hub, "type").lower() == "websub"), ""),
+        topic=absolute(_said(found, "feed_url"), url),
     )
 
 

@@ -84,7 +84,15 @@ def _read(document: Document, feed: Feed) -> Reading:
         cut_short=cut,
         warnings=_warnings(entries, guessed),
         deleted=tuple(one_line(id, LONGEST) for id in deleted(body)[:ITEMS]),
+        hub=_related(channel, "hub", document.url),
+        topic=_related(channel, "self", document.url),
     )
+
+
+def _related(channel: Mapping[str, Any], relation: str, url: str) -> str:
+    """The address of a relation that the feed names in a link of its own, as Atom has them."""
+    links = (link.get("href") for link in channel.get("links", ()) if link.get("rel") == relation)
+    return absolute(str(next(links, "") or ""), url)
 
 
 def _mended(text: str) -> bytes:

@@ -37,13 +37,29 @@ class Rhythm:
         self._failures: dict[str, int] = {}
         # All are due at the start, in the order of the settings: a restart must not make anyone wait.
         self._heap = [(now, order, id) for order, id in enumerate(self._feeds)]
+        self._waiting = dict.fromkeys(self._feeds, now)  # those that are not being polled, and when they are due
+        self._wanted: dict[str, float] = {}  # those that are, and are wanted again so soon
 
     def due(self, now: float) -> list[Feed]:
         """The feeds to poll now, the longest overdue first."""
         taken = []
         while self._heap and self._heap[0][0] <= now:
-            taken.append(self._feeds[heapq.heappop(self._heap)[2]])
+            when, _, id = heapq.heappop(self._heap)
+            # What was brought forward stands in the heap a second time, and counts once.
+            if self._waiting.get(id) == when:
+                del self._waiting[id]
+                taken.append(self._feeds[id])
         return taken
+
+    def hurry(self, id: str, at: float) -> None:
+        """Have a feed due at this time, if it were later else; after the poll that is under way, if one is."""
+        if id not in self._feeds:
+            return
+        if id not in self._waiting:
+            self._wanted[id] = at
+        elif at < self._waiting[id]:
+            self._waiting[id] = at
+            heapq.heappush(self._heap, (at, 0, id))
 
     def polled(
         self, feed: Feed, now: float, *, failed: bool, after: float | None = None, pace: float | None = None
@@ -61,9 +77,13 @@ class Rhythm:
         wait *= 1 + JITTER * (2 * self._random() - 1)
         if after is not None:
             wait = max(wait, min(after, LONGEST_WAIT))
+        wanted = self._wanted.pop(feed.id, None)
+        if wanted is not None and after is None:
+            wait = min(wait, max(wanted - now, 0.0))
+        self._waiting[feed.id] = now + wait
         heapq.heappush(self._heap, (now + wait, 0, feed.id))
         return wait
 
     def next_due(self) -> float | None:
         """When the next feed is due; None while all are being polled."""
-        return self._heap[0][0] if self._heap else None
+        return min(self._waiting.values(), default=None)

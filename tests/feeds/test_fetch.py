@@ -137,6 +137,31 @@ async def test_a_document_comes_with_what_to_ask_next_time() -> None:
     assert document.url.endswith("/feed")
 
 
+@pytest.mark.parametrize(
+    ("links", "hub", "topic"),
+    [
+        (['<https://hub.example/>; rel="hub"', '<https://m.example/f>; rel="self"'], "https://hub.example/", "self"),
+        (["<https://hub.example/>; rel=hub, <https://m.example/f>; rel=self"], "https://hub.example/", "self"),
+        (['<https://hub.example/>; type="x"; REL="Hub alternate"'], "https://hub.example/", ""),
+        (['<https://one.example/>; rel="hub"', '<https://two.example/>; rel="hub"'], "https://one.example/", ""),
+        (['<javascript:alert(1)>; rel="hub"'], "", ""),
+        (["<" * 10_000, ";rel=hub"], "", ""),
+        (['<https://m.example/style.css>; rel="preload"'], "", ""),
+    ],
+    ids=["two headers", "one header", "several relations", "two hubs", "no address", "no link", "others"],
+)
+async def test_a_document_comes_with_the_hub_that_its_server_names(links: list[str], hub: str, topic: str) -> None:
+    """And the topic, in Link headers however they are written."""
+    said = answer(200, b"<rss/>", [("Link", link) for link in links])
+    async with serving({"/feed": said}) as server:
+        fetcher = Fetcher(LOOPBACK)
+        document = await fetcher.fetch(server.feed(), Validators())
+        await fetcher.close()
+
+    assert isinstance(document, Document)
+    assert (document.hub, document.topic) == (hub, "https://m.example/f" if topic else "")
+
+
 async def test_not_modified_is_unchanged() -> None:
     """304 keeps the validators that we know, and takes those it brings."""
     known = Validators(etag='"1"', last_modified="then", body_hash="00")

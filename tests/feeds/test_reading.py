@@ -356,6 +356,26 @@ def test_a_feed_that_says_that_it_has_ended_is_retired():
     assert titles(atom(ended, "<entry><id>2</id><title>Two</title></entry>")) == ["This feed has ended", "Two"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        atom().replace("<title>", '<link rel="hub" href="https://hub.example/"/><link rel="self" href="/f"/><title>'),
+        rss().replace("<title>", '<atom:link xmlns:atom="http://www.w3.org/2005/Atom" rel="hub" '
+                      'href="https://hub.example/"/><atom:link xmlns:atom="http://www.w3.org/2005/Atom" rel="self" '
+                      'href="https://commerce.example/f"/><title>', 1),
+        '{"version": "https://jsonfeed.org/version/1.1", "title": "N", "items": [], "feed_url": '
+        '"https://commerce.example/f", "hubs": [{"type": "rssCloud", "url": "https://x.example/"}, '
+        '{"type": "WebSub", "url": "https://hub.example/"}]}',
+    ],
+    ids=["atom", "rss", "jsonfeed"],
+)  # fmt: skip
+def test_a_feed_names_its_hub(body: str):
+    """Who tells of changes, and of what (WebSub, 4)."""
+    reading = reading_of(body)
+
+    assert (reading.hub, reading.topic) == ("https://hub.example/", "https://commerce.example/f")
+
+
 def test_a_feed_without_entries_is_a_feed():
     """Some publishers empty their feeds between sessions."""
     reading = reading_of(rss())

@@ -110,6 +110,41 @@ def test_feeds_of_one_interval_spread_out() -> None:
     assert late.polled(feed(every=300), 0, failed=False) == 300 * (1 + JITTER)
 
 
+def test_a_hurried_feed_is_due_sooner() -> None:
+    """Once, and only where it would have come later; the others keep their turn."""
+    slow, quick = feed("slow", every=600), feed("quick", every=300)
+    rhythm = steady(slow, quick)
+    rhythm.due(0)
+    rhythm.polled(slow, 0, failed=False)
+    rhythm.polled(quick, 0, failed=False)
+
+    rhythm.hurry("slow", 50)
+    rhythm.hurry("slow", 100)
+    rhythm.hurry("quick", 400)
+    rhythm.hurry("unknown", 0)
+
+    assert rhythm.next_due() == 50
+    assert [rhythm.due(now) for now in (49, 50, 299, 300)] == [[], [slow], [], [quick]]
+    rhythm.polled(slow, 60, failed=False)
+    assert [rhythm.due(now) for now in (600, 660)] == [[], [slow]]
+
+
+def test_a_feed_hurried_while_it_is_polled_is_polled_once_more() -> None:
+    """What came in between may not be in the answer that is under way; but a wish to wait goes before."""
+    rhythm = steady(feed())
+    rhythm.due(0)
+    rhythm.hurry("us-press", 60)
+    rhythm.hurry("us-press", 60)
+
+    assert rhythm.due(59) == []
+    assert rhythm.polled(feed(), 10, failed=False) == 50
+    assert [rhythm.due(now) for now in (59, 60)] == [[], [feed()]]
+    assert rhythm.polled(feed(), 70, failed=False) == 300
+    rhythm.due(370)
+    rhythm.hurry("us-press", 380)
+    assert rhythm.polled(feed(), 375, failed=True, after=500) == 500
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 10_000), st.booleans(), st.none() | st.floats(0, 1e6)), max_size=60),
     st.floats(0, 1),
@@ -120,7 +155,10 @@ def test_no_due_feed_is_lost(steps: list[tuple[float, bool, float | None]], chan
     rhythm, now = Rhythm(feeds, 0, lambda: chance), 0.0
     for passed, failed, after in steps:
         now += passed
-        for due in rhythm.due(now):
+        rhythm.hurry(f"f{int(passed) % 6}", now)
+        taken = rhythm.due(now)
+        rhythm.hurry(f"f{int(passed) % 5}", now + passed)
+        for due in taken:
             rhythm.polled(due, now, failed=failed, after=after)
 
     assert sorted(due.id for due in rhythm.due(now + LONGEST_WAIT + 1)) == [each.id for each in feeds]
