@@ -117,8 +117,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
     would never be asked for. `warnings` are for the operator, about letters that look lost. `next` is the address at
     which the document goes on, "" for most. `by` names the reader of a statement's page, with its version, since
-    another may find other words on the same page. `deleted` are the ids of entries that the feed says it deleted. `hub` and `topic`
-    are its own words on who tells of changes, and under which name.
+    another may find other words on the same page. `deleted` are the ids of entries that the feed says it deleted. `hub`
+    and `topic` are its own words on who tells of changes, and under which name.
     """
 
     entries: tuple[Entry, ...]
