@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "notifier"
 
 # From the ground up. What stands on one floor knows the floors below, and of its own floor only itself.
 FLOORS = (
-    {"errors", "events", "statement", "message", "guard"},
+    {"errors", "events", "statement", "message", "guard", "comparison"},
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},

@@ -8,10 +8,7 @@ what is left when that is spent, such as a hundred thousand times the same word,
 
 from __future__ import annotations
 
-import difflib
 import re
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -19,11 +16,8 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from notifier.alerts.passage import cut_after, cut_before
+from notifier.comparison import Comparison
 from notifier.message import without_controls
-
-EFFORT = 8_000_000  # pairs of words that are looked at, at the very most and all told: about a second
-AT_ONCE = 1_500_000  # of them for one stretch of text; a longer one is first parted at words that it has once
-DEPTH = 4  # how often a stretch is parted
 
 # What is shown of a redline, whatever its length.
 CONTEXT = 90  # characters before and after a change
@@ -81,7 +75,7 @@ class Excerpts(msgspec.Struct, frozen=True, kw_only=True):
 
 def redline(old: str, new: str) -> Redline:
     """What became of the old text, and what is new. Time is bounded by the length of both, whatever they hold."""
-    comparison = _Comparison()
+    comparison = Comparison()
     before, after = _sentences(old), _sentences(new)
     changes: list[_Change] = []
     i = j = 0
@@ -127,81 +121,13 @@ class _Change(NamedTuple):
         return bool(self.gone.strip() or self.come.strip())
 
 
-class _Comparison:
-    """Which pieces of two lists belong together; all that is asked of one comparison shares its effort."""
-
-    def __init__(self) -> None:
-        self._left = EFFORT
-        self.gave_up = False
-
-    def pairs(self, old: Sequence[str], new: Sequence[str], depth: int = DEPTH) -> list[tuple[int, int]]:
-        """Places of equal pieces, one in `old` and one in `new`, both ascending."""
-        shorter = min(len(old), len(new))
-        head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
-        tail = next((at for at in range(shorter - head) if old[-1 - at] != new[-1 - at]), shorter - head)
-        middle = self._middle(old[head : len(old) - tail], new[head : len(new) - tail], depth)
-        found = [(at, at) for at in range(head)]
-        found += [(head + i, head + j) for i, j in middle]
-        return found + [(len(old) - at, len(new) - at) for at in range(tail, 0, -1)]
-
-    def _middle(self, old: Sequence[str], new: Sequence[str], depth: int) -> list[tuple[int, int]]:
-        often = Counter(new)
-        same = sum(count * often[piece] for piece, count in Counter(old).items())
-        if not same:
-            return []
-        # It goes over what is left of the old once for each stretch that it finds.
-        effort = (same + len(old)) * min(same, len(old), len(new))
-        if effort <= min(AT_ONCE, self._left):
-            self._left -= effort
-            blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-            return [(block.a + at, block.b + at) for block in blocks for at in range(block.size)]
-        anchors = _anchors(old, new) if depth else []
-        if not anchors:
-            self.gave_up = True
-            return []
-        found: list[tuple[int, int]] = []
-        i = j = 0
-        for k, m in [*anchors, (len(old), len(new))]:
-            found += [(i + a, j + b) for a, b in self.pairs(old[i:k], new[j:m], depth - 1)]
-            found.append((k, m))
-            i, j = k + 1, m + 1
-        return found[:-1]
-
-
-def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """
-    The longest row of pieces that both have just once, in the same order in both: what is called a patience diff.
-    """
-    here, there = _once(old), _once(new)
-    places = [(at, there[piece]) for piece, at in here.items() if piece in there]
-    tops: list[int] = []
-    row: list[int] = []  # of the row so far, which place ends each length
-    before: list[int] = []
-    for number, (_, at) in enumerate(places):
-        length = bisect_left(tops, at)
-        before.append(row[length - 1] if length else -1)
-        tops[length : length + 1] = [at]
-        row[length : length + 1] = [number]
-    found: list[tuple[int, int]] = []
-    number = row[-1] if row else -1
-    while number >= 0:
-        found.append(places[number])
-        number = before[number]
-    return found[::-1]
-
-
-def _once(pieces: Sequence[str]) -> dict[str, int]:
-    often = Counter(pieces)
-    return {piece: at for at, piece in enumerate(pieces) if often[piece] == 1}
-
-
 def _sentences(text: str) -> list[str]:
     """The text in sentences and lines, nothing lost. A stop within a sentence parts it too, and does no harm."""
     ends = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
     return [text[start:end] for start, end in pairwise(ends) if start < end]
 
 
-def _by_word(old: str, new: str, comparison: _Comparison) -> Iterator[_Change]:
+def _by_word(old: str, new: str, comparison: Comparison) -> Iterator[_Change]:
     before, after = _PIECE.findall(old), _PIECE.findall(new)
     # The space after a word is not compared: a line broken elsewhere leaves the words what they were.
     words_before, words_after = [piece.rstrip() for piece in before], [piece.rstrip() for piece in after]

@@ -8,19 +8,18 @@ them, so a capital or a dash is no change.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from notifier.comparison import Comparison
 from notifier.statement import Statement
 from notifier.watchlists.search import SEARCHED, Span
 from notifier.watchlists.text import Words
 
-# Pairs of equal words, one of before and one of after, in the sentences that changed: what comparing them takes its
-# time with, and what a text of some 1,500 words has. Beyond, the sentences count as rewritten.
-_COMPARED = 30_000
+# Of comparing the words of sentences that changed: a quarter of a second. Beyond, stretches count as rewritten.
+_EFFORT = 2_000_000
 # Between passages: a phrase does not run from one into the next.
 _APART = "\n\n"
 
@@ -133,15 +132,9 @@ def _left(sentences: _Sentences, over: Counter[tuple[str, ...]]) -> list[_Place]
 
 def _told_apart(old: list[str], new: list[str]) -> tuple[list[int], list[int]]:
     """Which of the old words went, and which of the new ones came."""
-    often = Counter(new)
-    if sum(count * often[word] for word, count in Counter(old).items()) > _COMPARED:
-        return list(range(len(old))), list(range(len(new)))
-    went, came = list[int](), list[int]()
-    for kind, first, last, start, end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind != "equal":
-            went += range(first, last)
-            came += range(start, end)
-    return went, came
+    kept = Comparison(_EFFORT).pairs(old, new)
+    stayed, held = {one for one, _ in kept}, {other for _, other in kept}
+    return [at for at in range(len(old)) if at not in stayed], [at for at in range(len(new)) if at not in held]
 
 
 def _joined(passages: Iterable[Passage]) -> str:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.alerts.redline import EFFORT, Excerpts, Redline, excerpts, redline
+from notifier.alerts.redline import Excerpts, Redline, excerpts, redline
+from notifier.comparison import EFFORT
 
 FILLING = "".join(f"Sentence {n} tells of rule {n * 7} and of nothing else.\n\n" for n in range(20))
 MOVED = "Licences for Hong Kong end at once, the Secretary said.\n\n"
