@@ -26,6 +26,7 @@ from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.slack import SlackChannel
+from notifier.channels.webhook import WebhookChannel
 from notifier.deliver import Deliverer
 from notifier.errors import Misconfigured
 from notifier.eventlog.log import EventLog
@@ -80,6 +81,7 @@ def channels_of(settings: Settings, terminal: TextIO) -> dict[str, Channel]:
     ways: list[Channel] = [
         *([EmailChannel(settings.email)] if settings.email else []),
         SlackChannel(allowed=settings.fetch.allow),
+        WebhookChannel(allowed=settings.fetch.allow),
         ConsoleChannel(terminal),
     ]
     return {way.kind: way for way in ways}

@@ -20,7 +20,7 @@ from notifier.alerts.alert import AlertView, Reader, alert_view
 from notifier.alerts.outbox import Lane, Outbox, Owed, backoff, delivery_id
 from notifier.alerts.passage import Span
 from notifier.alerts.render import Renderer
-from notifier.channels.channel import Channel
+from notifier.channels.channel import Channel, Paced
 from notifier.errors import LogError, Misconfigured, QueryError, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import Told, wording, wording_before
@@ -32,6 +32,7 @@ from notifier.events import (
     Event,
     Recorded,
 )
+from notifier.handwritten.secret import Secret
 from notifier.message import Message
 from notifier.statement import Statement
 from notifier.subscriptions import ChannelAddress, Subscriber
@@ -80,6 +81,8 @@ class Deliverer:
         # Outcomes that the log did not take. They go first when it does: to send again instead would be a second copy.
         self._unrecorded: dict[str, Event] = {}
         self._faults: dict[str, str] = {}  # of operators' templates, by form
+        # Addresses that said they are no more. Forgotten with the process: one question after a start does no harm.
+        self._ended: dict[tuple[str, Secret], str] = {}
         self._stopping = False
         self.outbox = Outbox()
 
@@ -142,6 +145,7 @@ class Deliverer:
             logger.error(told, " · ".join(lane), error)  # noqa: TRY400 its words say it all
         finally:
             del self._under_way[lane]
+            self._queued.discard(lane)
             self.outbox.put_back(lane)
         return made
 
@@ -167,6 +171,8 @@ class Deliverer:
         way = next((way for way in who.channels if way.name == owed.channel), None) if who else None
         if who is None or way is None:
             return _abandoned(owed, owed.attempts, "withdrawn: the subscriber's file no longer names this channel")
+        if reason := self._ended.get((way.kind, way.address)):
+            return _abandoned(owed, owed.attempts, reason)
         return await self._sent(owed, who, way)
 
     async def _sent(self, owed: Owed, who: Subscriber, way: ChannelAddress) -> Event | None:
@@ -175,6 +181,8 @@ class Deliverer:
             channel = self._channels[way.kind]
             message = await self._message(owed, who, channel)
             self._queued.add((owed.subscriber, owed.channel))
+            if isinstance(channel, Paced):
+                await channel.turn(way.address.reveal())
             async with self._places[way.kind]:
                 self._queued.discard((owed.subscriber, owed.channel))
                 # It may have been a long wait for the place.
@@ -185,6 +193,8 @@ class Deliverer:
         except TryLater as failure:
             return self._postponed(owed, str(failure), failure.after, unknown=failure.unknown)
         except Refused as refusal:
+            if refusal.outcome == "endpoint-gone":
+                self._end(owed, way, str(refusal))
             return _abandoned(owed, attempt, str(refusal))
         except Misconfigured as error:
             logger.error("an alert waits for a template to be mended: %s", error)  # noqa: TRY400 its words say it all
@@ -197,6 +207,15 @@ class Deliverer:
             fault = f"a fault of the notifier's own ({kind}); see the service's log"
             return self._postponed(owed, fault, BROKEN, unknown=sending)
         return AlertDelivered(**_of(owed, attempt), reply=receipt.reply)
+
+    def _end(self, owed: Owed, way: ChannelAddress, reason: str) -> None:
+        """Ask this address no more, and say so once; a new one in the subscriber's file is another address."""
+        if (way.kind, way.address) not in self._ended:
+            told = (
+                "%s: channel %s has ended, and takes no alerts until its address changes or the notifier restarts: %s"
+            )
+            logger.error(told, owed.subscriber, owed.channel, reason)
+        self._ended[way.kind, way.address] = f"the channel has ended, and nothing was sent: {reason}"
 
     def _postponed(self, owed: Owed, reason: str, after: float | None, *, unknown: bool = False) -> Event:
         attempt = owed.attempts + 1

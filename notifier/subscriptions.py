@@ -292,9 +292,13 @@ class _Reader:
     ) -> list[ChannelAddress]:
         """The channel of one table, in a list, or an empty one where something is wrong with it."""
         try:
-            address = filled(getattr(table, kind), self._environ)
+            # A key on the address's heels: who has both can be taken for us, so neither is kept without the other.
+            address = " ".join(filled(text, self._environ) for text in (getattr(table, kind), *table.secrets))
         except NotFound as error:
             self._wrong((*place, kind), error.problem, error.mend)
+            return []
+        if table.secrets and kind != "webhook":
+            self._wrong((*place, "secrets"), f"nothing is signed on a channel of kind {kind}", "leave secrets out")
             return []
         if problem := self._refusal(kind, address):
             self._wrong((*place, kind), problem)

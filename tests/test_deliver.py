@@ -614,6 +614,116 @@ async def test_asking_again_while_outcomes_are_stored_disturbs_nothing(log_in: L
         assert len(await desk.delivered()) == 80
 
 
+# ---------------------------------------------------------------- addresses that end, or ask for peace
+
+
+class PacedPeer(Peer):
+    """A way out whose addresses have turns: each takes the next of `turns`, an error to raise or an event to await."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.turns: list[Exception | asyncio.Event] = []
+        self.waiting = asyncio.Event()
+
+    async def turn(self, address: str) -> None:
+        match self.turns.pop(0) if self.turns else None:
+            case Exception() as error:
+                raise error
+            case asyncio.Event() as event:
+                self.waiting.set()
+                await event.wait()
+
+
+GONE = Refused("hooks.example answered 410: this webhook is no more", outcome="endpoint-gone")
+
+
+async def test_f37_an_address_that_has_ended_is_asked_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    """What is owed there ends with the reason, the operator is told once, and other ways go on."""
+    desk = Desk()
+    for n in range(3):
+        await desk.owes(n, "email", "slack")
+    desk.slack.answers = [GONE]
+
+    await desk.deliverer.run()
+    await desk.owes(3, "slack")
+    await desk.deliverer.run()
+
+    assert len(desk.slack.tried) == 1
+    assert len(desk.email.taken) == 3
+    assert [each.attempt for each in await desk.abandoned()] == [1, 0, 0, 0]
+    assert all("this webhook is no more" in each.reason for each in await desk.abandoned())
+    assert caplog.text.count("channel slack has ended") == 1
+    assert "secret.example" not in caplog.text
+
+
+async def test_a_new_address_is_another_channel() -> None:
+    """A webhook that was replaced in the subscriber's file takes alerts again."""
+    desk = Desk()
+    await desk.owes(1, "slack")
+    desk.slack.answers = [GONE]
+    await desk.deliverer.run()
+    way = ChannelAddress("slack", "slack", Secret("another@secret.example"))
+    desk.subscribers["desk"] = msgspec.structs.replace(subscriber(), channels=(way,))
+
+    second = await desk.owes(2, "slack")
+    await desk.deliverer.run()
+
+    assert desk.slack.taken == [("another@secret.example", delivery_id(second.id, "slack"))]
+
+
+async def test_who_waits_for_his_turn_takes_nobodys_place() -> None:
+    """However many wait for the pace of their addresses, others of the same kind are sent to."""
+    desk = Desk()
+    desk.slack = PacedPeer("slack")
+    desk.restart()
+    turn = asyncio.Event()
+    desk.slack.turns = [turn] * AT_ONCE * 2
+    for n in range(AT_ONCE * 2 + 1):
+        desk.subscribers[f"desk-{n}"] = subscriber(f"desk-{n}")
+        await desk.owes(n, "slack", to=f"desk-{n}")
+
+    running = asyncio.create_task(desk.deliverer.run())
+    await soon(desk.slack.took.wait())
+
+    assert len(desk.slack.taken) == 1
+    turn.set()
+    await soon(running)
+    assert len(desk.slack.taken) == AT_ONCE * 2 + 1
+
+
+async def test_f31_an_address_that_asked_for_peace_keeps_the_order_of_its_alerts() -> None:
+    """Nothing is sent before the wait is over; then all of it, oldest first."""
+    desk = Desk()
+    desk.slack = PacedPeer("slack")
+    desk.restart()
+    alerts = [await desk.owes(n, "slack") for n in range(3)]
+    desk.slack.turns = [TryLater("asked for peace", outcome="throttled", after=30)]
+
+    await desk.deliverer.run()
+    early = await desk.later(29)
+    await desk.later(7)
+
+    assert early == 0
+    assert [id for _, id in desk.slack.taken] == [delivery_id(alert.id, "slack") for alert in alerts]
+    assert [each.unknown for each in await desk.postponed()] == [False]
+
+
+async def test_who_waits_for_his_turn_is_let_go_at_the_end() -> None:
+    """A stop does not wait for the pace of an address; what was not sent is owed."""
+    desk = Desk()
+    desk.slack = PacedPeer("slack")
+    desk.restart()
+    await desk.owes(1, "slack")
+    desk.slack.turns = [asyncio.Event()]
+    await desk.deliverer.start_due()
+    await soon(desk.slack.waiting.wait())
+
+    await soon(desk.deliverer.stop(5))
+
+    assert desk.slack.tried == []
+    assert desk.deliverer.outbox.owed() == 1
+
+
 # ---------------------------------------------------------------- ends and beginnings
 
 

@@ -35,7 +35,7 @@ GROUND = FLOORS[0]
 
 # Where an outside library is known by name: a file, or a folder on the top floors. msgspec's values are everywhere.
 HOMES = {
-    "aiohttp": ("guard.py", "websub.py", "feeds/fetch.py", "channels/slack.py", "demo/peers.py"),
+    "aiohttp": ("guard.py", "websub.py", "feeds/fetch.py", "channels/posting.py", "demo/peers.py"),
     "aiosmtpd": ("demo/peers.py",),
     "aiosmtplib": ("channels/email.py",),
     "apscheduler": ("schedule.py",),

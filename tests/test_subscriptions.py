@@ -48,7 +48,12 @@ HOOK = "https://hooks.example/services/T0/B0/zq4t"
 
 def refusal(kind: str, address: str) -> str:
     """As channels answer: an address needs an @, a webhook https, and of consoles there is one."""
-    fits = {"email": "@" in address, "slack": address.startswith("https://"), "console": address == "stdout"}
+    fits = {
+        "email": "@" in address,
+        "slack": address.startswith("https://"),
+        "webhook": "whsec_" in address,
+        "console": address == "stdout",
+    }
     return "" if fits[kind] else f"this is no address for {kind}"
 
 
@@ -97,6 +102,25 @@ def test_a_file_is_taken_as_written(tmp_path: Path):
         ("slack", "slack", HOOK),
         ("night", "email", "night@example.com"),
     ]
+
+
+def test_a_webhook_has_its_keys_with_it(tmp_path: Path):
+    """Both come from the environment, and are as secret as the URL; who has no use for keys is told."""
+    hook = desk(channel='webhook = "${HK_SLACK}"\nsecrets = ["${HK_KEY}", "whsec_old"]')
+    folder = tmp_path / "subscriptions"
+    folder.mkdir()
+    (folder / "desk.toml").write_text(hook)
+    environ = {"HK_SLACK": HOOK, "HK_KEY": "whsec_new"}
+
+    found = subscriptions.load(folder, environ, feeds=FEEDS, refusal=refusal)
+    unset = mistakes(tmp_path, desk=hook)
+    useless = mistakes(tmp_path, desk=desk(channel='email = "a@example.com"\nsecrets = ["whsec_new"]'))
+
+    (channel,) = found.subscribers["desk"].channels
+    assert channel.address.reveal() == f"{HOOK} whsec_new whsec_old"
+    assert "whsec" not in f"{found!r} {unset} {useless}"
+    assert "the variable HK_KEY is not set" in unset[0]
+    assert "line 8: nothing is signed on a channel of kind email" in useless[0]
 
 
 def test_little_is_enough(tmp_path: Path):
@@ -162,7 +186,7 @@ MISTAKES = [
     (desk(top="timezone = '../../etc/passwd'"), 1, "is not a time zone"),
     (desk(channel="email = 'nobody'"), 7, "this is no address for email"),
     (desk(channel="slack = '${UNSET}'"), 7, "the variable UNSET is not set; set it"),
-    (desk(channel="name = 'x'"), 6, "this channel has no address; set one of email, slack, console"),
+    (desk(channel="name = 'x'"), 6, "this channel has no address; set one of email, slack, webhook, console"),
     (desk(channel="console = true"), 7, '"console" must be text in "quotes"'),
     (desk(channel="email = 'a@x.example'\nconsole = 'stdout'"), 6, "email and console in one channel"),
     (desk(channel="email = 'a@x.example'\nname = 'a@x.example'"), 8, "keep addresses out of it"),

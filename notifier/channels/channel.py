@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from notifier.message import Message, Receipt
 
@@ -41,4 +41,13 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A channel whose addresses are written to at a pace of their own."""
+
+    async def turn(self, address: str) -> None:
+        """Return when a message may go to this address. Raises `TryLater` where that is long from now."""
         ...

@@ -16,6 +16,7 @@ from notifier.app import channels_of, reading_log, subscriptions_of
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.slack import SlackChannel
+from notifier.channels.webhook import WebhookChannel
 from notifier.cli.screen import aside, stderr, told
 from notifier.deliver import FOLDER, viewed
 from notifier.errors import NotifierError
@@ -23,7 +24,7 @@ from notifier.message import without_controls
 from notifier.preview import alert_meant
 from notifier.settings import Settings
 
-FORMS = {each.kind: each.forms for each in (EmailChannel, SlackChannel, ConsoleChannel)}
+FORMS = {each.kind: each.forms for each in (EmailChannel, SlackChannel, WebhookChannel, ConsoleChannel)}
 
 
 @click.command("preview", short_help="Show what an alert says, without sending it.")

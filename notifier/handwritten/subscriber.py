@@ -29,7 +29,11 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     email: Annotated[str, _text("A mail address, bare", "desk@example.com")] = ""
     slack: Annotated[str, _text("An incoming webhook's URL; a secret", "${DESK_SLACK}")] = ""
+    webhook: Annotated[str, _text("A URL that takes signed events; a secret", "${DESK_WEBHOOK}")] = ""
     console: Annotated[str, _text("The terminal that the notifier runs in", "stdout")] = ""
+    secrets: Annotated[
+        tuple[str, ...], msgspec.Meta(description="Keys that sign a webhook's events: one, or the new and the old one")
+    ] = ()
     name: Annotated[str, _text("What the log calls it; the kind, if there is one of that kind")] = ""
 
 
@@ -44,7 +48,7 @@ class SubscriberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # The keys of a channel that say what kind it is.
-KINDS = ("email", "slack", "console")
+KINDS = ("email", "slack", "webhook", "console")
 
 
 def schema() -> str:

@@ -41,6 +41,7 @@ def message(
             "body.txt": text,
             "body.html": html,
             "slack.json": json.dumps(slack),
+            "webhook.json": json.dumps({"type": "alert.v1", "data": {"title": subject}}),
             "console.txt": text,
         },
         written_at=WRITTEN_AT,

@@ -15,6 +15,7 @@ from notifier.channels.console import ConsoleChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.relay import Relay
 from notifier.channels.slack import SlackChannel
+from notifier.channels.webhook import WebhookChannel
 from notifier.errors import Refused, TryLater
 from notifier.guard import networks
 from tests.channels.messages import HOSTILE, message
@@ -67,6 +68,22 @@ async def slack(mood: str) -> AsyncIterator[Way]:
             yield Way(channel, url, "verysecret", lambda: [body for _, _, body in peer.requests])
 
 
+@contextlib.asynccontextmanager
+async def webhook(mood: str) -> AsyncIterator[Way]:
+    """A webhook that takes signed events; the same moods."""
+    answer = {
+        "busy": response(429, "", Retry_After="120"),
+        "refusing": response(410),
+        "cut off": HANG_UP,
+    }.get(mood, response(204))
+    async with WebPeer(answer) as peer:
+        port = await closed_port() if mood == "absent" else peer.port
+        channel = WebhookChannel(allowed=LOOPBACK)
+        address = f"http://127.0.0.1:{port}/hooks/verysecretZq4T whsec_{'c2VjcmV0' * 4}"
+        async with closing(channel):
+            yield Way(channel, address, "verysecret", lambda: [body for _, _, body in peer.requests])
+
+
 class Terminal(io.StringIO):
     """A terminal that may be gone."""
 
@@ -99,8 +116,10 @@ async def closing(channel: Channel) -> AsyncIterator[None]:
         await channel.close()
 
 
-ALL = pytest.mark.parametrize("way", [email, slack, console])
-NETWORK = pytest.mark.parametrize("way", [email, slack])
+ALL = pytest.mark.parametrize("way", [email, slack, webhook, console])
+NETWORK = pytest.mark.parametrize("way", [email, slack, webhook])
+# Those whose other side cannot tell a second copy from another message.
+UNSURE = pytest.mark.parametrize("way", [email, slack])
 
 
 @ALL
@@ -189,7 +208,7 @@ async def test_a_final_no_is_final(way: Opened) -> None:
         _tells_nothing(caught.value, open_)
 
 
-@NETWORK
+@UNSURE
 async def test_an_end_before_the_answer_is_unknown(way: Opened) -> None:
     """Where the peer had the whole message and hung up, it may have taken it: the step must know."""
     async with way("cut off") as open_:

@@ -46,7 +46,16 @@ async def test_a_good_home_is_well(tmp_path: Path):
 
     assert people.code == 0
     assert people.err == programs.err == ""
-    assert set(states(programs)) == {"settings", "subscriptions", "log", "templates", "email", "slack", "console"}
+    assert set(states(programs)) == {
+        "settings",
+        "subscriptions",
+        "log",
+        "templates",
+        "email",
+        "slack",
+        "webhook",
+        "console",
+    }
     assert all("bad" not in found for found in states(programs).values())
     assert "4 events in" in people.out
     assert (home / "data" / "events.db").read_bytes() == before

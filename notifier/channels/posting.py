@@ -1,0 +1,277 @@
+"""
+JSON posted to an address on the web: what Slack, Teams, Discord and everybody's webhooks have in common.
+
+Whoever has such an address can write there, so it is a secret: it appears in no error and no log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from notifier.channels.pace import Pace
+from notifier.errors import Refused, TryLater
+from notifier.guard import Network, connector
+from notifier.message import Receipt, without_controls
+
+TOTAL = 15.0  # seconds for one message, all told
+ANSWER = 4096  # bytes of an answer that are read
+SHORTEST, LONGEST = 1.0, 3600.0  # seconds that a Retry-After may ask for
+PEACE = 60.0  # seconds in which nobody writes to an address that wants fewer messages, and does not say how many
+
+_JSON = {"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"}
+
+
+class Unreadable(Exception):
+    """The other side could not read this payload; another might do."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: the status, the beginning of the body ("" where it was cut off), and the headers."""
+
+    host: str
+    status: int
+    said: str
+    headers: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.host} answered {self.status}"
+
+
+class Posting:
+    """
+    A channel that posts to addresses on the web: public ones, and those in `allowed` (a test's, or a relay of the
+    operator's own). Plain http is for the latter only. Redirects are not followed, and no cookie is kept.
+
+    A kind of channel says from where its addresses come (`origin`), how many seconds lie between two messages to one of
+    them (`every`), and whether the other side knows a second copy by its id (`knows_copies`): then an end of the
+    connection after the message leaves nothing unknown, it is simply sent again.
+    """
+
+    kind: str
+    forms: tuple[str, ...]
+    origin: ClassVar[str]
+    every: ClassVar[float] = 0.0
+    knows_copies: ClassVar[bool] = False
+
+    def __init__(self, *, allowed: Iterable[Network] = (), total: float = TOTAL, pace: Pace | None = None) -> None:
+        self._allowed = tuple(allowed)
+        self._total = total
+        self._pace = pace or Pace(self.every)
+        self._session: aiohttp.ClientSession | None = None
+
+    def refusal(self, address: str) -> str:
+        """Why this is no webhook's URL, "" when it looks right. Asks nobody, and does not repeat the URL."""
+        if re.search(r"[^!-~]", address):
+            return f"a webhook's URL has neither spaces nor letters beyond ASCII; copy it whole from {self.origin}"
+        try:
+            parts = urlsplit(address)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            return f"this is no URL; copy the webhook's from {self.origin}"
+        if parts.scheme not in {"https", "http"} or not host:
+            return "a webhook's URL begins with https://"
+        if parts.username is not None or parts.password is not None:
+            return "a webhook's URL has no user name in it"
+        if parts.scheme == "http" and not self._is_allowed(host):
+            return (
+                "a webhook's URL begins with https://; plain http is for hosts allowed under [fetch] in notifier.toml"
+            )
+        whole = len(parts.path) > 1
+        return "" if whole else f"a webhook's URL goes on after the host; copy it whole from {self.origin}"
+
+    def masked(self, address: str) -> str:
+        """Host and last four letters: `hooks.slack.com/…Zq4T`."""
+        try:
+            host = urlsplit(address).hostname or "…"
+        except ValueError:
+            return "…"
+        path = address.partition("://")[2].partition("/")[2]
+        # Four letters of a short secret would be most of it.
+        return f"{host}/…{address[-4:] if len(path) >= 16 else ''}"
+
+    async def turn(self, address: str) -> None:
+        """Return when a message may go to this address. Raises `TryLater` where that is long from now."""
+        await self._pace.turn(address)
+
+    async def check(self) -> str:
+        """Webhooks cannot be tried without posting; their shape is checked with the subscribers' files."""
+        return f"{self.kind} webhooks are tried with the first alert: there is no way to ask without posting"
+
+    async def close(self) -> None:
+        """Let go of the session."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # ---------------------------------------------------------------- one request
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """
+        The answer to one POST, whatever its status.
+
+        Raises `TryLater` where there was none: `unknown` where the request was sent before the connection ended.
+        """
+        try:
+            return await self._post_once(url, body, headers or {}, _Progress())
+        except _HungUp:
+            # Perhaps a connection kept alive that they closed in the moment that we wrote on it. They know a copy.
+            return await self._post_once(url, body, headers or {}, _Progress(again=True))
+
+    async def _post_once(self, url: str, body: bytes, headers: Mapping[str, str], progress: _Progress) -> Answer:
+        host = urlsplit(url).hostname or ""
+        try:
+            async with self._opened().post(
+                url,
+                data=body,
+                headers={**_JSON, **headers},
+                allow_redirects=False,
+                trace_request_ctx=progress,
+            ) as response:
+                progress.answer = Answer(host, response.status, "", response.headers)
+                said = await _beginning(response)
+                return Answer(host, response.status, said, response.headers)
+        except asyncio.CancelledError as error:
+            if not progress.sent:
+                raise
+            raise self._lost(host, progress, error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if progress.answer is not None:
+                # The status is answer enough, whatever became of the words after it.
+                return progress.answer
+            broken = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and progress.sent
+            if broken and self.knows_copies and not progress.again:
+                raise _HungUp from None
+            # `from None`: the library's errors carry the request, and the request its URL.
+            raise self._lost(host, progress, error) from None
+
+    def judged(self, answer: Answer, url: str, told: str = "") -> Receipt:
+        """
+        The receipt, or the error that an answer amounts to; `told` is the answer in words, with what is worth
+        repeating of it. Raises `Unreadable` where another payload may do.
+        """
+        told = told or str(answer)
+        match answer.status:
+            case status if status // 100 == 2:
+                return Receipt(str(status))
+            case 429 | 503:
+                raise self.throttled(url, told, asked(answer.headers))
+            case 404 | 410:
+                raise Refused(f"{told}: this webhook is no more; put a new one in place", outcome="endpoint-gone")
+            case 400 | 413 | 415 | 422:
+                raise Unreadable(told)
+            case 401 | 403:
+                raise TryLater(f"{told}; is the webhook still allowed there?", outcome="forbidden", after=1200)
+            case status if status // 100 == 3:
+                raise TryLater(f"{told}, a redirect, which is not followed", outcome="redirected", after=900)
+            case _:
+                raise TryLater(told, outcome="try-later", after=asked(answer.headers))
+
+    def throttled(self, url: str, told: str, after: float | None) -> TryLater:
+        """The error for an address that wants fewer messages; until then nobody's go there."""
+        self._pace.hold(url, PEACE if after is None else after)
+        return TryLater(told, outcome="throttled", after=after)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_headers_sent.append(_headers_sent)
+            self._session = aiohttp.ClientSession(
+                # A connection kept alive may be closed by them in the moment that we write on it, and then nobody can
+                # say whether they read it. Where a copy is known by its id, that does not matter.
+                connector=connector(self._allowed, force_close=not self.knows_copies),
+                timeout=aiohttp.ClientTimeout(total=self._total),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                trace_configs=[trace],
+            )
+        return self._session
+
+    def _is_allowed(self, host: str) -> bool:
+        try:
+            number = ip_address("127.0.0.1" if host == "localhost" else host)
+        except ValueError:
+            return False
+        return any(number in network for network in self._allowed)
+
+    def _lost(self, host: str, progress: _Progress, error: BaseException) -> TryLater:
+        if progress.sent and self.knows_copies:
+            told = f"{host} fell silent or hung up after the message was sent; it knows a second copy by its id"
+            return TryLater(told, outcome="cut-off")
+        if progress.sent:
+            return TryLater(
+                f"{host} fell silent or hung up after the message was sent, or we stopped; it may have arrived",
+                outcome="unknown",
+                after=900,
+                unknown=True,
+            )
+        return _unreached(host, error)
+
+
+class _HungUp(Exception):
+    """They closed the connection before their answer."""
+
+
+class _Progress(msgspec.Struct):
+    """How far a request got: is it the second, were its headers sent, and what came back so far."""
+
+    again: bool = False
+    sent: bool = False
+    answer: Answer | None = None
+
+
+async def _headers_sent(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    context.trace_request_ctx.sent = True
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> str:
+    """The first bytes of an answer; a long one is cut, and nothing is unpacked."""
+    body = b""
+    while len(body) < ANSWER and (chunk := await response.content.read(ANSWER - len(body))):
+        body += chunk
+    return body.decode("utf-8", "replace").strip()
+
+
+def asked(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3), within bounds; None where there is none that we can read."""
+    raw = str(headers.get("Retry-After", "")).strip()
+    if re.fullmatch(r"-?\d{1,20}(\.\d{1,6})?", raw):
+        return bounded(float(raw))
+    moment, now = _date(raw), _date(str(headers.get("Date", "")))
+    # Held against their own clock, which may be off from ours.
+    return None if moment is None or now is None else bounded((moment - now).total_seconds())
+
+
+def bounded(seconds: float) -> float:
+    """A wait that was asked for, as long as we grant it: a longer one would silence us, a shorter one make us spin."""
+    return min(max(seconds, SHORTEST), LONGEST)
+
+
+def _date(raw: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(raw)
+    except ValueError:
+        return None
+    return date if date.tzinfo else None
+
+
+def _unreached(host: str, error: BaseException) -> TryLater:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return TryLater(f"{host} shows a certificate that does not hold; nothing was sent", outcome="bad-certificate")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return TryLater(f"{host} does not speak TLS as it should; nothing was sent", outcome="bad-certificate")
+    reason = getattr(error, "strerror", None) or "no answer"
+    return TryLater(f"{host} cannot be reached: {without_controls(str(reason))}", outcome="unreachable")
