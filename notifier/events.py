@@ -147,22 +147,10 @@ class FeedMoved(Event, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- statements
 
 
-class StatementPublished(Event, frozen=True, kw_only=True):
-    """
-    A statement was seen for the first time.
-
-    `quiet` says why it alerts nobody ("baseline", "over 30 days old", …), or is "".
-    """
-
-    type: ClassVar[str] = "statement.published.v1"
+class OfStatement(Event, frozen=True, kw_only=True):
+    """An event that bears a statement: what it says, or what it said last."""
 
     statement: Statement
-    seen_at: datetime
-    quiet: str = ""
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return (self.statement.id, self.statement.fingerprint)
 
     @property
     def subject(self) -> str:
@@ -174,7 +162,24 @@ class StatementPublished(Event, frozen=True, kw_only=True):
         return self.statement.published_at
 
 
-class StatementRevised(Event, frozen=True, kw_only=True):
+class StatementPublished(OfStatement, frozen=True, kw_only=True):
+    """
+    A statement was seen for the first time.
+
+    `quiet` says why it alerts nobody ("baseline", "over 30 days old", …), or is "".
+    """
+
+    type: ClassVar[str] = "statement.published.v1"
+
+    seen_at: datetime
+    quiet: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.statement.id, self.statement.fingerprint)
+
+
+class StatementRevised(OfStatement, frozen=True, kw_only=True):
     """
     A statement's words changed. `replaces` is the fingerprint of the words before; `quiet` as in the first.
 
@@ -188,7 +193,6 @@ class StatementRevised(Event, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "statement.revised.v1"
 
-    statement: Statement
     replaces: str
     seen_at: datetime
     quiet: str = ""
@@ -201,17 +205,8 @@ class StatementRevised(Event, frozen=True, kw_only=True):
     def key(self) -> tuple[str, ...]:
         return (self.statement.id, self.page or self.statement.fingerprint, self.replaces)
 
-    @property
-    def subject(self) -> str:
-        return self.statement.id
 
-    @property
-    def born_at(self) -> datetime | None:
-        # Not `seen_at`: the id follows from the statement alone, so two machines that see it record it once.
-        return self.statement.published_at
-
-
-class StatementRead(Event, frozen=True, kw_only=True):
+class StatementRead(OfStatement, frozen=True, kw_only=True):
     """
     The page of a statement was read: `statement` has the words of the page as its text, where the feed gave a summary.
 
@@ -223,7 +218,6 @@ class StatementRead(Event, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "statement.read.v1"
 
-    statement: Statement
     page: str
     seen_at: datetime
     quiet: str = ""
@@ -233,10 +227,6 @@ class StatementRead(Event, frozen=True, kw_only=True):
     def key(self) -> tuple[str, ...]:
         # Read by another, and then by the first again: each time it is another event.
         return (self.statement.id, self.page, *((self.by, self.quiet) if self.by else ()))
-
-    @property
-    def subject(self) -> str:
-        return self.statement.id
 
 
 class StatementUnread(Event, frozen=True, kw_only=True):
@@ -256,7 +246,7 @@ class StatementUnread(Event, frozen=True, kw_only=True):
         return self.statement_id
 
 
-class StatementWithdrawn(Event, frozen=True, kw_only=True):
+class StatementWithdrawn(OfStatement, frozen=True, kw_only=True):
     """
     A statement was taken back by its issuer: `reason` says how we know. That it left the feed's window is none.
 
@@ -265,7 +255,6 @@ class StatementWithdrawn(Event, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "statement.withdrawn.v1"
 
-    statement: Statement
     revises: str
     reason: str
     seen_at: datetime
@@ -274,14 +263,6 @@ class StatementWithdrawn(Event, frozen=True, kw_only=True):
     @property
     def key(self) -> tuple[str, ...]:
         return (self.statement.id, self.revises)
-
-    @property
-    def subject(self) -> str:
-        return self.statement.id
-
-    @property
-    def born_at(self) -> datetime | None:
-        return self.statement.published_at
 
 
 # ---------------------------------------------------------------- alerts
