@@ -101,7 +101,9 @@ def _raised(event: AlertRaised) -> tuple[str, str, str]:
     names = ", ".join(f"“{match.watchlist}”" for match in event.matches)
     words = ", ".join(dict.fromkeys(word for match in event.matches for word in match.words))
     matched = f"{names} matched" + (f": {words}" if words else "")
-    return event.subscriber, f"{matched} → {', '.join(event.channels)}", "plain"
+    more = f", with {len(event.also)} more that tell the same" if event.also else ""
+    follows = ", follows an earlier alert" if event.follows else ""
+    return event.subscriber, f"{matched}{more}{follows} → {', '.join(event.channels)}", "plain"
 
 
 def _delivered(event: AlertDelivered) -> tuple[str, str, str]:

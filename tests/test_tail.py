@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
+import msgspec
 import pytest
 
 from notifier.eventlog.codec import TYPES
@@ -138,6 +139,18 @@ LINES: list[tuple[Event, str, str, str]] = [
         "plain",
     ),
     (alert(), "desk", "“Exports”, “China” matched → email, slack", "plain"),
+    (
+        msgspec.structs.replace(alert("Hong Kong"), also=("2" * 36, "3" * 36)),
+        "desk",
+        "“Exports”, “China” matched: Hong Kong, with 2 more that tell the same → email, slack",
+        "plain",
+    ),
+    (
+        msgspec.structs.replace(alert(), follows="2" * 36),
+        "desk",
+        "“Exports”, “China” matched, follows an earlier alert → email, slack",
+        "plain",
+    ),
     (AlertDelivered(**DELIVERY, reply="250 queued"), "desk · email", "taken over: 250 queued", "good"),
     (
         AlertDelivered(**DELIVERY | {"attempt": 3}, reply="250 queued"),

@@ -106,7 +106,7 @@ class Posting:
 
     async def check(self) -> str:
         """Webhooks cannot be tried without posting; their shape is checked with the subscribers' files."""
-        return f"{self.kind} webhooks are tried with the first alert: there is no way to ask without posting"
+        return "tried with the first alert: there is no way to ask without posting"
 
     async def close(self) -> None:
         """Let go of the session."""
