@@ -24,7 +24,7 @@ FLOORS = (
     {"shipped", "handwritten"},
     {"settings", "subscriptions"},
     {"poll", "websub", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
-    {"survey", "breadth", "preview"},
+    {"survey", "breadth", "preview", "deliveries"},
     {"schedule"},
     {"app"},
     {"demo"},

@@ -29,6 +29,7 @@ VERBS = {
     "feeds": ("notifier.cli.feeds", "The feeds: list them, check them, read a saved document."),
     "match": ("notifier.cli.match", "Try a query on a text and see why it matches or not."),
     "preview": ("notifier.cli.preview", "Show what an alert says, without sending it."),
+    "deliveries": ("notifier.cli.deliveries", "Who got what, when, at which attempt, and with which reply."),
     "tail": ("notifier.cli.tail", "The event log, one line an event, as it grows."),
     "subscriptions": ("notifier.cli.subscriptions", "The subscribers' files: check and list them."),
     "doctor": ("notifier.cli.doctor", "Check settings, log and channels, and say what to mend."),

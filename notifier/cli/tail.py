@@ -6,7 +6,7 @@ import asyncio
 import fnmatch
 from collections import deque
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from notifier.app import reading_log
+from notifier.cli.moment import Moment
 from notifier.cli.screen import MOODS, one_line, plain, stdout
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
@@ -53,19 +54,6 @@ def _feed(recorded: Recorded) -> str:
     """The feed an event is about, "" for none: a statement's id begins with its feed's."""
     subject = getattr(recorded.event, "statement_id", recorded.event.subject)
     return str(subject).partition("/")[0]
-
-
-class Moment(click.ParamType[datetime]):
-    """A date or a time, RFC 3339; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"“{value}” is no date or time; write 2020-06-29 or 2020-06-29T21:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command("tail")
