@@ -149,8 +149,8 @@ class Posting:
             if progress.answer is not None:
                 # The status is answer enough, whatever became of the words after it.
                 return progress.answer
-            broken = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and progress.sent
-            if broken and self.knows_copies and not progress.again:
+            hung_up = isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, TimeoutError)
+            if hung_up and progress.sent and self.knows_copies and not progress.again:
                 raise _HungUp from None
             # `from None`: the library's errors carry the request, and the request its URL.
             raise self._lost(host, progress, error) from None
