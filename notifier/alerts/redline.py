@@ -116,10 +116,6 @@ class _Change(NamedTuple):
     gone: str = ""
     come: str = ""
 
-    @property
-    def is_of_words(self) -> bool:
-        return bool(self.gone.strip() or self.come.strip())
-
 
 def _sentences(text: str) -> list[str]:
     """The text in sentences and lines, nothing lost. A stop within a sentence parts it too, and does no harm."""
