@@ -20,8 +20,13 @@ the step that called it catches exactly these two and turns them into events. An
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
+
+# What an end of one delivery says of others: nothing, or that its address, its host or domain, or the whole way out
+# (our mail server, our login) would fare the same.
+Scope = Literal["message", "address", "place", "route"]
 
 
 class NotifierError(Exception):
@@ -34,16 +39,27 @@ class TryLater(NotifierError):
 
     `outcome` is a short slug from the room that raised it (`unreachable`, `throttled`, …), `after` the seconds the
     other side asked us to wait, None when it did not say. `unknown` is true when the other side may have accepted
-    what we sent before the connection was lost: a second copy is then possible (promise P4).
+    what we sent before the connection was lost: a second copy is then possible (promise P4). `scope` tells who else
+    would fare the same, and need not be tried until then. `counts` is false where we were only asked to be slower, or
+    never came to try: that is no attempt.
     """
 
     def __init__(
-        self, message: str, *, outcome: str = "try-later", after: float | None = None, unknown: bool = False
+        self,
+        message: str,
+        *,
+        outcome: str = "try-later",
+        after: float | None = None,
+        unknown: bool = False,
+        scope: Scope = "message",
+        counts: bool = True,
     ) -> None:
         super().__init__(message)
         self.outcome = outcome
         self.after = after
         self.unknown = unknown
+        self.scope = scope
+        self.counts = counts
 
 
 class Refused(NotifierError):

@@ -286,6 +286,9 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     One alert per subscriber and wording of a statement, however many of his watchlists matched. `also` are the ids of
     further statements' events that tell the same news and that this alert names as well; `follows` is the id of the
     first alert that the same subscriber had of this news, "" where this is it.
+
+    `held` is "" where it is owed at once, else what it waits for: a digest ("hourly", "daily", "weekly"), the end of
+    "quiet hours", or of a "burst". A `DigestRaised` will name it then. `urgent`: one of its watchlists is.
     """
 
     type: ClassVar[str] = "alert.raised.v1"
@@ -297,6 +300,8 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     matcher: str = ""
     also: tuple[str, ...] = ()
     follows: str = ""
+    held: str = ""
+    urgent: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -307,17 +312,98 @@ class AlertRaised(Event, frozen=True, kw_only=True):
         return self.subscriber
 
 
+class FeedTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a feed stood when a digest was made: its last outcome ("" for never polled), since when, and in words."""
+
+    feed: str
+    outcome: str
+    since: datetime | None = None
+    detail: str = ""
+
+
+class DigestRaised(Event, frozen=True, kw_only=True):
+    """
+    We owe a subscriber one message about several alerts, on each of `channels`.
+
+    `alerts` are the ids of the alerts that were held for it, in the order of the log, and `until` the position up to
+    which they are all. `frequency` is what they were held for, as in `AlertRaised.held`. `due_at` is the moment of the
+    digest by the subscriber's clock, in UTC; together with `part` (from 1, where there are too many for one) it names
+    the digest. `feeds` are those it rests on and that are not well.
+    """
+
+    type: ClassVar[str] = "digest.raised.v1"
+
+    subscriber: str
+    channels: tuple[str, ...]
+    frequency: str
+    due_at: datetime
+    until: int
+    alerts: tuple[str, ...] = ()
+    part: int = 1
+    feeds: tuple[FeedTold, ...] = ()
+    feeds_asked: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.subscriber, self.frequency, self.due_at.isoformat(), str(self.part))
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+    @property
+    def born_at(self) -> datetime:
+        return self.due_at
+
+
+class NoticeRaised(Event, frozen=True, kw_only=True):
+    """
+    We owe a subscriber word of something that concerns his subscription, on each of `channels`: `notice` says what and
+    is the folder of its templates ("confirm", "suspended"); `about` is the channel that it is about, `reason` words.
+    """
+
+    type: ClassVar[str] = "notice.raised.v1"
+
+    subscriber: str
+    channels: tuple[str, ...]
+    notice: str
+    raised_at: datetime
+    about: str = ""
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.subscriber, self.notice, self.about, *(() if self.cause else (self.raised_at.isoformat(),)))
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+    @property
+    def born_at(self) -> datetime:
+        return self.raised_at
+
+
 class Delivery(Event, frozen=True, kw_only=True):
-    """How one alert fared on one channel, at attempt number `attempt` (from 1; 0 where there was none)."""
+    """
+    How one alert (digest, notice) fared on one channel, at attempt number `attempt` (from 1; 0 where there was none).
+
+    `retry` is the id of the `DeliveryRetried` that it came of, "" where nobody asked for one.
+    """
 
     alert: str
     subscriber: str
     channel: str
     attempt: int
+    retry: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.channel,)
+        return (self.channel, *self._round)
+
+    @property
+    def _round(self) -> tuple[str, ...]:
+        return (self.retry,) if self.retry else ()
 
     @property
     def subject(self) -> str:
@@ -335,6 +421,9 @@ class AlertDelivered(Delivery, frozen=True, kw_only=True):
 class DeliveryPostponed(Delivery, frozen=True, kw_only=True):
     """
     An attempt failed and another follows at `due_at`. `unknown`: the other side may have taken the message over.
+
+    `outcome` is the edge's slug for what happened. `uncounted`: we were only asked to be slower, and `attempt` is that
+    of before.
     """
 
     type: ClassVar[str] = "delivery.postponed.v1"
@@ -342,18 +431,101 @@ class DeliveryPostponed(Delivery, frozen=True, kw_only=True):
     due_at: datetime
     reason: str
     unknown: bool = False
+    outcome: str = ""
+    uncounted: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
-        return (self.channel, str(self.attempt))
+        again = (self.due_at.isoformat(),) if self.uncounted else ()
+        return (self.channel, str(self.attempt), *again, *self._round)
 
 
 class DeliveryAbandoned(Delivery, frozen=True, kw_only=True):
-    """There will be no further attempt: refused for good, expired, or withdrawn. `reason` says which."""
+    """
+    There will be no further attempt: refused for good, expired, or withdrawn. `reason` says which, and `outcome` is the
+    slug for it.
+    """
 
     type: ClassVar[str] = "delivery.abandoned.v1"
 
     reason: str
+    outcome: str = ""
+
+
+class DeliveryRetried(Event, frozen=True, kw_only=True):
+    """
+    The operator wants an alert tried again on a channel: one that was abandoned, afresh; one that waits, at once.
+
+    Its cause is the alert.
+    """
+
+    type: ClassVar[str] = "delivery.retried.v1"
+
+    alert: str
+    subscriber: str
+    channel: str
+    retried_at: datetime
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.channel, self.retried_at.isoformat())
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+
+# ---------------------------------------------------------------- channels of subscribers
+
+
+class OfChannel(Event, frozen=True, kw_only=True):
+    """Something about one channel of a subscriber, at `at`."""
+
+    subscriber: str
+    channel: str
+    at: datetime
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        # What follows from an event happens once; what came from outside, as often as it comes.
+        return (self.subscriber, self.channel, *(() if self.cause else (self.at.isoformat(),)))
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+    @property
+    def born_at(self) -> datetime:
+        return self.at
+
+
+class ChannelSuspended(OfChannel, frozen=True, kw_only=True):
+    """
+    Nothing is sent on a channel any more, until it is resumed, or until `until`.
+
+    `why`: "bounced" (there is no such mailbox), "full" (its mailbox has been full for long), "complained" (it was
+    called spam), "unsubscribed", "ended" (the webhook is no more). `reason` says it in words.
+    """
+
+    type: ClassVar[str] = "channel.suspended.v1"
+
+    why: str
+    reason: str
+    until: datetime | None = None
+
+
+class ChannelResumed(OfChannel, frozen=True, kw_only=True):
+    """A suspended channel takes alerts again, from the next one on; `reason` says why."""
+
+    type: ClassVar[str] = "channel.resumed.v1"
+
+    reason: str
+
+
+class ChannelConfirmed(OfChannel, frozen=True, kw_only=True):
+    """Whoever reads a channel has said that he wants what comes on it."""
+
+    type: ClassVar[str] = "channel.confirmed.v1"
 
 
 # ---------------------------------------------------------------- subscriptions

@@ -25,20 +25,33 @@ def without_controls(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _SEPARATORS.sub("\n", text)))
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     One alert in the forms that one channel wants.
 
     `id` follows from the delivery and never changes over its attempts; a channel names what it sends after it (mail:
-    Message-ID). `parts` maps a form's file name (`subject.txt`, `body.html`, `slack.json`, …) to its rendered text.
-    `written_at` (UTC) is the same on every attempt, so a second copy is byte for byte the first. `follows` is the id of
-    the message that this one is a reply to, "" for none.
+    Message-ID). `parts` maps a form's file name (`subject.txt`, `body.html`, `slack.json`, …) to its rendered text;
+    messages that say the same to several people share it, the very same object, and it holds marks where they differ.
+    `fills` tells by form what stands in place of each mark for this one, made safe for that form. `written_at` (UTC) is
+    the same on every attempt, so a second copy is byte for byte the first. `follows` is the id of the message that this
+    one is a reply to, "" for none. `unsubscribe` is an https address that takes a one-click POST (RFC 8058), `bounce`
+    a token by which what comes back is known; "" where there is none.
     """
 
     id: str
     parts: Mapping[str, str]
     written_at: datetime
+    fills: Mapping[str, Mapping[str, str]] = {}
     follows: str = ""
+    unsubscribe: str = ""
+    bounce: str = ""
+
+    def text(self, form: str) -> str:
+        """A form's text for this one. Raises `KeyError` for a form that it does not have."""
+        text = self.parts[form]
+        for mark, fill in self.fills.get(form, {}).items():
+            text = text.replace(mark, fill)
+        return text
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -17,12 +17,18 @@ import msgspec
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
+    ChannelConfirmed,
+    ChannelResumed,
+    ChannelSuspended,
     DeliveryAbandoned,
     DeliveryPostponed,
+    DeliveryRetried,
+    DigestRaised,
     Event,
     FeedBaselined,
     FeedHealthChanged,
     FeedMoved,
+    NoticeRaised,
     Recorded,
     StatementPublished,
     StatementRead,
@@ -103,7 +109,20 @@ def _raised(event: AlertRaised) -> tuple[str, str, str]:
     matched = f"{names} matched" + (f": {words}" if words else "")
     more = f", with {len(event.also)} more that tell the same" if event.also else ""
     follows = ", follows an earlier alert" if event.follows else ""
-    return event.subscriber, f"{matched}{more}{follows} → {', '.join(event.channels)}", "plain"
+    urgent = "urgent: " if event.urgent else ""
+    to = ", ".join(event.channels) + (f", held ({event.held})" if event.held else "")
+    return event.subscriber, f"{urgent}{matched}{more}{follows} → {to}", "plain"
+
+
+def _digest(event: DigestRaised) -> tuple[str, str, str]:
+    part = f", part {event.part}" if event.part > 1 else ""
+    what = f"{event.frequency} digest of {counted(len(event.alerts), 'alert')}{part}"
+    return event.subscriber, f"{what} → {', '.join(event.channels)}", "plain"
+
+
+def _notice(event: NoticeRaised) -> tuple[str, str, str]:
+    why = f": {event.reason}" if event.reason else ""
+    return event.subscriber, f"to be told ({event.notice} {event.about}{why}) → {', '.join(event.channels)}", "plain"
 
 
 def _delivered(event: AlertDelivered) -> tuple[str, str, str]:
@@ -116,6 +135,23 @@ def _postponed(event: DeliveryPostponed) -> tuple[str, str, str]:
     unknown = " (it may have arrived)" if event.unknown else ""
     again = f"{event.due_at:%H:%M:%S}Z"
     return f"{event.subscriber} · {event.channel}", f"{event.reason}{unknown}; again at {again}", "warning"
+
+
+def _retried(event: DeliveryRetried) -> tuple[str, str, str]:
+    return f"{event.subscriber} · {event.channel}", "to be tried again, the operator says", "plain"
+
+
+def _suspended(event: ChannelSuspended) -> tuple[str, str, str]:
+    until = f" until {event.until:%Y-%m-%d %H:%M}Z" if event.until else ""
+    return f"{event.subscriber} · {event.channel}", f"{event.why}: nothing is sent there{until}: {event.reason}", "bad"
+
+
+def _resumed(event: ChannelResumed) -> tuple[str, str, str]:
+    return f"{event.subscriber} · {event.channel}", f"takes alerts again: {event.reason}", "good"
+
+
+def _confirmed(event: ChannelConfirmed) -> tuple[str, str, str]:
+    return f"{event.subscriber} · {event.channel}", "confirmed", "good"
 
 
 def _abandoned(event: DeliveryAbandoned) -> tuple[str, str, str]:
@@ -150,5 +186,11 @@ _DESCRIBED: dict[type[Event], Callable[[Any], tuple[str, str, str]]] = {
     AlertDelivered: _delivered,
     DeliveryPostponed: _postponed,
     DeliveryAbandoned: _abandoned,
+    DeliveryRetried: _retried,
+    DigestRaised: _digest,
+    NoticeRaised: _notice,
+    ChannelSuspended: _suspended,
+    ChannelResumed: _resumed,
+    ChannelConfirmed: _confirmed,
     SubscriptionsApplied: _applied,
 }

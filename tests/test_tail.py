@@ -12,12 +12,18 @@ from notifier.eventlog.codec import TYPES
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
+    ChannelConfirmed,
+    ChannelResumed,
+    ChannelSuspended,
     DeliveryAbandoned,
     DeliveryPostponed,
+    DeliveryRetried,
+    DigestRaised,
     Event,
     FeedBaselined,
     FeedHealthChanged,
     FeedMoved,
+    NoticeRaised,
     Recorded,
     StatementPublished,
     StatementRead,
@@ -151,6 +157,59 @@ LINES: list[tuple[Event, str, str, str]] = [
         "“Exports”, “China” matched, follows an earlier alert → email, slack",
         "plain",
     ),
+    (
+        msgspec.structs.replace(alert(), held="daily"),
+        "desk",
+        "“Exports”, “China” matched → email, slack, held (daily)",
+        "plain",
+    ),
+    (
+        msgspec.structs.replace(alert(), urgent=True),
+        "desk",
+        "urgent: “Exports”, “China” matched → email, slack",
+        "plain",
+    ),
+    (
+        DigestRaised(
+            subscriber="desk", channels=("email",), frequency="daily", due_at=NOON, until=9, alerts=("1", "2"), part=2
+        ),
+        "desk",
+        "daily digest of 2 alerts, part 2 → email",
+        "plain",
+    ),
+    (
+        NoticeRaised(
+            subscriber="desk", channels=("email",), notice="suspended", about="slack", reason="410", raised_at=NOON
+        ),
+        "desk",
+        "to be told (suspended slack: 410) → email",
+        "plain",
+    ),
+    (
+        DeliveryRetried(cause="1" * 36, alert="1" * 36, subscriber="desk", channel="email", retried_at=NOON),
+        "desk · email",
+        "to be tried again, the operator says",
+        "plain",
+    ),
+    (
+        ChannelSuspended(subscriber="desk", channel="email", why="bounced", reason="550", at=NOON),
+        "desk · email",
+        "bounced: nothing is sent there: 550",
+        "bad",
+    ),
+    (
+        ChannelSuspended(subscriber="desk", channel="email", why="full", reason="552", at=NOON, until=NOON),
+        "desk · email",
+        "full: nothing is sent there until 2020-06-29 12:00Z: 552",
+        "bad",
+    ),
+    (
+        ChannelResumed(subscriber="desk", channel="email", reason="it has another address", at=NOON),
+        "desk · email",
+        "takes alerts again: it has another address",
+        "good",
+    ),
+    (ChannelConfirmed(subscriber="desk", channel="email", at=NOON), "desk · email", "confirmed", "good"),
     (AlertDelivered(**DELIVERY, reply="250 queued"), "desk · email", "taken over: 250 queued", "good"),
     (
         AlertDelivered(**DELIVERY | {"attempt": 3}, reply="250 queued"),

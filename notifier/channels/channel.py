@@ -12,11 +12,17 @@ class Channel(Protocol):
     One kind of way out: email, slack, console.
 
     `kind` is the word in a subscriber's file, `folder`-relative `forms` are the template files that a message needs
-    on this channel (`subject.txt`, `body.html`, `slack.json`, …).
+    on this channel (`subject.txt`, `body.html`, `slack.json`, …). `at_once` is how many messages it wants under way
+    together.
     """
 
     kind: str
     forms: tuple[str, ...]
+    at_once: int
+
+    def place(self, address: str) -> str:
+        """Whose machine an address is on: the domain of a mailbox, the host of a URL; "" where that says nothing."""
+        ...
 
     def refusal(self, address: str) -> str:
         """Why this address can never work here, in a sentence with the mend; "" when it looks right. No network."""

@@ -27,6 +27,7 @@ class ConsoleChannel:
 
     kind = "console"
     forms: tuple[str, ...] = (FORM,)
+    at_once = 1
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -39,12 +40,16 @@ class ConsoleChannel:
         """`stdout`; there is nothing to hide."""
         return ADDRESS
 
+    def place(self, address: str) -> str:
+        """There is but one."""
+        return ""
+
     async def send(self, message: Message, address: str) -> Receipt:
         """Write the alert. Raises `TryLater` where the stream takes nothing any more."""
         if self._stream.closed:
             raise TryLater("the console is closed", outcome="console-gone")
         try:
-            text = without_controls(message.parts[FORM]).rstrip("\n")
+            text = without_controls(message.text(FORM)).rstrip("\n")
             if self._stream.isatty() and not os.environ.get("NO_COLOR"):
                 text = _CHANGED.sub(_coloured, text)
             self._stream.write(text + "\n\n")

@@ -35,6 +35,7 @@ class EmailChannel:
 
     kind = "email"
     forms: tuple[str, ...] = (SUBJECT, TEXT, HTML)
+    at_once = 16
 
     def __init__(self, relay: Relay, *, tls_context: ssl.SSLContext | None = None) -> None:
         self._relay = relay
@@ -58,6 +59,10 @@ class EmailChannel:
     def masked(self, address: str) -> str:
         """`desk@example.com` as `d…@example.com`."""
         return masked(address)
+
+    def place(self, address: str) -> str:
+        """The domain that a mailbox is at, in small letters."""
+        return address.rpartition("@")[2].lower()
 
     async def send(self, message: Message, address: str) -> Receipt:
         """Hand one mail to the server for one recipient. Raises `TryLater` or `Refused`."""

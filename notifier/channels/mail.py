@@ -54,7 +54,7 @@ def composed(message: Message, sender: Sender, recipient: str) -> bytes:
     headers = [
         f"From: {_mailbox(sender)}",
         f"To: {recipient}",
-        f"Subject: {encoded(message.parts[SUBJECT][:NAME], 'Subject')}",
+        f"Subject: {encoded(message.text(SUBJECT)[:NAME], 'Subject')}",
         f"Date: {format_datetime(message.written_at.astimezone(UTC))}",
         f"Message-ID: {_name(message.id, sender)}",
         # RFC 5322, 3.6.4: mail programs show it beneath the mail that it names.
@@ -71,7 +71,7 @@ def composed(message: Message, sender: Sender, recipient: str) -> bytes:
     ]
     if any(re.search(r"[\r\n\0]", header.replace("\r\n ", "")) for header in headers):
         raise ValueError("a mail header with a line break in it was about to be written")
-    text, html = message.parts[TEXT], message.parts[HTML]
+    text, html = message.text(TEXT), message.text(HTML)
     whole = _laid_down(headers, boundary, {"plain": text, "html": html})
     return whole if len(whole) <= WHOLE else _laid_down(headers, boundary, {"plain": _cut(text)})
 

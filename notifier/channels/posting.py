@@ -60,6 +60,7 @@ class Posting:
 
     kind: str
     forms: tuple[str, ...]
+    at_once: int = 64
     origin: ClassVar[str]
     every: ClassVar[float] = 0.0
     knows_copies: ClassVar[bool] = False
@@ -99,6 +100,13 @@ class Posting:
         path = address.partition("://")[2].partition("/")[2]
         # Four letters of a short secret would be most of it.
         return f"{host}/…{address[-4:] if len(path) >= 16 else ''}"
+
+    def place(self, address: str) -> str:
+        """The host of the URL, in small letters."""
+        try:
+            return urlsplit(address).hostname or ""
+        except ValueError:
+            return ""
 
     async def turn(self, address: str) -> None:
         """Return when a message may go to this address. Raises `TryLater` where that is long from now."""

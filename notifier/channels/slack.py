@@ -52,7 +52,7 @@ class SlackChannel(Posting):
         """
         if self.refusal(address):
             raise Refused("the subscriber's webhook URL cannot be used; see `notifier subscriptions check`")
-        payload = within_limits(json.loads(message.parts[FORM]))
+        payload = within_limits(json.loads(message.text(FORM)))
         try:
             return await self._posted(address, payload)
         except Unreadable as error:

@@ -126,7 +126,7 @@ def _key(text: str) -> bytes:
 
 def _event(message: Message) -> bytes:
     """The CloudEvent: what the template wrote, and what every event has, which no template can change."""
-    said: Any = json.loads(message.parts[FORM])
+    said: Any = json.loads(message.text(FORM))
     kind = said.get("type") if isinstance(said, dict) else None
     if not isinstance(kind, str) or not kind:
         raise _wrong('it must write a JSON object with "type", a text (CloudEvents 1.0)')
