@@ -8,37 +8,29 @@ between the two may make us send a second copy, of the same name; never none.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifier.alerts.alert import AlertView, Reader, alert_view
+from notifier.alerts.alert import AlertView, Reader
 from notifier.alerts.outbox import Lane, Outbox, Owed, backoff, delivery_id
-from notifier.alerts.passage import Span
 from notifier.alerts.render import Renderer
 from notifier.channels.channel import Channel, Paced
-from notifier.errors import LogError, Misconfigured, QueryError, Refused, TryLater
+from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.eventlog.log import EventLog
-from notifier.eventlog.wording import Told, wording, wording_before
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
     DeliveryAbandoned,
     DeliveryPostponed,
     Event,
-    Recorded,
 )
 from notifier.handwritten.secret import Secret
 from notifier.message import Message
-from notifier.statement import Statement
 from notifier.subscriptions import ChannelAddress, Subscriber
-from notifier.watchlists.change import Revised, revised
-from notifier.watchlists.query import Query, parse
-from notifier.watchlists.search import Text
+from notifier.views import found, viewed
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +39,6 @@ FOLDER = "alert"  # the templates of an alert
 AT_ONCE = 16  # messages under way together on one kind of channel, so that a dead mail server holds up no Slack
 UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
-_OF_CHANGE = re.compile(r"added|removed", re.IGNORECASE)  # a query that may ask for them needs the words before
 
 
 class Deliverer:
@@ -231,7 +222,7 @@ class Deliverer:
 
     async def _message(self, owed: Owed, who: Subscriber, channel: Channel) -> Message:
         """The words of a delivery: the same at every attempt, since they follow from the log and his file alone."""
-        alert = await _found(self._log, owed.alert_id)
+        alert = await found(self._log, owed.alert_id)
         view, first = await viewed(self._log, alert, Reader(who.name, who.timezone))
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
@@ -252,41 +243,6 @@ class Deliverer:
         return parts
 
 
-async def viewed(log: EventLog, alert: Recorded, reader: Reader) -> tuple[AlertView, AlertRaised | None]:
-    """An alert as its templates see it, from what the log holds; and the alert that it follows on, if there is one."""
-    raised = alert.event
-    if not isinstance(raised, AlertRaised):
-        raise TypeError(f"an alert was expected, not {raised.type}")
-    cause = await _found(log, raised.cause)
-    if not isinstance(cause.event, Told):
-        raise TypeError(f"an alert was caused by {cause.event.type}")
-    statement, before = await wording(log, cause.event), await wording_before(log, cause.event)
-    if before and any(_OF_CHANGE.search(match.query) for match in raised.matches):
-        statement = revised(before, statement)
-    queries = {match.watchlist: query for match in raised.matches if (query := _query(match.query))}
-    first = (await _found(log, raised.follows)).event if raised.follows else None
-    first = first if isinstance(first, AlertRaised) else None
-    view = alert_view(
-        alert,
-        cause,
-        _spans(queries.values(), statement),
-        statement=statement,
-        readings={name: query.reading() for name, query in queries.items()},
-        reader=reader,
-        before=before,
-        also=[await _found(log, id) for id in raised.also],
-        follows=await _found(log, first.cause) if first else None,
-    )
-    return view, first
-
-
-async def _found(log: EventLog, id: str) -> Recorded:
-    found = await log.find(id)
-    if found is None:
-        raise LookupError(f"event {id} is named in the log and is not in it")
-    return found
-
-
 def _abandoned(owed: Owed, attempt: int, reason: str) -> Event:
     return DeliveryAbandoned(**_of(owed, attempt), reason=reason)
 
@@ -295,22 +251,3 @@ def _of(owed: Owed, attempt: int) -> dict[str, Any]:
     """What every event about a delivery says of it."""
     alert = owed.alert_id
     return {"cause": alert, "alert": alert, "subscriber": owed.subscriber, "channel": owed.channel, "attempt": attempt}
-
-
-@functools.lru_cache(1024)
-def _query(text: str) -> Query | None:
-    try:
-        return parse(text)
-    except QueryError:
-        # Written under an older or newer language. The alert is owed all the same; its words stand in its event.
-        return None
-
-
-def _spans(queries: Iterable[Query], statement: Statement) -> dict[str, list[Span]]:
-    """Where the words that decided stand, by field, for all watchlists together."""
-    text = Text(statement.fields())
-    spans: dict[str, list[Span]] = {}
-    for query in queries:
-        for field, places in query.search(text).spans.items():
-            spans.setdefault(field, []).extend(places)
-    return statement.in_place(spans) if isinstance(statement, Revised) else spans

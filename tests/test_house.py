@@ -22,7 +22,7 @@ FLOORS = (
     {"errors", "events", "statement", "message", "guard", "comparison"},
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
-    {"settings", "subscriptions"},
+    {"settings", "subscriptions", "views"},
     {"poll", "websub", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
     {"survey", "breadth", "preview", "deliveries"},
     {"schedule"},
