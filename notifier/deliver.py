@@ -8,37 +8,71 @@ between the two may make us send a second copy, of the same name; never none.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import heapq
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from notifier.alerts.alert import AlertView, Reader
-from notifier.alerts.outbox import Lane, Outbox, Owed, backoff, delivery_id
+import msgspec
+
+from notifier.alerts.outbox import LADDER, OF_FULL_MAILBOX, OF_WEBHOOK, Lane, Outbox, Owed, backoff
 from notifier.alerts.render import Renderer
+from notifier.alerts.suspensions import FORBIDDEN, TRIES, Suspensions, notice_of
+from notifier.alerts.turns import Turns
 from notifier.channels.channel import Channel, Paced
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
+    ChannelConfirmed,
+    ChannelResumed,
+    ChannelSuspended,
     DeliveryAbandoned,
     DeliveryPostponed,
+    DeliveryRetried,
+    DigestRaised,
     Event,
+    NoticeRaised,
+    Recorded,
 )
-from notifier.handwritten.secret import Secret
-from notifier.message import Message
+from notifier.messages import Links, Messages
 from notifier.subscriptions import ChannelAddress, Subscriber
-from notifier.views import found, viewed
 
 logger = logging.getLogger(__name__)
 
-TYPES = (AlertRaised.type, AlertDelivered.type, DeliveryPostponed.type, DeliveryAbandoned.type)
-FOLDER = "alert"  # the templates of an alert
-AT_ONCE = 16  # messages under way together on one kind of channel, so that a dead mail server holds up no Slack
+TYPES = tuple(
+    each.type
+    for each in (
+        AlertRaised,
+        DigestRaised,
+        NoticeRaised,
+        AlertDelivered,
+        DeliveryPostponed,
+        DeliveryAbandoned,
+        DeliveryRetried,
+        ChannelSuspended,
+        ChannelResumed,
+        ChannelConfirmed,
+    )
+)
 UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
+PATIENCE = 5.0  # seconds that `run` waits for an address's turn
+UNRECORDED = 128  # messages at most that were sent and not recorded yet: so many second copies a power cut may make
+CONSUMER = "deliver"  # the name under which it keeps what no event may hold
+NOWHERE = ""  # the kind of a channel that there is none of: withdrawn, or not set up
+_LADDERS = {"mailbox-full": OF_FULL_MAILBOX, "webhook": OF_WEBHOOK}  # by outcome, or else by kind
+
+
+class _Way(msgspec.Struct):
+    """One kind of channel: whose turn it is on it, and the tasks that send."""
+
+    turns: Turns
+    workers: set[asyncio.Task[None]]
 
 
 class Deliverer:
@@ -47,7 +81,8 @@ class Deliverer:
 
     `channels` are the ways out by kind, `subscriber` finds who is meant by an id, `random` spreads retries. One
     subscriber's alerts on one channel (a lane) go one after another, in the order of the log; lanes do not wait for
-    each other.
+    each other. Of each kind so many messages are under way as its channel wants, urgent ones first. A lane goes on when
+    the log has taken how its last message went; meanwhile others are sent.
     """
 
     def __init__(
@@ -58,50 +93,91 @@ class Deliverer:
         subscriber: Callable[[str], Subscriber | None],
         clock: Callable[[], datetime],
         random: Callable[[], float],
+        links: Links | None = None,
     ) -> None:
         self._log = log
         self._channels = channels
-        self._renderer = renderer
+        self._paces = {kind: channel for kind, channel in channels.items() if isinstance(channel, Paced)}
+        self._messages = Messages(log, renderer, links)
         self._subscriber = subscriber
         self._clock = clock
         self._random = random
         self._position = 0
-        self._places = {kind: asyncio.Semaphore(AT_ONCE) for kind in channels}
-        self._under_way: dict[Lane, asyncio.Task[int]] = {}
-        self._queued: set[Lane] = set()  # those of them that wait for a place
-        # Outcomes that the log did not take. They go first when it does: to send again instead would be a second copy.
-        self._unrecorded: dict[str, Event] = {}
-        self._faults: dict[str, str] = {}  # of operators' templates, by form
-        # Addresses that said they are no more. Forgotten with the process: one question after a start does no harm.
-        self._ended: dict[tuple[str, Secret], str] = {}
+        self._ways = {kind: _Way(Turns(channel.at_once), set()) for kind, channel in channels.items()}
+        self._ways[NOWHERE] = _Way(Turns(UNRECORDED), set())
+        self._busy: set[Lane] = set()  # taken from the outbox: they wait for a turn, are under way, or being recorded
+        self._under_way: set[Lane] = set()  # those of them of which a message is being sent or recorded
+        self._parked: list[tuple[float, Lane]] = []  # those that wait for their address's turn, by the loop's time
+        self._wake: asyncio.TimerHandle | None = None
+        # Outcomes that the log has not taken yet. Where it refuses them they go first when it takes something again: to
+        # send once more instead would be a second copy.
+        self._unrecorded: dict[int, Event] = {}  # by identity
+        self._ended: list[tuple[Lane, list[Event]]] = []  # on their way to the recorder
+        self._recorder: asyncio.Task[None] | None = None
+        self._is_stuck = False
         self._stopping = False
+        self._made = 0
+        self._addresses: dict[str, str] | None = None  # of suspended channels, as `_mark` makes them, by suspension
         self.outbox = Outbox()
+        self.suspensions = Suspensions()
 
     async def catch_up(self) -> None:
         """Fold into the outbox what the log has come to hold."""
         while (page := await self._log.read(self._position, TYPES)).position > self._position:
             for recorded in page.events:
-                # Lanes catch up side by side; what another has folded meanwhile is not folded again.
+                # Readers may overlap; what another has folded meanwhile is not folded again.
                 if recorded.position > self._position:
-                    self.outbox.apply(recorded)
                     self._position = recorded.position
+                    await self._fold(recorded)
             self._position = max(self._position, page.position)
+
+    async def _fold(self, recorded: Recorded) -> None:
+        self.outbox.apply(recorded)
+        self.suspensions.apply(recorded)
+        match recorded.event:
+            case DeliveryRetried(alert=alert, subscriber=subscriber, channel=channel):
+                if not self.outbox.owes((subscriber, channel), alert) and (found := await self._log.find(alert)):
+                    self.outbox.again(found, recorded)
+            case AlertRaised(urgent=True, subscriber=subscriber, channels=channels):
+                for lane in ((subscriber, channel) for channel in channels):
+                    if lane in self._busy and lane not in self._under_way:
+                        self._queue(lane)  # once more, among the urgent
+            case _:
+                pass
 
     async def start_due(self) -> None:
         """Begin to send what is due, and do not wait for it: a slow lane holds up no other."""
+        if self._stopping:
+            return
         await self._settle()
         await self.catch_up()
-        for lane in self.outbox.take_due(self._clock()):
-            if lane not in self._under_way:
-                self._under_way[lane] = asyncio.create_task(self._run_lane(lane), name=f"deliver {'/'.join(lane)}")
+        await self._remember()
+        now = self._clock()
+        for owed in self.outbox.take_expired(now):
+            if owed.lane not in self._under_way:
+                self._end(owed.lane, [_expired(owed)])
+        self._take_due(now)
+        self._turns_came()
+
+    def _take_due(self, now: datetime) -> None:
+        for lane in self.outbox.take_due(now):
+            if lane not in self._busy:
+                self._busy.add(lane)
+                self._queue(lane)
 
     async def run(self) -> int:
         """Try all that is due; how many attempts were made."""
+        made = self._made
         await self.start_due()
-        made = 0
-        while self._under_way:
-            made += sum(await asyncio.gather(*self._under_way.values()))
-        return made
+        while not self._stopping:
+            if tasks := self._tasks():
+                await asyncio.wait(tasks)
+            elif self._parked and (wait := self._parked[0][0] - asyncio.get_running_loop().time()) <= PATIENCE:
+                await asyncio.sleep(max(wait, 0))
+                self._turns_came()
+            else:
+                break
+        return self._made - made
 
     async def stop(self, seconds: float) -> int:
         """
@@ -110,144 +186,308 @@ class Deliverer:
         What was cut off is owed still, and sent under the same name after the next start.
         """
         self._stopping = True
-        for lane in self._queued & self._under_way.keys():
-            self._under_way[lane].cancel()
-        if not self._under_way:
-            return 0
-        _, cut_off = await asyncio.wait(self._under_way.values(), timeout=seconds)
+        if self._wake is not None:
+            self._wake.cancel()
+        workers = [task for way in self._ways.values() for task in way.workers]
+        cut_off = (await asyncio.wait(workers, timeout=seconds))[1] if workers else set()
         for task in cut_off:
             task.cancel()
-        await asyncio.gather(*cut_off, return_exceptions=True)
+        await asyncio.gather(*workers, return_exceptions=True)
+        if self._recorder is not None:
+            await asyncio.wait([self._recorder])
         return len(cut_off)
 
-    async def _run_lane(self, lane: Lane) -> int:
-        made = 0
-        try:
-            while owed := self.outbox.first_due(lane, self._clock()):
-                outcome = await self._attempt(owed)
-                if outcome is None:
-                    break
-                made += 1
-                await self._record(outcome)
-                await self.catch_up()
-        except LogError as error:
-            # The boundary of a lane: its outcome waits in `_unrecorded`, and the lane begins again once that is stored.
-            told = "%s: nothing more is sent until the log takes how this went: %s"
-            logger.error(told, " · ".join(lane), error)  # noqa: TRY400 its words say it all
-        finally:
-            del self._under_way[lane]
-            self._queued.discard(lane)
-            self.outbox.put_back(lane)
-        return made
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        recorder = [self._recorder] if self._recorder is not None and not self._recorder.done() else []
+        return [*(task for way in self._ways.values() for task in way.workers), *recorder]
 
-    async def _record(self, outcome: Event) -> None:
+    # ---------------------------------------------------------------- turns
+
+    def _queue(self, lane: Lane) -> None:
+        """Have a lane wait for its turn, where it belongs."""
+        _, way = self._found(lane)
+        channel = self._channels.get(way.kind) if way is not None else None
+        kind = way.kind if way is not None and channel is not None else NOWHERE
+        place = channel.place(way.address.reveal()) if way is not None and channel is not None else ""
+        self._ways[kind].turns.add(lane, place, self.outbox.urgency(lane))
+
+    def _found(self, lane: Lane) -> tuple[Subscriber | None, ChannelAddress | None]:
+        subscriber, channel = lane
+        who = self._subscriber(subscriber)
+        return who, next((way for way in who.channels if way.name == channel), None) if who else None
+
+    def _work(self) -> None:
+        """Have a task for each message that may be under way now."""
+        now = self._clock()
+        for way in self._ways.values():
+            while self._may_send() and (turn := way.turns.next(now)) is not None:
+                task = asyncio.get_running_loop().create_task(self._worker(way, turn), name="deliver")
+                way.workers.add(task)
+                task.add_done_callback(way.workers.discard)
+
+    def _may_send(self) -> bool:
+        return not self._stopping and not self._is_stuck and len(self._unrecorded) < UNRECORDED
+
+    async def _worker(self, way: _Way, turn: tuple[Lane, str] | None) -> None:
+        while turn is not None:
+            lane, place = turn
+            try:
+                await self._one(way.turns, lane, place)
+            except Exception:
+                # One lane's bug is loud, and the others go on.
+                logger.exception("%s: delivering failed; it is tried again when its time comes", " · ".join(lane))
+            turn = way.turns.next(self._clock()) if self._may_send() else None
+
+    async def _one(self, turns: Turns, lane: Lane, place: str) -> None:
+        """Send the next message of a lane, if one is due still."""
+        owed = None if lane in self._under_way else self.outbox.first_due(lane, self._clock())
+        if owed is None:
+            turns.over(place, well=None)
+            if lane not in self._under_way:
+                self._release(lane)
+            return
+        self._under_way.add(lane)
+        well: bool | None = None
         try:
-            await self._log.append([outcome])
-        except Exception:
-            self._unrecorded[outcome.id] = outcome
+            ends, well = await self._attempt(owed, turns, place)
+        except BaseException:
+            self._release(lane)
             raise
+        finally:
+            turns.over(place, well=well)
+        self._end(lane, ends)
+
+    def _park(self, lane: Lane, seconds: float) -> None:
+        """Let a lane wait for the turn of its address; nothing was tried, so nothing is told."""
+        heapq.heappush(self._parked, (asyncio.get_running_loop().time() + seconds, lane))
+        self._under_way.discard(lane)
+        self._wake_in(seconds)
+
+    def _wake_in(self, seconds: float) -> None:
+        """Look again sooner than the clock of the steps would."""
+        loop = asyncio.get_running_loop()
+        if self._wake is None or self._wake.cancelled() or self._wake.when() <= loop.time():
+            self._wake = loop.call_later(seconds, self._turns_came)
+        elif self._wake.when() > loop.time() + seconds:
+            self._wake.cancel()
+            self._wake = loop.call_later(seconds, self._turns_came)
+
+    def _turns_came(self) -> None:
+        """Go on with the lanes whose address has its turn now, and with whatever else may go."""
+        now = asyncio.get_running_loop().time()
+        while self._parked and self._parked[0][0] <= now:
+            self._queue(heapq.heappop(self._parked)[1])
+        self._work()
+        if self._parked and not self._stopping:
+            self._wake_in(self._parked[0][0] - now)
+
+    def _release(self, lane: Lane) -> None:
+        self._under_way.discard(lane)
+        self._busy.discard(lane)
+        self.outbox.put_back(lane)
+
+    # ---------------------------------------------------------------- what is told to the log
+
+    def _end(self, lane: Lane, ends: list[Event]) -> None:
+        """Have the log told how a message went; its lane goes on after that."""
+        if not ends:
+            return
+        self._made += 1
+        self._under_way.add(lane)
+        self._unrecorded |= {id(end): end for end in ends}
+        self._ended.append((lane, ends))
+        if self._recorder is None or self._recorder.done():
+            self._recorder = asyncio.get_running_loop().create_task(self._record(), name="record deliveries")
+
+    async def _record(self) -> None:
+        while self._ended:
+            group, self._ended = self._ended, []
+            ends = [end for _, ends in group for end in ends]
+            try:
+                await self._log.append(ends)
+                for end in ends:
+                    self._unrecorded.pop(id(end), None)
+                await self.catch_up()
+                await self._remember()
+            except LogError as error:
+                # Here it ends: outcomes wait in `_unrecorded`, and all lanes go on once those are stored.
+                self._is_stuck = True
+                logger.error("nothing more is sent until the log takes how this went: %s", error)  # noqa: TRY400
+            except Exception:
+                self._is_stuck = True
+                logger.exception("recording deliveries failed; nothing more is sent until it is made up for")
+            finally:
+                for lane, _ in group:
+                    self._release(lane)
+            self._take_due(self._clock())
+            self._work()
 
     async def _settle(self) -> None:
-        for id, outcome in list(self._unrecorded.items()):
-            await self._log.append([outcome])
-            self._unrecorded.pop(id, None)
+        if self._is_stuck:
+            for outcome in list(self._unrecorded.values()):
+                await self._log.append([outcome])
+                self._unrecorded.pop(id(outcome), None)
+            self._is_stuck = False
+
+    async def _remember(self) -> None:
+        """
+        Keep by which mark we know that a suspended channel got another address in its subscriber's file, and may be
+        written to again. Not in an event: those hold nothing that was made from an address.
+        """
+        suspended = {event.id: (lane, event) for lane, event in self.suspensions.all(self._clock()).items()}
+        if self._addresses is None:
+            state = (await self._log.consumer(CONSUMER)).state
+            self._addresses = msgspec.json.decode(state, type=dict[str, str]) if state else {}
+        if suspended.keys() == self._addresses.keys():
+            return
+        marks = {id: mark for id, mark in self._addresses.items() if id in suspended}
+        for id, (lane, event) in suspended.items():
+            _, way = self._found(lane)
+            if id not in marks and way is not None:
+                marks[id] = _mark(event, way)
+        if marks != self._addresses:
+            consumer = await self._log.consumer(CONSUMER)
+            await self._log.append([], commit=consumer.moved_to(consumer.position, msgspec.json.encode(marks)))
+            self._addresses = marks
 
     # ---------------------------------------------------------------- one attempt
 
-    async def _attempt(self, owed: Owed) -> Event | None:
-        """Try one delivery once; the event that tells how it went, or None where it is not the time for sending."""
-        if self._clock() >= owed.expires_at:
-            return _abandoned(owed, owed.attempts, "expired: it could not be handed over within 72 hours")
-        who = self._subscriber(owed.subscriber)
-        way = next((way for way in who.channels if way.name == owed.channel), None) if who else None
+    async def _attempt(self, owed: Owed, turns: Turns, place: str) -> tuple[list[Event], bool | None]:
+        """
+        Try one delivery once: the events that tell how it went, none where it is not the time for sending; and whether
+        the other side answered.
+        """
+        now = self._clock()
+        if now >= owed.expires_at:
+            return [_expired(owed)], None
+        who, way = self._found(owed.lane)
         if who is None or way is None:
-            return _abandoned(owed, owed.attempts, "withdrawn: the subscriber's file no longer names this channel")
-        if reason := self._ended.get((way.kind, way.address)):
-            return _abandoned(owed, owed.attempts, reason)
-        return await self._sent(owed, who, way)
+            told = "withdrawn: the subscriber's file no longer names this channel"
+            return [_abandoned(owed, owed.attempts, told, "withdrawn")], None
+        if suspended := self.suspensions.of(owed.lane, now):
+            if (self._addresses or {}).get(suspended.id, mark := _mark(suspended, way)) != mark:
+                return [_resumed(suspended, now)], None
+            told = f"nothing is sent on this channel ({suspended.why}): {suspended.reason}"
+            return [_abandoned(owed, owed.attempts, told, "suspended")], None
+        return await self._sent(owed, who, way, turns, place)
 
-    async def _sent(self, owed: Owed, who: Subscriber, way: ChannelAddress) -> Event | None:
+    async def _sent(
+        self, owed: Owed, who: Subscriber, way: ChannelAddress, turns: Turns, place: str
+    ) -> tuple[list[Event], bool | None]:
         attempt, sending = owed.attempts + 1, False
         try:
             channel = self._channels[way.kind]
-            message = await self._message(owed, who, channel)
-            self._queued.add((owed.subscriber, owed.channel))
-            if isinstance(channel, Paced):
-                await channel.turn(way.address.reveal())
-            async with self._places[way.kind]:
-                self._queued.discard((owed.subscriber, owed.channel))
-                # It may have been a long wait for the place.
-                if self._stopping or self._unrecorded:
-                    return None
-                sending = True
-                receipt = await channel.send(message, way.address.reveal())
+            address = way.address.reveal()
+            if (pace := self._paces.get(way.kind)) and (wait := pace.turn(address)):
+                self._park(owed.lane, wait)
+                return [], None
+            message = await self._messages.of(owed, who, way, channel.forms)
+            sending = True
+            receipt = await channel.send(message, address)
         except TryLater as failure:
-            return self._postponed(owed, str(failure), failure.after, unknown=failure.unknown)
+            return self._postponed(owed, way, failure, turns, place), _answered(failure)
         except Refused as refusal:
-            if refusal.outcome == "endpoint-gone":
-                self._end(owed, way, str(refusal))
-            return _abandoned(owed, attempt, str(refusal))
+            return self._refused(owed, attempt, refusal), True
         except Misconfigured as error:
             logger.error("an alert waits for a template to be mended: %s", error)  # noqa: TRY400 its words say it all
-            return self._postponed(owed, str(error), BROKEN)
+            broken = TryLater(str(error), outcome="broken", after=BROKEN)
+            return self._postponed(owed, way, broken, turns, place), None
         except Exception as error:  # noqa: BLE001 it is told, in the log and here
             # The boundary of one delivery: a bug must not silence a subscriber, nor send in a circle. It is loud here,
             # visible in the log, and tried again. Its place is told, not its words: they may quote the address.
-            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-            logger.error("delivering event %s on %s failed: %s\n%s", owed.position, owed.channel, kind, place)  # noqa: TRY400
-            fault = f"a fault of the notifier's own ({kind}); see the service's log"
-            return self._postponed(owed, fault, BROKEN, unknown=sending)
-        return AlertDelivered(**_of(owed, attempt), reply=receipt.reply)
+            kind, at = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            logger.error("delivering event %s on %s failed: %s\n%s", owed.position, owed.channel, kind, at)  # noqa: TRY400
+            told = f"a fault of the notifier's own ({kind}); see the service's log"
+            fault = TryLater(told, outcome="fault", after=BROKEN, unknown=sending)
+            return self._postponed(owed, way, fault, turns, place), None
+        return [AlertDelivered(**_of(owed, attempt), reply=receipt.reply)], True
 
-    def _end(self, owed: Owed, way: ChannelAddress, reason: str) -> None:
-        """Ask this address no more, and say so once; a new one in the subscriber's file is another address."""
-        if (way.kind, way.address) not in self._ended:
-            told = (
-                "%s: channel %s has ended, and takes no alerts until its address changes or the notifier restarts: %s"
-            )
-            logger.error(told, owed.subscriber, owed.channel, reason)
-        self._ended[way.kind, way.address] = f"the channel has ended, and nothing was sent: {reason}"
-
-    def _postponed(self, owed: Owed, reason: str, after: float | None, *, unknown: bool = False) -> Event:
-        attempt = owed.attempts + 1
-        if unknown and owed.unknowns:
-            return _abandoned(owed, attempt, f"unknown twice, so there is no third copy; it may have arrived: {reason}")
-        wait = backoff(attempt, max(after or 0, UNSURE) if unknown else after, self._random)
-        return DeliveryPostponed(
+    def _postponed(self, owed: Owed, way: ChannelAddress, failure: TryLater, turns: Turns, place: str) -> list[Event]:
+        """The end of an attempt after which another follows, and what it means for others on this way."""
+        attempt, now = owed.attempts + failure.counts, self._clock()
+        if failure.unknown and owed.unknowns:
+            told = f"unknown twice, so there is no third copy; it may have arrived: {failure}"
+            return [_abandoned(owed, attempt, told, "unknown")]
+        if failure.outcome == FORBIDDEN and attempt >= TRIES:
+            return self._with_suspension(_abandoned(owed, attempt, str(failure), FORBIDDEN))
+        after = max(failure.after or 0, UNSURE) if failure.unknown else failure.after
+        ladder: Sequence[float] = _LADDERS.get(failure.outcome) or _LADDERS.get(way.kind) or LADDER
+        due_at = now + timedelta(seconds=backoff(max(attempt, 1), after, self._random, ladder))
+        if failure.scope in ("place", "route"):
+            there = place if failure.scope == "place" else None
+            due_at = turns.hold(there, now, after or 0, self._random, busy=failure.outcome == "throttled")
+            self._wake_in((due_at - now).total_seconds())
+        end = DeliveryPostponed(
             **_of(owed, attempt),
-            due_at=min(self._clock() + timedelta(seconds=wait), owed.expires_at),
-            reason=reason,
-            unknown=unknown,
+            due_at=min(due_at, owed.expires_at),
+            reason=str(failure),
+            unknown=failure.unknown,
+            outcome=failure.outcome,
+            uncounted=not failure.counts,
         )
+        return self._with_suspension(end)
 
-    async def _message(self, owed: Owed, who: Subscriber, channel: Channel) -> Message:
-        """The words of a delivery: the same at every attempt, since they follow from the log and his file alone."""
-        alert = await found(self._log, owed.alert_id)
-        view, first = await viewed(self._log, alert, Reader(who.name, who.timezone))
-        return Message(
-            id=delivery_id(owed.alert_id, owed.channel),
-            parts=self._rendered(channel.forms, view),
-            written_at=owed.raised_at,
-            # On a channel that he has added since, there is nothing to follow.
-            follows=delivery_id(first.id, owed.channel) if first and owed.channel in first.channels else "",
-        )
+    def _refused(self, owed: Owed, attempt: int, refusal: Refused) -> list[Event]:
+        return self._with_suspension(_abandoned(owed, attempt, str(refusal), refusal.outcome))
 
-    def _rendered(self, forms: Sequence[str], view: AlertView) -> dict[str, str]:
-        parts, faults = self._renderer.render_all_the_same(FOLDER, forms, view)
-        for form in forms:
-            fault = str(faults[form]) if form in faults else ""
-            # Told when it first comes up, and not with each of a thousand messages.
-            if fault and fault != self._faults.get(form):
-                logger.error("the built-in template is used until this is mended: %s", fault)
-            self._faults[form] = fault
-        return parts
+    def _with_suspension(self, end: DeliveryAbandoned | DeliveryPostponed) -> list[Event]:
+        """An end, and what follows from it for its channel."""
+        now = self._clock()
+        suspended = self.suspensions.following(end, now)
+        if suspended is None:
+            return [end]
+        logger.error("%s: channel %s takes no alerts any more: %s", end.subscriber, end.channel, suspended.reason)
+        notice = notice_of(suspended, self._others(end.subscriber, end.channel, now))
+        return [end, suspended, *([notice] if notice else [])]
+
+    def _others(self, subscriber: str, channel: str, now: datetime) -> list[str]:
+        """The other channels of a subscriber that work, mail first."""
+        who = self._subscriber(subscriber)
+        ways = [
+            way
+            for way in (who.channels if who else ())
+            if way.name != channel
+            and way.kind in self._channels
+            and self.suspensions.of((subscriber, way.name), now) is None
+        ]
+        return [way.name for way in sorted(ways, key=lambda way: way.kind != "email")]
 
 
-def _abandoned(owed: Owed, attempt: int, reason: str) -> Event:
-    return DeliveryAbandoned(**_of(owed, attempt), reason=reason)
+def _answered(failure: TryLater) -> bool | None:
+    """Did the other side answer? None where it holds up more than this message, which was said already."""
+    return None if failure.scope in ("place", "route") else failure.outcome not in ("cut-off", "unknown")
+
+
+def _mark(suspended: ChannelSuspended, way: ChannelAddress) -> str:
+    """Tells one address of a channel from the next, and little more: one of four billion marks, new for each event."""
+    return hashlib.blake2b(way.address.reveal().encode(), key=suspended.id.encode(), digest_size=4).hexdigest()
+
+
+def _resumed(suspended: ChannelSuspended, now: datetime) -> ChannelResumed:
+    return ChannelResumed(
+        cause=suspended.id,
+        subscriber=suspended.subscriber,
+        channel=suspended.channel,
+        reason="it has another address",
+        at=now,
+    )
+
+
+def _expired(owed: Owed) -> DeliveryAbandoned:
+    return _abandoned(owed, owed.attempts, "expired: it could not be handed over within 72 hours", "expired")
+
+
+def _abandoned(owed: Owed, attempt: int, reason: str, outcome: str) -> DeliveryAbandoned:
+    return DeliveryAbandoned(**_of(owed, attempt), reason=reason, outcome=outcome)
 
 
 def _of(owed: Owed, attempt: int) -> dict[str, Any]:
     """What every event about a delivery says of it."""
-    alert = owed.alert_id
-    return {"cause": alert, "alert": alert, "subscriber": owed.subscriber, "channel": owed.channel, "attempt": attempt}
+    return {
+        "cause": owed.alert_id,
+        "alert": owed.alert_id,
+        "subscriber": owed.subscriber,
+        "channel": owed.channel,
+        "attempt": attempt,
+        "retry": owed.retry,
+    }

@@ -36,6 +36,12 @@ GOLDEN = {
     "alert.delivered.v1": "0173024a-4c60-8755-a784-cf1fc321f635",
     "delivery.postponed.v1": "0173024a-4c60-80d3-912e-82c791fb797a",
     "delivery.abandoned.v1": "0173024a-4c60-888d-a2f6-7df3e99ed5b4",
+    "delivery.retried.v1": "0173024a-4c60-81a1-96f4-2ccacfc9bff0",
+    "digest.raised.v1": "017301e7-9120-8b11-9ca0-ba706563573f",
+    "notice.raised.v1": "017301e7-9120-8460-96ce-2958e8920e0c",
+    "channel.suspended.v1": "0173024a-4c60-8371-8689-f3a8877d2be2",
+    "channel.resumed.v1": "017301e7-9120-830d-82cc-83bb2377649f",
+    "channel.confirmed.v1": "017301e7-9120-834d-901e-b0bf4a2212a1",
     "subscriptions.applied.v1": "017301e7-9120-8b71-939e-a5cb87519736",
 }
 

@@ -23,6 +23,7 @@ FLOORS = (
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
     {"settings", "subscriptions", "views"},
+    {"messages"},
     {"poll", "websub", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
     {"survey", "breadth", "preview", "deliveries"},
     {"schedule"},

@@ -32,7 +32,7 @@ from notifier.message import without_controls
 from notifier.statement import Statement
 
 TITLE = 300  # characters of a title that are shown; a longer one is somebody's mistake
-ISSUER, REASON = 200, 500
+ISSUER, REASON, NAME = 200, 500, 100
 PASSAGES = 3
 ALSO = 12  # further statements of a story that are named
 LINK = 2000
@@ -42,10 +42,16 @@ _Told = StatementPublished | StatementRevised | StatementRead | StatementWithdra
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Who reads it: a name to show, and an IANA time zone (`Asia/Hong_Kong`)."""
+    """Who reads it: a name to show, an IANA time zone (`Asia/Hong_Kong`), and a link that ends it for him, or ""."""
 
     name: str
     timezone: str = "UTC"
+    unsubscribe: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The name as messages show it: one line, and not too long a one."""
+        return _cut(self.name, NAME)
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +86,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     `passages` quote the statement around the hits; `link` is an http(s) address in printable ASCII, or "". `published`
     and `detected` are moments in words, in UTC and the reader's zone, "" where the feed gave none; `detected_after` is
     a length of time in words, "" where it says nothing. `position` is that of the statement's event in the log.
+    `unsubscribe` is a link that ends such messages, "" where there is none.
     """
 
     kind: Literal["new", "revised", "withdrawn"]
@@ -106,6 +113,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     subscriber: str
     timezone: str
     position: int
+    unsubscribe: str = ""
 
 
 def alert_view(
@@ -167,9 +175,10 @@ def alert_view(
         why=why,
         watchlists=_listed(f"“{each.watchlist}”" for each in why),
         words=", ".join(dict.fromkeys(word for each in why for word in each.words)),
-        subscriber=_line(reader.name),
+        subscriber=reader.shown,
         timezone=reader.timezone,
         position=cause.position,
+        unsubscribe=reader.unsubscribe,
     )
 
 

@@ -7,20 +7,21 @@ in a sandbox, sees plain values only, and whatever it writes is escaped for its 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import textwrap
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined
+from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined, nodes
 from jinja2.exceptions import TemplateNotFound
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from notifier.errors import Misconfigured, Mistake
 from notifier.message import without_controls
@@ -32,6 +33,9 @@ _WAYS_AROUND_JSON = (*_WAYS_AROUND, "e", "escape", "forceescape")
 ONE_LINE = "subject.txt"
 
 _Environments = dict[str, ImmutableSandboxedEnvironment]
+
+# Words that mean nothing to any form.
+_PLAIN = re.compile(r"[A-Za-z0-9./:_]+(?: [A-Za-z0-9./:_]+)*")
 
 # The signs of a redline in plain text, deleted and inserted.
 SIGNS = {"deleted": ("[-", "-]"), "inserted": ("{+", "+}")}
@@ -51,6 +55,7 @@ class Renderer:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
+        self._loader = FileSystemLoader([str(folder) for folder in folders])
         self._environments = _environments(self._folders)
         self._builtin = _environments(self._folders[-1:])
 
@@ -82,6 +87,34 @@ class Renderer:
                 parts[form] = self._form(self._builtin, f"{folder}/{form}", values)
                 faults[form] = error
         return parts, faults
+
+    def writes_as_is(self, folder: str, form: str, names: Collection[str]) -> bool:
+        """
+        Does the template of a form only ever write these variables, whole and as they are, or ask whether they are ""?
+
+        Then it may be filled once with marks in their place, for all who are told the same, and each mark replaced.
+        False where that cannot be told from the template alone, and where it cannot be read.
+        """
+        environment = self._environments[Path(form).suffix]
+        try:
+            source, _, _ = self._loader.get_source(environment, f"{folder}/{form}")
+        except TemplateNotFound:
+            return False
+        return _writes_as_is(environment, source, frozenset(names))
+
+    @staticmethod
+    def safe(form: str, value: str) -> str:
+        """A value as a template of this form would write it."""
+        if _PLAIN.fullmatch(value):
+            return value
+        value = without_controls(value)
+        match form.rpartition(".")[2]:
+            case "html":
+                return str(escape(value))
+            case "json":
+                return json.dumps(value, ensure_ascii=False)[1:-1]
+            case _:
+                return " ".join(without_signs(value).split())
 
     def _form(self, environments: _Environments, name: str, values: Mapping[str, object]) -> str:
         text, file = self._filled(environments, name, values)
@@ -115,6 +148,25 @@ class Renderer:
         frames = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in frames if any(Path(frame.filename).is_relative_to(at) for at in self._folders)]
         return (ours[-1].filename, ours[-1].lineno or 0) if ours else ("", 0)
+
+
+@functools.lru_cache(256)
+def _writes_as_is(environment: ImmutableSandboxedEnvironment, source: str, names: frozenset[str]) -> bool:
+    try:
+        tree = environment.parse(source)
+    except TemplateSyntaxError:
+        return False
+    if next(tree.find_all((nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)), None) is not None:
+        return False
+    written = [
+        part
+        for output in tree.find_all(nodes.Output)
+        for node in output.nodes
+        for part in (node.nodes if isinstance(node, nodes.Concat) else [node])
+    ]
+    plain = [*written, *(branch.test for branch in tree.find_all(nodes.If))]
+    as_is = {id(node) for node in plain if isinstance(node, nodes.Name)}
+    return all(id(node) in as_is for node in tree.find_all(nodes.Name) if node.name in names)
 
 
 class _NoTrust(Extension):

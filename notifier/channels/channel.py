@@ -54,6 +54,6 @@ class Channel(Protocol):
 class Paced(Protocol):
     """A channel whose addresses are written to at a pace of their own."""
 
-    async def turn(self, address: str) -> None:
-        """Return when a message may go to this address. Raises `TryLater` where that is long from now."""
+    def turn(self, address: str) -> float:
+        """Take the address's next turn and return 0; or the seconds until there may be one, and take none."""
         ...

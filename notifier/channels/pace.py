@@ -7,45 +7,37 @@ him everyone whose messages go to the same address; so it is the address that wa
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from notifier.errors import TryLater
-
-PATIENCE = 5.0  # seconds that a turn is waited for; who waits longer is better told when to come again
+MANY = 10_000  # addresses that are remembered; those whose time is past are forgotten beyond that
 
 
 class Pace:
     """
     Turns to write to an address: one every so many seconds, and none while the address asked for peace.
 
-    `clock` counts seconds from anywhere and never goes back, `rest` waits for some.
+    `clock` counts seconds from anywhere and never goes back.
     """
 
-    def __init__(
-        self,
-        every: float = 0.0,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        rest: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, every: float = 0.0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._every = every
         self._clock = clock
-        self._rest = rest
         self._free_at: dict[str, float] = {}
 
-    async def turn(self, address: str) -> None:
-        """Return when it is the caller's turn. Raises `TryLater` with the wait where that is long."""
+    def turn(self, address: str) -> float:
+        """Take the address's next turn and return 0; or the seconds until there may be one, and take none."""
         now = self._clock()
         free_at = self._free_at.get(address, now)
-        wait = free_at - now
-        if wait > PATIENCE:
-            told = "the address has asked for peace, or many messages wait for it; nothing was sent"
-            raise TryLater(told, outcome="throttled", after=wait)
-        self._free_at[address] = max(free_at, now) + self._every
-        if wait > 0:
-            await self._rest(wait)
+        if free_at > now:
+            return free_at - now
+        if self._every:
+            self._free_at[address] = now + self._every
+        else:
+            self._free_at.pop(address, None)
+        if len(self._free_at) > MANY:
+            self._free_at = {each: at for each, at in self._free_at.items() if at > now}
+        return 0.0
 
     def hold(self, address: str, seconds: float) -> None:
         """Let nobody write to this address for so long."""

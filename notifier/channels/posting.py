@@ -108,9 +108,9 @@ class Posting:
         except ValueError:
             return ""
 
-    async def turn(self, address: str) -> None:
-        """Return when a message may go to this address. Raises `TryLater` where that is long from now."""
-        await self._pace.turn(address)
+    def turn(self, address: str) -> float:
+        """Take the address's next turn and return 0; or the seconds until there may be one, and take none."""
+        return self._pace.turn(address)
 
     async def check(self) -> str:
         """Webhooks cannot be tried without posting; their shape is checked with the subscribers' files."""

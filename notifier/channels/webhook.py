@@ -74,9 +74,9 @@ class WebhookChannel(Posting):
         """Host and last four letters of the URL; nothing of the keys."""
         return super().masked(_url(address))
 
-    async def turn(self, address: str) -> None:
-        """Return when an event may go to this address. Raises `TryLater` where that is long from now."""
-        await super().turn(_url(address))
+    def turn(self, address: str) -> float:
+        """Take the address's next turn and return 0; or the seconds until there may be one, and take none."""
+        return super().turn(_url(address))
 
     async def send(self, message: Message, address: str) -> Receipt:
         """

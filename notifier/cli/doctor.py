@@ -19,10 +19,10 @@ from notifier.alerts.render import Renderer
 from notifier.app import channels_of, reading_log, subscriptions_of
 from notifier.channels.channel import Channel
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
-from notifier.deliver import FOLDER
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
 from notifier.feeds.health import OUTCOMES
+from notifier.messages import FOLDER
 from notifier.settings import Settings
 from notifier.statement import Statement, fingerprint
 from notifier.subscriptions import Subscriptions

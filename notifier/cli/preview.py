@@ -18,9 +18,9 @@ from notifier.channels.email import EmailChannel
 from notifier.channels.slack import SlackChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.cli.screen import aside, stderr, told
-from notifier.deliver import FOLDER
 from notifier.errors import NotifierError
 from notifier.message import without_controls
+from notifier.messages import FOLDER
 from notifier.preview import alert_meant
 from notifier.settings import Settings
 from notifier.views import viewed

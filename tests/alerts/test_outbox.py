@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.alerts.outbox import EXPIRY, Outbox, backoff, delivery_id
-from notifier.events import Recorded
+from notifier.alerts.outbox import (
+    AT_ONCE,
+    EXPIRY,
+    IN_DIGEST,
+    OF_FULL_MAILBOX,
+    URGENT,
+    Outbox,
+    backoff,
+    delivery_id,
+)
+from notifier.events import DeliveryRetried, DigestRaised, Event, NoticeRaised, Recorded
 from tests.alerts.builders import NOW, abandoned, delivered, postponed, raised
 
 LANE = ("desk", "email")
@@ -293,3 +303,90 @@ def test_an_alert_without_channels_owes_nothing() -> None:
 
     assert outbox.owed() == 0
     assert outbox.next_due() is None
+
+
+# ---------------------------------------------------------------- digests, notices, urgency, and the operator's wishes
+
+
+def of(event: Event, position: int = 1) -> Recorded:
+    return Recorded(position, event.id, NOW, event)
+
+
+def test_an_alert_that_is_held_is_owed_with_its_digest() -> None:
+    """Not by itself: the digest that names it is what is owed, and the last in urgency."""
+    held = raised()
+    held = of(msgspec.structs.replace(held.event, held="daily"))
+    digest = of(
+        DigestRaised(subscriber="desk", channels=("email",), frequency="daily", due_at=NOW, until=1, alerts=(held.id,)),
+        2,
+    )
+
+    assert folded(held).owed() == 0
+    (owed,) = folded(held, digest).due(NOW)
+    assert (owed.alert_id, owed.lane, owed.urgency) == (digest.id, LANE, IN_DIGEST)
+
+
+def test_a_lane_is_as_urgent_as_anything_in_it() -> None:
+    """What stands before an urgent alert has to go first; once that has ended, the lane is as any other."""
+    first, third = raised(1), raised(3)
+    urgent = of(msgspec.structs.replace(raised(2).event, urgent=True), 2)
+    outbox = folded(first, urgent, third)
+
+    before = outbox.urgency(LANE)
+    outbox.apply(delivered(first))
+    outbox.apply(delivered(urgent))
+
+    assert (before, outbox.urgency(LANE)) == (URGENT, AT_ONCE)
+
+
+def test_a_notice_is_urgent() -> None:
+    """It tells a subscriber why he hears nothing."""
+    notice = NoticeRaised(subscriber="desk", channels=("email",), notice="suspended", about="slack", raised_at=NOW)
+
+    assert folded(of(notice)).urgency(LANE) == URGENT
+
+
+def test_what_is_too_old_is_named_once() -> None:
+    """Wherever it stands in its lane, and not before its time; what has ended is not among it."""
+    first, second, third = raised(1), raised(2), raised(3)
+    outbox = folded(first, second, third, delivered(second), postponed(first, NOW + timedelta(days=9)))
+
+    early = outbox.take_expired(NOW + EXPIRY - timedelta(seconds=1))
+    late = outbox.take_expired(NOW + EXPIRY)
+
+    assert early == []
+    assert [owed.position for owed in late] == [1, 3]
+    assert outbox.take_expired(NOW + EXPIRY) == []
+
+
+def wish(alert: Recorded, at: datetime) -> Recorded:
+    return of(DeliveryRetried(cause=alert.id, alert=alert.id, subscriber="desk", channel="email", retried_at=at), 5_000)
+
+
+def test_what_waits_is_tried_at_once_where_the_operator_wants_it() -> None:
+    """Its attempts stay counted."""
+    alert, later = raised(), NOW + timedelta(hours=1)
+    wanted = wish(alert, NOW)
+
+    outbox = folded(alert, postponed(alert, later, attempt=3), wanted)
+
+    (owed,) = outbox.due(NOW)
+    assert (owed.attempts, owed.retry) == (3, wanted.id)
+
+
+def test_what_was_given_up_is_owed_afresh_where_the_operator_wants_it() -> None:
+    """With three days before it, under the same name and of the same date."""
+    alert, at = raised(), NOW + timedelta(days=10)
+    outbox = folded(alert, abandoned(alert))
+
+    outbox.again(alert, wish(alert, at))
+
+    (owed,) = outbox.due(at)
+    assert (owed.alert_id, owed.attempts, owed.raised_at, owed.expires_at) == (alert.id, 0, NOW, at + EXPIRY)
+
+
+def test_a_full_mailbox_has_a_ladder_of_its_own() -> None:
+    """Half an hour, two, eight hours, a day."""
+    waits = [backoff(n, None, lambda: 0.5, OF_FULL_MAILBOX) for n in range(1, 6)]
+
+    assert waits == [1_800, 7_200, 28_800, 86_400, 86_400]

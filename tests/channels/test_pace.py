@@ -2,105 +2,80 @@
 
 from __future__ import annotations
 
-import pytest
-
-from notifier.channels.pace import Pace
-from notifier.errors import TryLater
+from notifier.channels.pace import MANY, Pace
 
 
 class Watch:
-    """A clock that moves only while somebody rests; `rests` are for how long they did."""
+    """A clock that moves when it is told to."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.rests: list[float] = []
 
     def __call__(self) -> float:
         return self.now
 
-    async def rest(self, seconds: float) -> None:
-        self.rests.append(seconds)
-        self.now += seconds
-
 
 def paced(every: float) -> tuple[Pace, Watch]:
     watch = Watch()
-    return Pace(every, clock=watch, rest=watch.rest), watch
+    return Pace(every, clock=watch), watch
 
 
-async def test_one_address_gets_a_message_a_second() -> None:
-    """The first goes at once, each further one a second after the one before."""
+def test_one_address_gets_a_message_a_second() -> None:
+    """The first goes at once, and the next is told how long until its turn; asking takes none."""
     pace, watch = paced(1.0)
 
-    for _ in range(3):
-        await pace.turn("here")
+    first, second, asked_again = (pace.turn("here") for _ in range(3))
+    watch.now += 1.0
+    third, fourth = pace.turn("here"), pace.turn("here")
 
-    assert watch.rests == [1.0, 1.0]
+    assert (first, second, asked_again) == (0.0, 1.0, 1.0)
+    assert (third, fourth) == (0.0, 1.0)
 
 
-async def test_addresses_do_not_wait_for_each_other() -> None:
+def test_addresses_do_not_wait_for_each_other() -> None:
     """Each has a pace of its own."""
+    pace, _ = paced(1.0)
+
+    assert [pace.turn(address) for address in ("here", "there", "elsewhere")] == [0.0, 0.0, 0.0]
+
+
+def test_time_that_has_passed_is_not_saved_up() -> None:
+    """Who comes after a long rest goes at once, and the next a second later all the same."""
     pace, watch = paced(1.0)
-
-    for address in ("here", "there", "elsewhere"):
-        await pace.turn(address)
-
-    assert watch.rests == []
-
-
-async def test_time_that_has_passed_is_not_waited_for() -> None:
-    """Who comes after the second is over goes at once, and rest is not saved up."""
-    pace, watch = paced(1.0)
-    await pace.turn("here")
+    pace.turn("here")
     watch.now += 100
 
-    await pace.turn("here")
-    await pace.turn("here")
-
-    assert watch.rests == [1.0]
+    assert [pace.turn("here"), pace.turn("here")] == [0.0, 1.0]
 
 
-async def test_an_address_that_asked_for_peace_has_it() -> None:
-    """Until the wait is over everybody is sent away with it; then messages go again, and the others never stopped."""
+def test_an_address_that_asked_for_peace_has_it() -> None:
+    """Until the wait is over everybody is told how long; then messages go again, and the others never stopped."""
     pace, watch = paced(0.0)
     pace.hold("here", 30)
 
-    for _ in range(2):
-        with pytest.raises(TryLater) as caught:
-            await pace.turn("here")
-        assert (caught.value.outcome, caught.value.after, caught.value.unknown) == ("throttled", 30, False)
-    await pace.turn("there")
+    early = [pace.turn("here"), pace.turn("here"), pace.turn("there")]
     watch.now += 30
-    await pace.turn("here")
 
-    assert watch.rests == []
+    assert early == [30.0, 30.0, 0.0]
+    assert pace.turn("here") == 0.0
 
 
-async def test_a_shorter_wish_does_not_shorten_the_longer() -> None:
+def test_a_shorter_wish_does_not_shorten_the_longer() -> None:
     """What was asked for first still holds."""
     pace, _ = paced(0.0)
     pace.hold("here", 30)
     pace.hold("here", 1)
 
-    with pytest.raises(TryLater):
-        await pace.turn("here")
+    assert pace.turn("here") == 30.0
 
 
-async def test_who_would_wait_long_is_told_when_to_come() -> None:
-    """Who stands behind many others at one address is sent away with the wait, and takes nobody's place."""
-    watch = Watch()
-    waiting: list[float] = []
+def test_addresses_of_long_ago_are_forgotten() -> None:
+    """Memory is for those who must wait still."""
+    pace, watch = paced(1.0)
+    for n in range(MANY):
+        pace.turn(f"address {n}")
+    watch.now += 10
 
-    async def standing(seconds: float) -> None:
-        waiting.append(seconds)
+    pace.turn("one more")
 
-    pace = Pace(1.0, clock=watch, rest=standing)
-    for _ in range(6):
-        await pace.turn("here")
-
-    for _ in range(2):
-        with pytest.raises(TryLater) as caught:
-            await pace.turn("here")
-        assert caught.value.after == 6
-
-    assert waiting == [1, 2, 3, 4, 5]
+    assert len(pace._free_at) == 1

@@ -1,0 +1,135 @@
+"""
+What is owed → the words that are sent.
+
+They follow from the log and the subscriber's file alone, so that every attempt carries the same. What a thousand people
+are told alike is put into words once: only a few marked places differ, and those are filled for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from notifier.alerts.alert import Reader
+from notifier.alerts.outbox import Owed, delivery_id
+from notifier.alerts.render import Renderer
+from notifier.eventlog.log import EventLog
+from notifier.events import AlertRaised, Recorded
+from notifier.message import Message
+from notifier.subscriptions import ChannelAddress, Subscriber
+from notifier.views import found, viewed
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "alert"  # the templates of an alert
+KEPT = 256  # wordings that are held for those who are told the same
+FRESH = 30.0  # seconds that one is: a changed template is taken up after that, also for news that is under way
+MAIL = "email"  # the kind of channel whose messages bear links of their own
+
+# What stands where a subscriber's own values go. It is random, so that no text from outside can hold it, and of letters
+# and digits alone, so that every form writes it as it is.
+_NONCE = secrets.token_hex(12)
+NAME, UNSUBSCRIBE = f"mark{_NONCE}name", f"mark{_NONCE}link"
+VARIABLES = {"subscriber": NAME, "unsubscribe": UNSUBSCRIBE}
+
+
+class Links(Protocol):
+    """Makes the addresses that a message bears for its one recipient."""
+
+    def unsubscribe(self, subscriber: str, channel: str, to: str) -> str:
+        """An https address that ends what comes on this channel."""
+        ...
+
+    def bounce(self, alert: str, channel: str) -> str:
+        """A token of letters and digits by which what comes back is known."""
+        ...
+
+
+class _Words(msgspec.Struct, frozen=True):
+    """Rendered forms, which of them have marks, and until when they may be used (seconds of the loop)."""
+
+    parts: Mapping[str, str]
+    marked: tuple[str, ...]
+    until: float
+
+
+class Messages:
+    """Makes messages of what is owed. `links` is None where nothing of ours is reached from outside."""
+
+    def __init__(self, log: EventLog, renderer: Renderer, links: Links | None = None) -> None:
+        self._log = log
+        self._renderer = renderer
+        self._links = links
+        self._words: OrderedDict[object, _Words] = OrderedDict()
+        self._faults: dict[tuple[str, str], str] = {}  # of operators' templates, by folder and form
+
+    async def of(self, owed: Owed, who: Subscriber, way: ChannelAddress, forms: tuple[str, ...]) -> Message:
+        """
+        The words of a delivery: the same at every attempt.
+
+        Raises `Misconfigured` where the built-in template is at fault too, and `LookupError` where the log lacks what
+        it names.
+        """
+        first = await self._first(owed.event) if isinstance(owed.event, AlertRaised) else None
+        link = bounce = ""
+        if self._links is not None and way.kind == MAIL:
+            link = self._links.unsubscribe(who.id, way.name, way.address.reveal())
+            bounce = self._links.bounce(owed.alert_id, way.name)
+        words, fills = await self._worded(owed, who, forms, first, link)
+        return Message(
+            id=delivery_id(owed.alert_id, owed.channel),
+            parts=words.parts,
+            fills={form: {mark: self._renderer.safe(form, fills[mark]) for mark in fills} for form in words.marked},
+            written_at=owed.raised_at,
+            # On a channel that he has added since, there is nothing to follow.
+            follows=delivery_id(first.id, owed.channel) if first and owed.channel in first.channels else "",
+            unsubscribe=link,
+            bounce=bounce,
+        )
+
+    async def _first(self, raised: AlertRaised) -> AlertRaised | None:
+        event = (await found(self._log, raised.follows)).event if raised.follows else None
+        return event if isinstance(event, AlertRaised) else None
+
+    async def _worded(
+        self, owed: Owed, who: Subscriber, forms: tuple[str, ...], first: AlertRaised | None, link: str
+    ) -> tuple[_Words, Mapping[str, str]]:
+        """The words, and what stands in place of their marks."""
+        fills = {NAME: Reader(who.name).shown, UNSUBSCRIBE: link}
+        if not isinstance(owed.event, AlertRaised):
+            return await self._rendered(owed, forms, Reader(who.name, who.timezone, link)), {}
+        key = (_told(owed.event, first), who.timezone, forms, bool(link))
+        kept = self._words.get(key)
+        if kept is not None and kept.until >= asyncio.get_running_loop().time():
+            return kept, fills
+        if not all(self._renderer.writes_as_is(FOLDER, form, VARIABLES) for form in forms):
+            return await self._rendered(owed, forms, Reader(who.name, who.timezone, link)), {}
+        reader = Reader(NAME, who.timezone, UNSUBSCRIBE if link else "")
+        self._words[key] = await self._rendered(owed, forms, reader)
+        if len(self._words) > KEPT:
+            self._words.popitem(last=False)
+        return self._words[key], fills
+
+    async def _rendered(self, owed: Owed, forms: Sequence[str], reader: Reader) -> _Words:
+        recorded = Recorded(owed.position, owed.alert_id, owed.raised_at, owed.event)
+        view, _ = await viewed(self._log, recorded, reader)
+        parts, faults = self._renderer.render_all_the_same(FOLDER, forms, view)
+        for form in forms:
+            fault = str(faults[form]) if form in faults else ""
+            # Told when it first comes up, and not with each of a thousand messages.
+            if fault and fault != self._faults.get((FOLDER, form)):
+                logger.error("the built-in template is used until this is mended: %s", fault)
+            self._faults[FOLDER, form] = fault
+        marked = tuple(form for form, text in parts.items() if _NONCE in text)
+        return _Words(parts, marked, asyncio.get_running_loop().time() + FRESH)
+
+
+def _told(raised: AlertRaised, first: AlertRaised | None) -> object:
+    """What alerts have in common that read the same but for the marks."""
+    return (raised.cause, raised.also, first.cause if first else "", raised.matches)
