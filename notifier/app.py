@@ -13,7 +13,7 @@ import logging
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -28,10 +28,11 @@ from notifier.channels.email import EmailChannel
 from notifier.channels.slack import SlackChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.deliver import Deliverer
-from notifier.errors import Misconfigured
+from notifier.errors import LogError, LogOwned, Misconfigured
+from notifier.eventlog import letterbox
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import SubscriptionsApplied
+from notifier.events import Event, SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import next_due
@@ -58,6 +59,8 @@ HUBS = 15.0  # seconds between looks at which hub is to be asked
 NOTE = 60.0  # seconds between notes of where the polls stand
 READ = 5.0  # seconds between looks at pages that are to be tried again; a new statement's is begun at once
 RECHECK = 30.0  # seconds between looks at which pages are to be asked again
+LETTERS = 1.0  # seconds between looks at what an operator's commands want recorded
+TAKEN_IN = 10  # seconds that such a command waits for it
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
 
@@ -72,6 +75,33 @@ async def reading_log(home: Path) -> AsyncIterator[EventLog]:
     log = await SqliteLog.open(home / "data", wall_clock, write=False)
     try:
         yield log
+    finally:
+        await log.close()
+
+
+async def record_beside(home: Path, events: Sequence[Event]) -> None:
+    """
+    Record an operator's events in the log of a home; where a service owns it, by its hand.
+
+    Raises `LogError` where there is no log, and where the service did not take them in within ten seconds: it will
+    then, or its next start.
+    """
+    if not (home / "data" / "events.db").exists():
+        raise LogError(f"{home} has no log yet; `notifier run --once` begins one")
+    try:
+        log = await SqliteLog.open(home / "data", wall_clock)
+    except LogOwned:
+        letters = [letterbox.post(home / "data", event) for event in events]
+        for _ in range(TAKEN_IN * 10):
+            if not any(letter.exists() for letter in letters):
+                return
+            await asyncio.sleep(0.1)
+        raise LogError(
+            f"the service that owns the log has not taken this in within {TAKEN_IN} s; it lies in "
+            f"{home / 'data' / letterbox.FOLDER} and will be"
+        ) from None
+    try:
+        await log.append(events)
     finally:
         await log.close()
 
@@ -173,6 +203,7 @@ class App:
             app = cls(home, settings, log, clock, chance, environ, terminal)
             try:
                 app.take_up(subscriptions_of(home, settings, app.channels, environ))
+                await app.take_letters()
                 await app.poller.catch_up()
                 await app.rechecker.catch_up()
                 await app.deliverer.catch_up()
@@ -231,6 +262,10 @@ class App:
         self.take_up(new)
         await self.record_subscriptions()
         logger.info("subscriptions taken up: %s", counted(len(new.subscribers), "subscriber"))
+
+    async def take_letters(self) -> None:
+        """Record what an operator's commands put into our box."""
+        await letterbox.take_in(self.home / "data", self.log)
 
     def _subscriber(self, id: str) -> Subscriber | None:
         return self.subscriptions.subscribers.get(id)
@@ -333,6 +368,7 @@ class App:
         schedule.every(RECHECK, "recheck", self.rechecker.run)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
         schedule.every(RELOAD, "reload", self.reload)
+        schedule.every(LETTERS, "take letters in", self.take_letters)
         schedule.start()
         await stop.wait()
         if hubs is not None:

@@ -4,7 +4,7 @@ Who got what, when, at which attempt and with which reply? Asked of the log, for
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -12,15 +12,36 @@ import msgspec
 
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import Told
-from notifier.events import AlertDelivered, AlertRaised, Delivery, DeliveryAbandoned, DeliveryPostponed, Recorded
+from notifier.events import (
+    AlertDelivered,
+    AlertRaised,
+    Delivery,
+    DeliveryAbandoned,
+    DeliveryPostponed,
+    DeliveryRetried,
+    DigestRaised,
+    NoticeRaised,
+    Recorded,
+)
 
-OUTCOMES = (AlertDelivered.type, DeliveryPostponed.type, DeliveryAbandoned.type)
+RAISED = (AlertRaised.type, DigestRaised.type, NoticeRaised.type)
+ENDS = (
+    AlertDelivered.type,
+    DeliveryPostponed.type,
+    DeliveryAbandoned.type,
+    DeliveryRetried.type,
+    DigestRaised.type,
+)
 
-State = Literal["owed", "delivered", "postponed", "unknown", "abandoned"]
+State = Literal["held", "owed", "delivered", "postponed", "unknown", "abandoned"]
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try: its number from 1 (0 where none was made), when its end was recorded, and what was said."""
+    """
+    One try: its number from 1 (0 where none was made), when its end was recorded, and what was said.
+
+    A wish of the operator's that it be tried again stands among them, as `owed`.
+    """
 
     number: int
     ended_at: datetime
@@ -30,10 +51,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """
-    An alert on one channel of a subscriber: where it stands, since when, and how it came to that.
+    An alert, digest or notice on one channel of a subscriber: where it stands, since when, and how it came to that.
 
-    `owed` before the first try; `postponed`: another follows at `due_at`; `unknown`: the same, and the other side may
-    have it already; `abandoned`: none follows, for the reason that the last attempt gives.
+    `held` for a digest that is not made yet; `owed` before the first try; `postponed`: another follows at `due_at`;
+    `unknown`: the same, and the other side may have it already; `abandoned`: none follows, for the reason that the last
+    attempt gives. An alert that went in a digest stands as that does, and `digest` is the digest's id.
     """
 
     alert: str
@@ -46,6 +68,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     attempts: tuple[Attempt, ...] = ()
     due_at: datetime | None = None
+    digest: str = ""
 
     @property
     def failed(self) -> bool:
@@ -53,55 +76,78 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in ("postponed", "unknown", "abandoned")
 
 
+class _Ends(msgspec.Struct):
+    """How the attempts of each ended, by alert and channel; and the digest that an alert went in."""
+
+    attempts: dict[tuple[str, str], list[Recorded]] = {}
+    digests: dict[str, Recorded] = {}
+
+
 async def accounts(
     log: EventLog, since: datetime | None = None, until: datetime | None = None
 ) -> AsyncIterator[Account]:
-    """The account of every alert that was raised in a stretch of time (UTC), in the order of the log."""
+    """The account of everything that was raised in a stretch of time (UTC), in the order of the log."""
     ends = await _ends(log)
     after = 0
-    while (page := await log.read(after, (AlertRaised.type,))).position > after:
+    while (page := await log.read(after, RAISED)).position > after:
         for recorded in page.events:
             late = until is not None and recorded.recorded_at >= until
             if not late and (since is None or recorded.recorded_at >= since):
-                async for account in _of_alert(log, recorded, ends):
+                title = await _title(log, recorded)
+                for account in _of(recorded, title, ends):
                     yield account
         after = page.position
 
 
-async def _ends(log: EventLog) -> dict[tuple[str, str], list[Recorded]]:
-    """How the attempts of each alert on each channel ended."""
-    ends: dict[tuple[str, str], list[Recorded]] = {}
+async def _ends(log: EventLog) -> _Ends:
+    ends = _Ends()
     after = 0
-    while (page := await log.read(after, OUTCOMES)).position > after:
+    while (page := await log.read(after, ENDS)).position > after:
         for recorded in page.events:
-            if isinstance(recorded.event, Delivery):
-                ends.setdefault((recorded.event.alert, recorded.event.channel), []).append(recorded)
+            match recorded.event:
+                case DigestRaised(alerts=alerts):
+                    ends.digests |= dict.fromkeys(alerts, recorded)
+                case Delivery() | DeliveryRetried() as end:
+                    ends.attempts.setdefault((end.alert, end.channel), []).append(recorded)
         after = page.position
     return ends
 
 
-async def _of_alert(
-    log: EventLog, recorded: Recorded, ends: dict[tuple[str, str], list[Recorded]]
-) -> AsyncIterator[Account]:
-    alert = recorded.event
-    if not isinstance(alert, AlertRaised):
+async def _title(log: EventLog, recorded: Recorded) -> str:
+    match recorded.event:
+        case AlertRaised(cause=id):
+            cause = await log.find(id)
+            return cause.event.statement.title if cause and isinstance(cause.event, Told) else ""
+        case DigestRaised(frequency=frequency, alerts=alerts):
+            return f"{frequency} digest of {len(alerts)}"
+        case NoticeRaised(notice=notice, about=about):
+            return f"notice: {notice} {about}"
+        case _:
+            return ""
+
+
+def _of(recorded: Recorded, title: str, ends: _Ends) -> Iterator[Account]:
+    raised = recorded.event
+    if not isinstance(raised, AlertRaised | DigestRaised | NoticeRaised):
         return
-    cause = await log.find(alert.cause)
-    title = cause.event.statement.title if cause and isinstance(cause.event, Told) else ""
-    for channel in alert.channels:
-        attempts = tuple(map(_attempt, ends.get((recorded.id, channel), ())))
-        last = ends.get((recorded.id, channel), [recorded])[-1].event
+    held = isinstance(raised, AlertRaised) and bool(raised.held)
+    digest = ends.digests.get(recorded.id) if held else None
+    channels = digest.event.channels if digest and isinstance(digest.event, DigestRaised) else raised.channels
+    for channel in channels:
+        came = ends.attempts.get((digest.id if digest else recorded.id, channel), [])
+        attempts, last = tuple(map(_attempt, came)), came[-1].event if came else None
         yield Account(
             alert=recorded.id,
-            subscriber=alert.subscriber,
+            subscriber=raised.subscriber,
             channel=channel,
             title=title,
-            watchlists=tuple(match.watchlist for match in alert.matches),
+            watchlists=tuple(match.watchlist for match in raised.matches) if isinstance(raised, AlertRaised) else (),
             raised_at=recorded.recorded_at,
-            state=attempts[-1].state if attempts else "owed",
+            state=attempts[-1].state if attempts else "held" if held and digest is None else "owed",
             since=attempts[-1].ended_at if attempts else recorded.recorded_at,
             attempts=attempts,
             due_at=last.due_at if isinstance(last, DeliveryPostponed) else None,
+            digest=digest.id if digest else "",
         )
 
 
@@ -115,6 +161,8 @@ def _attempt(recorded: Recorded) -> Attempt:
             state = "unknown" if unknown else "postponed"
         case DeliveryAbandoned(reason=said):
             state = "abandoned"
+        case DeliveryRetried():
+            state, said = "owed", "to be tried again, the operator says"
         case _:
             raise TypeError(f"{event.type} is no end of an attempt")
     number = event.attempt if isinstance(event, Delivery) else 0

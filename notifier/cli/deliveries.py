@@ -1,4 +1,4 @@
-"""`notifier deliveries`: who got what, and how it went."""
+"""`notifier deliveries`: who got what, how it went, and once more, please."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ import click
 import msgspec
 from rich.text import Text
 
-from notifier.app import reading_log
+from notifier.app import reading_log, record_beside, wall_clock
 from notifier.cli.moment import Moment
 from notifier.cli.screen import MOODS, aside, hanging, plain, stdout, told
 from notifier.deliveries import Account, accounts
+from notifier.errors import NotifierError
+from notifier.events import DeliveryRetried
 from notifier.tail import counted
 
-_MOOD = {"delivered": "good", "owed": "plain", "postponed": "warning", "unknown": "warning", "abandoned": "bad"}
+_MOOD = {
+    "delivered": "good",
+    "owed": "plain",
+    "held": "plain",
+    "postponed": "warning",
+    "unknown": "warning",
+    "abandoned": "bad",
+}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -36,16 +45,16 @@ class Wanted(msgspec.Struct, frozen=True):
         return not self.subscribers or any(fnmatch.fnmatch(account.subscriber, glob) for glob in self.subscribers)
 
 
-@click.command("deliveries")
+@click.group("deliveries", invoke_without_command=True, subcommand_metavar="[retry …]")
 @click.option("--failed", is_flag=True, help="Only what was given up, put off, or may have come without an answer.")
 @click.option("--subscriber", "subscribers", multiple=True, help="Only theirs, e.g. 'hong-kong-*'. May be repeated.")
 @click.option("--since", type=Moment(), help="Of alerts from this date or time on (UTC).")
 @click.option("--until", type=Moment(), help="Of alerts up to this date or time (UTC).")
 @click.option("-n", "--last", type=click.IntRange(min=0), help="Only the last N of them.", metavar="N")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a delivery, on stdout.")
-@click.pass_obj
+@click.pass_context
 def command(
-    home: Path,
+    ctx: click.Context,
     failed: bool,
     subscribers: tuple[str, ...],
     since: datetime | None,
@@ -56,13 +65,74 @@ def command(
     """
     Show each alert on each channel: to whom, since when it stands so, at which attempt, and what the other side said.
 
+    An alert that went in a digest stands as the digest does. `retry` has what failed tried again.
+
     \b
     Examples:
       notifier deliveries --failed
       notifier deliveries --subscriber hong-kong-desk --since 2020-06-29
       notifier deliveries --failed --json | jq -r .subscriber
+      notifier deliveries retry --subscriber hong-kong-desk
     """
-    asyncio.run(_show(home, Wanted(since, until, subscribers, failed), last, as_json))
+    if ctx.invoked_subcommand is None:
+        asyncio.run(_show(ctx.obj, Wanted(since, until, subscribers, failed), last, as_json))
+
+
+@command.command("retry", short_help="Have what failed tried again.")
+@click.argument("alerts", nargs=-1, metavar="[ALERT…]")
+@click.option("--subscriber", "subscribers", multiple=True, help="What failed of theirs, e.g. 'hong-kong-*'.")
+@click.option("--channel", help="Only on the channel of this name.")
+@click.option("--since", type=Moment(), help="Of alerts from this date or time on (UTC).")
+@click.option("--until", type=Moment(), help="Of alerts up to this date or time (UTC).")
+@click.pass_obj
+def retry(
+    home: Path,
+    alerts: tuple[str, ...],
+    subscribers: tuple[str, ...],
+    channel: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> None:
+    """
+    Have alerts tried again: those that were given up, afresh; those that wait for their next attempt, at once.
+
+    ALERT is an id, as `deliveries --failed --json` shows it. What was handed over is not sent again. While a service
+    runs it does this; else the next one, or `notifier run --once`.
+
+    \b
+    Examples:
+      notifier deliveries retry --subscriber hong-kong-desk --channel email
+      notifier deliveries retry --since 2020-06-29
+      notifier deliveries retry 0173024a-4c60-8c44-91e7-0a9b8c7d6e5f
+    """
+    if not (alerts or subscribers or since):
+        raise click.UsageError(
+            "say which: ALERT ids, --subscriber or --since; `notifier deliveries --failed` lists them"
+        )
+    asyncio.run(_retry(home, Wanted(since, until, subscribers, failed=True), frozenset(alerts), channel))
+
+
+async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: str | None) -> None:
+    async with reading_log(home) as log:
+        found = [
+            account
+            async for account in accounts(log, wanted.since, wanted.until)
+            if wanted.takes(account) and (not alerts or account.alert in alerts) and channel in (None, account.channel)
+        ]
+    if not found:
+        raise NotifierError("nothing of that failed; `notifier deliveries` shows how each stands")
+    # Alerts of one digest failed together, and are tried again together.
+    wishes = {(account.digest or account.alert, account.channel): account for account in found}
+    now = wall_clock()
+    events = [
+        DeliveryRetried(cause=id, alert=id, subscriber=account.subscriber, channel=way, retried_at=now)
+        for (id, way), account in wishes.items()
+    ]
+    for batch in (events[at : at + 500] for at in range(0, len(events), 500)):
+        await record_beside(home, batch)
+    for account in wishes.values():
+        _print(account)
+    aside(told("✓", "green", f"{counted(len(events), 'delivery')} will be tried again"))
 
 
 async def _show(home: Path, wanted: Wanted, last: int | None, as_json: bool) -> None:

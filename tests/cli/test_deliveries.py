@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from notifier.eventlog.letterbox import take_in
 from notifier.eventlog.sqlite import SqliteLog
+from notifier.events import DeliveryRetried
 from tests.cli.runs import quick, run
 from tests.steps import Clock
 from tests.test_deliveries import ALERT, BUSY, REFUSED, TAKEN, TOLD
@@ -65,3 +67,77 @@ def test_a_home_without_a_log_is_told(tmp_path: Path):
     assert told.code == 1
     assert "notifier run" in told.err
     assert told.out == ""
+
+
+def retried(home: Path) -> list[DeliveryRetried]:
+    """The wishes that the log holds."""
+
+    async def read() -> list[DeliveryRetried]:
+        log = await SqliteLog.open(home / "data", Clock(), write=False)
+        page = await log.read(0, [DeliveryRetried.type])
+        await log.close()
+        return [each.event for each in page.events]
+
+    return asyncio.run(read())
+
+
+@pytest.fixture
+def failed(tmp_path: Path) -> Path:
+    """A home of its own with the same alert."""
+
+    async def write() -> None:
+        log = await SqliteLog.open(tmp_path / "data", Clock())
+        await log.append([TOLD, ALERT, BUSY, TAKEN, REFUSED])
+        await log.close()
+
+    asyncio.run(write())
+    return tmp_path
+
+
+def test_what_failed_is_tried_again_and_nothing_else(failed: Path) -> None:
+    """The log holds the operator's wish, and the delivery stands as owed; what was taken over is left alone."""
+    told = quick("--home", failed, "deliveries", "retry", "--subscriber", "desk")
+
+    after = quick("--home", failed, "deliveries", "--json")
+    assert told.code == 0
+    assert "1 delivery will be tried again" in told.err
+    assert [(wish.alert, wish.channel) for wish in retried(failed)] == [(ALERT.id, "slack")]
+    assert [(row["channel"], row["state"]) for row in after.rows] == [("email", "delivered"), ("slack", "owed")]
+    assert after.rows[1]["attempts"][-1]["said"] == "to be tried again, the operator says"
+
+
+def test_a_running_service_takes_the_wish_in(failed: Path) -> None:
+    """The command cannot write the log then; it waits until the owner has."""
+
+    async def serve() -> int:
+        log = await SqliteLog.open(failed / "data", Clock())
+        asking = asyncio.create_task(
+            asyncio.to_thread(quick, "--home", failed, "deliveries", "retry", ALERT.id, "--channel", "slack")
+        )
+        taken = 0
+        while not asking.done():
+            taken += await take_in(failed / "data", log)
+            await asyncio.wait([asking], timeout=0.05)
+        await log.close()
+        assert (await asking).code == 0
+        return taken
+
+    assert asyncio.run(serve()) == 1
+    assert [wish.channel for wish in retried(failed)] == ["slack"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 2, "say which"),
+        (["--subscriber", "nobody"], 1, "nothing of that failed"),
+        (["no-such-alert"], 1, "nothing of that failed"),
+    ],
+)
+def test_a_wish_that_means_nothing_is_told(failed: Path, words: list[str], code: int, told: str) -> None:
+    """And nothing is recorded."""
+    done = run("--home", failed, "deliveries", "retry", *words)
+
+    assert done.code == code
+    assert told in done.err
+    assert retried(failed) == []

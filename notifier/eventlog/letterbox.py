@@ -1,0 +1,59 @@
+"""
+Events that somebody beside the log's owner wants recorded: an operator's command, while the service runs.
+
+One process writes the log. Another puts its event into a folder beside it, whole or not at all, and the owner takes it
+in. An event's id follows from its cause, so taking one in twice records it once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from notifier.errors import LogError
+from notifier.eventlog import codec
+from notifier.eventlog.log import EventLog
+from notifier.events import Event
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "letters"  # beside the log
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # it is recorded when the owner takes it in
+_SIZE = 1 << 20  # bytes of one letter that are read
+
+
+def post(directory: Path, event: Event) -> Path:
+    """Put an event into the box of the log in a directory; the letter, which is gone once it was taken in."""
+    box = directory / FOLDER
+    box.mkdir(mode=0o700, exist_ok=True)
+    letter = box / f"{event.id}.json"
+    draft = letter.with_suffix(".draft")
+    with draft.open("wb") as file:
+        file.write(event.type.encode() + b"\n" + codec.encode(event, NEVER))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(letter)
+    return letter
+
+
+async def take_in(directory: Path, log: EventLog) -> int:
+    """
+    Record what lies in the box of a directory; how many letters.
+
+    One that cannot be read is told and put aside (`.unread`): nothing that an operator wished is lost in silence.
+    """
+    taken = 0
+    for letter in sorted((directory / FOLDER).glob("*.json")):
+        try:
+            type, _, data = letter.read_bytes()[:_SIZE].partition(b"\n")
+            event = codec.decode(0, type.decode(), data).event
+        except (LogError, UnicodeDecodeError, OSError) as error:
+            logger.error("%s/%s cannot be taken in, and is put aside: %s", FOLDER, letter.name, error)  # noqa: TRY400
+            letter.replace(letter.with_suffix(".unread"))
+            continue
+        await log.append([event])
+        letter.unlink()
+        taken += 1
+    return taken
