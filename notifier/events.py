@@ -475,6 +475,36 @@ class DeliveryRetried(Event, frozen=True, kw_only=True):
         return self.subscriber
 
 
+class DeliveryBounced(Event, frozen=True, kw_only=True):
+    """
+    A mail system told us what became of an alert that it had taken over. Its cause is the alert.
+
+    `action`: "failed" or "delayed" (RFC 3464), or "complained" (RFC 5965). `status` is the enhanced code that it gave
+    (RFC 3463), "" where there was none, and `reason` what that means, in our own words: theirs may quote an address.
+    `elsewhere`: it speaks of a mailbox that the subscriber's address leads to, and not of the address itself.
+    """
+
+    type: ClassVar[str] = "delivery.bounced.v1"
+
+    alert: str
+    subscriber: str
+    channel: str
+    action: str
+    status: str
+    reason: str
+    seen_at: datetime
+    elsewhere: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        # Not `seen_at`: the same report, read twice, is one.
+        return (self.channel, self.action, self.status, *(("elsewhere",) if self.elsewhere else ()))
+
+    @property
+    def subject(self) -> str:
+        return self.subscriber
+
+
 # ---------------------------------------------------------------- channels of subscribers
 
 

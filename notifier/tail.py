@@ -21,6 +21,7 @@ from notifier.events import (
     ChannelResumed,
     ChannelSuspended,
     DeliveryAbandoned,
+    DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
     DigestRaised,
@@ -141,6 +142,13 @@ def _retried(event: DeliveryRetried) -> tuple[str, str, str]:
     return f"{event.subscriber} · {event.channel}", "to be tried again, the operator says", "plain"
 
 
+def _bounced(event: DeliveryBounced) -> tuple[str, str, str]:
+    status = f" ({event.status})" if event.status else ""
+    where = " somewhere behind its address" if event.elsewhere else ""
+    sentence = f"{event.action}{where} after it was taken over{status}: {event.reason}"
+    return f"{event.subscriber} · {event.channel}", sentence, "warning" if event.action == "delayed" else "bad"
+
+
 def _suspended(event: ChannelSuspended) -> tuple[str, str, str]:
     until = f" until {event.until:%Y-%m-%d %H:%M}Z" if event.until else ""
     return f"{event.subscriber} · {event.channel}", f"{event.why}: nothing is sent there{until}: {event.reason}", "bad"
@@ -187,6 +195,7 @@ _DESCRIBED: dict[type[Event], Callable[[Any], tuple[str, str, str]]] = {
     DeliveryPostponed: _postponed,
     DeliveryAbandoned: _abandoned,
     DeliveryRetried: _retried,
+    DeliveryBounced: _bounced,
     DigestRaised: _digest,
     NoticeRaised: _notice,
     ChannelSuspended: _suspended,

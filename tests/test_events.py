@@ -42,6 +42,7 @@ GOLDEN = {
     "channel.suspended.v1": "0173024a-4c60-8371-8689-f3a8877d2be2",
     "channel.resumed.v1": "017301e7-9120-830d-82cc-83bb2377649f",
     "channel.confirmed.v1": "017301e7-9120-834d-901e-b0bf4a2212a1",
+    "delivery.bounced.v1": "0173024a-4c60-88bd-b0c6-d1b8a6ce3f9f",
     "subscriptions.applied.v1": "017301e7-9120-8b71-939e-a5cb87519736",
 }
 

@@ -22,7 +22,7 @@ FLOORS = (
     {"errors", "events", "statement", "message", "guard", "comparison"},
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
-    {"settings", "subscriptions", "views"},
+    {"settings", "subscriptions", "views", "standing"},
     {"messages"},
     {"poll", "websub", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
     {"survey", "breadth", "preview", "deliveries"},

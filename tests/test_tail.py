@@ -16,6 +16,7 @@ from notifier.events import (
     ChannelResumed,
     ChannelSuspended,
     DeliveryAbandoned,
+    DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
     DigestRaised,
@@ -45,6 +46,7 @@ STATEMENT = Statement(
     fingerprint="0" * 24,
 )
 DELIVERY = {"cause": "1" * 36, "alert": "1" * 36, "subscriber": "desk", "channel": "email", "attempt": 1}
+BOUNCED = {key: value for key, value in DELIVERY.items() if key != "attempt"} | {"seen_at": NOON}
 
 
 def alert(*words: str) -> AlertRaised:
@@ -190,6 +192,18 @@ LINES: list[tuple[Event, str, str, str]] = [
         "desk · email",
         "to be tried again, the operator says",
         "plain",
+    ),
+    (
+        DeliveryBounced(**BOUNCED, action="failed", status="5.1.1", reason="there is no such mailbox"),
+        "desk · email",
+        "failed after it was taken over (5.1.1): there is no such mailbox",
+        "bad",
+    ),
+    (
+        DeliveryBounced(**BOUNCED, action="delayed", status="", reason="no reason was given", elsewhere=True),
+        "desk · email",
+        "delayed somewhere behind its address after it was taken over: no reason was given",
+        "warning",
     ),
     (
         ChannelSuspended(subscriber="desk", channel="email", why="bounced", reason="550", at=NOON),
