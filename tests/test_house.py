@@ -45,6 +45,7 @@ HOMES = {
     "cssselect": ("feeds/selectors.py",),
     "email_validator": ("channels/address.py",),
     "feedparser": ("feeds/reading.py",),
+    "itsdangerous": ("alerts/links.py",),
     "jinja2": ("alerts/render.py",),
     "lxml": ("feeds/page.py", "feeds/plain.py", "feeds/article.py"),
     "markupsafe": ("alerts/render.py",),
