@@ -21,6 +21,7 @@ from typing import TextIO
 import msgspec
 
 from notifier import shipped, subscriptions
+from notifier.alerts.links import Links
 from notifier.alerts.render import Renderer
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
@@ -44,11 +45,13 @@ from notifier.read import Reader
 from notifier.recheck import Rechecker
 from notifier.schedule import Rounds, Schedule
 from notifier.settings import Settings
+from notifier.standing import Standing
 from notifier.subscriptions import Subscriber, Subscriptions
 from notifier.survey import ROUNDS, rounds_of
 from notifier.tail import counted
 from notifier.watchlists.index import Index
 from notifier.watchlists.watchlist import Watchlist
+from notifier.web.door import Door
 from notifier.websub import Hubs
 
 logger = logging.getLogger(__name__)
@@ -117,6 +120,14 @@ def channels_of(settings: Settings, terminal: TextIO) -> dict[str, Channel]:
     return {way.kind: way for way in ways}
 
 
+def links_of(settings: Settings) -> Links | None:
+    """What makes and checks the links in our messages; None where the operator has not opened a door for them."""
+    if settings.door is None:
+        return None
+    secret, *earlier = (each.reveal() for each in settings.door.secrets)
+    return Links(settings.door.address, secret, earlier)
+
+
 def fetcher_of(settings: Settings, clock: Callable[[], datetime] = wall_clock) -> Fetcher:
     """The way to the feeds, as the operator wants it."""
     fetch = settings.fetch
@@ -175,8 +186,10 @@ class App:
         self.reader = Reader(log, visitor, with_pages, clock, chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
         self.matcher = Matcher(log, Index(), self._channels_of)
-        renderer = Renderer([home / "templates", shipped.templates()])
-        self.deliverer = Deliverer(log, self.channels, renderer, self._subscriber, clock, chance.random)
+        self.links = links_of(settings)
+        self.standing = Standing(log)
+        self._renderer = Renderer([home / "templates", shipped.templates()])
+        self.deliverer = Deliverer(log, self.channels, self._renderer, self._subscriber, clock, chance.random)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -326,6 +339,23 @@ class App:
         logger.info("hubs are heard at %s:%d", how.host, port)
         return hubs
 
+    async def _door(self) -> Door | None:
+        """Answer readers who click, where the operator says how they reach us."""
+        if (how := self.settings.door) is None or self.links is None:
+            return None
+        door = Door(self.log, self.links, self._renderer, self.standing, self._subscriber, self._masked, self._clock)
+        try:
+            port = await door.listen(how.host, how.port)
+        except OSError as error:
+            logger.error("readers' clicks are not heard: %s:%d: %s", how.host, how.port, error.strerror)  # noqa: TRY400
+            await door.close()
+            return None
+        logger.info("readers' clicks are heard at %s:%d", how.host, port)
+        return door
+
+    def _masked(self, kind: str, address: str) -> str:
+        return self.channels[kind].masked(address)
+
     async def _keep(self, rounds: Rounds) -> None:
         """Keep where the feeds' polls stand, for who asks the log: unchanged polls leave nothing else behind."""
         consumer = await self.log.consumer(ROUNDS)
@@ -356,7 +386,7 @@ class App:
                 hubs.heard(feed.id, poll.hub, poll.topic)
 
         rounds = await self._rounds(polled)
-        hubs = await self._hubs(rounds)
+        hubs, door = await self._hubs(rounds), await self._door()
         await self.matcher.warm()
         schedule = Schedule(self.log)
         schedule.every(TICK, "poll", rounds.start_due)
@@ -373,6 +403,8 @@ class App:
         await stop.wait()
         if hubs is not None:
             await hubs.close()
+        if door is not None:
+            await door.close()
         await rounds.stop()
         # Before the schedule, which waits for the runs of its steps.
         await self.rechecker.stop()

@@ -10,11 +10,11 @@ environment holds under that name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -81,6 +81,28 @@ class WebSubTable(msgspec.Struct, frozen=True):
     listen: str = "127.0.0.1:8085"
 
 
+class DoorTable(msgspec.Struct, frozen=True):
+    """
+    `[door]`: our public address for readers, what signs the links to it and what did before, and where we listen behind
+    it. `confirm`: mail channels are owed nothing until their readers have said that they want it.
+    """
+
+    address: str
+    secret: str
+    earlier_secrets: tuple[str, ...] = ()
+    listen: str = "127.0.0.1:8086"
+    confirm: bool = False
+
+
+class BouncesTable(msgspec.Struct, frozen=True):
+    """`[bounces]`: the address that mails come back to, and the mailbox where we read what comes: one of the two."""
+
+    address: str
+    maildir: str = ""
+    imap: str = ""
+    password: str = ""
+
+
 class SettingsFile(msgspec.Struct, frozen=True):
     """The shape of notifier.toml. Each `[[feed]]` is a feed of the operator's own."""
 
@@ -90,6 +112,8 @@ class SettingsFile(msgspec.Struct, frozen=True):
     feeds: FeedsTable = FeedsTable()
     fetch: FetchTable = FetchTable()
     websub: WebSubTable | None = None
+    door: DoorTable | None = None
+    bounces: BouncesTable | None = None
     feed: tuple[OwnFeed, ...] = ()
 
 
@@ -114,14 +138,45 @@ class WebSub(msgspec.Struct, frozen=True):
     port: int
 
 
+class Door(msgspec.Struct, frozen=True):
+    """
+    Our public address for readers, the secrets that sign links to it (the first of them new ones), where we listen, and
+    whether mail channels must be confirmed.
+    """
+
+    address: str
+    secrets: tuple[Secret, ...]
+    host: str
+    port: int
+    confirm: bool = False
+
+
+class ImapBox(msgspec.Struct, frozen=True):
+    """A mailbox at a server: `folder` of `user`, over TLS unless the server is on this machine."""
+
+    host: str
+    port: int
+    user: str
+    password: Secret
+    folder: str = "INBOX"
+    tls: bool = True
+
+
+class Bounces(msgspec.Struct, frozen=True):
+    """The address that mails come back to, and where we read what comes: a Maildir, or a mailbox at a server."""
+
+    address: str
+    box: Path | ImapBox
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the operator decided.
 
     `contact` is how publishers reach him, "" or an address or URL; `timezone` (IANA) is for subscribers who name none;
-    `email` is None where no mail server is set up, `websub` where hubs cannot reach us; `feeds` are all that are
-    polled, within `bounds`. `origins` tells where a setting came from ("email.host": "notifier.toml, line 3"); what it
-    does not name is a default.
+    `email` is None where no mail server is set up, `websub` where hubs cannot reach us, `door` where readers cannot,
+    and `bounces` where nobody reads what comes back; `feeds` are all that are polled, within `bounds`. `origins` tells
+    where a setting came from ("email.host": "notifier.toml, line 3"); what it does not name is a default.
     """
 
     contact: str = ""
@@ -131,6 +186,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     fetch: Fetch = Fetch()
     websub: WebSub | None = None
+    door: Door | None = None
+    bounces: Bounces | None = None
     origins: Mapping[str, str] = {}
 
     @classmethod
@@ -143,6 +200,7 @@ class _Reader:
     """Reads the settings once; what is wrong with them gathers in `mistakes`."""
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self._home = path.parent
         self._environ = environ
         self._mistakes: list[Mistake] = []
         self._origins: dict[str, str] = {}
@@ -170,6 +228,8 @@ class _Reader:
                 tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host, said.fetch.articles
             ),
             websub=self._websub(said.websub) if said.websub else None,
+            door=self._door(said.door) if said.door else None,
+            bounces=self._bounces(said) if said.bounces else None,
             origins=self._origins,
         )
         if self._mistakes:
@@ -345,15 +405,66 @@ class _Reader:
         if not _is_web_address(said.callback) or set("?#") & set(said.callback):
             mend = 'write it as "https://alerts.example.org/websub"'
             self._wrong(("websub", "callback"), "this is no address that hubs could reach", mend)
-        if len(said.secret) < SECRET:
-            self._wrong(("websub", "secret"), f'"secret" has fewer than {SECRET} characters', "make one up by chance")
-        host, _, port = said.listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65_536):
+        secret = self._secret(("websub", "secret"), said.secret)
+        return WebSub(said.callback, secret, *self._listening(("websub", "listen"), said.listen, 8085))
+
+    def _door(self, said: DoorTable) -> Door:
+        place = ("door", "address")
+        if not _is_web_address(said.address) or set("?#") & set(said.address):
             self._wrong(
-                ("websub", "listen"), f"{shown(said.listen)} is no host and port", 'write it as "127.0.0.1:8085"'
+                place, "this is no address that readers could reach", 'write it as "https://alerts.example.org"'
             )
-            return WebSub(said.callback, Secret(said.secret), "127.0.0.1", 0)
-        return WebSub(said.callback, Secret(said.secret), host.strip("[]"), int(port))
+        elif not _is_private(said.address, {"https"}):
+            self._wrong(place, "mail programs follow https addresses alone (RFC 8058)", "write https:// in front of it")
+        secrets = [self._secret(("door", "secret"), said.secret)]
+        for index, earlier in enumerate(said.earlier_secrets):
+            secrets.append(self._secret(("door", "earlier_secrets", index), earlier))
+        listening = self._listening(("door", "listen"), said.listen, 8086)
+        return Door(said.address.rstrip("/"), tuple(secrets), *listening, said.confirm)
+
+    def _secret(self, place: Place, text: str) -> Secret:
+        if len(text) < SECRET:
+            name = next(step for step in reversed(place) if isinstance(step, str))
+            self._wrong(place, f'"{name}" has fewer than {SECRET} characters', "make one up by chance")
+        return Secret(text)
+
+    def _listening(self, place: Place, text: str, port: int) -> tuple[str, int]:
+        """A host and a port of our machine."""
+        host, _, digits = text.rpartition(":")
+        if not host or not (digits.isascii() and digits.isdecimal() and len(digits) <= 5 and int(digits) < 65_536):
+            self._wrong(place, f"{shown(text)} is no host and port", f'write it as "127.0.0.1:{port}"')
+            return "127.0.0.1", 0
+        return host.strip("[]"), int(digits)
+
+    def _bounces(self, file: SettingsFile) -> Bounces | None:
+        said = file.bounces
+        if said is None:
+            return None
+        for table, needed in (
+            ("door", "its secret signs what bounces are known by"),
+            ("email", "nothing else bounces"),
+        ):
+            if getattr(file, table) is None:
+                self._wrong(("bounces",), f"there is no [{table}]: {needed}", f"add [{table}], or leave [bounces] out")
+        local, _, domain = said.address.rpartition("@")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,20}@[A-Za-z0-9.-]+", said.address) or not (local and domain):
+            problem = (
+                "this address cannot take a token: its part before the @ has up to 20 letters, digits, dots, hyphens"
+            )
+            self._wrong(("bounces", "address"), problem, 'write it as "bounce@alerts.example.org"')
+        if bool(said.maildir) == bool(said.imap):
+            self._wrong(("bounces",), "one of maildir and imap says where bounces are read", "set one of them")
+            return None
+        if said.maildir:
+            return Bounces(said.address, self._home / said.maildir)
+        box = _imap_box(said.imap, Secret(said.password))
+        if box is None:
+            mend = 'write it as "imaps://user@mail.example.org/INBOX"; imap:// is for a server on this machine'
+            self._wrong(("bounces", "imap"), "this is no mailbox that can be read", mend)
+            return None
+        if not said.password:
+            self._wrong(("bounces",), "a mailbox at a server has a password", 'add password = "${…}"')
+        return Bounces(said.address, box)
 
     def _networks(self, said: FetchTable) -> Iterator[Network]:
         for index, text in enumerate(said.allow):
@@ -396,3 +507,25 @@ def _is_web_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isprintable()
     except ValueError:
         return False
+
+
+def _is_private(url: str, schemes: Collection[str]) -> bool:
+    """Does nobody on the way hear what is said there: over TLS, or on this machine?"""
+    parts = urlsplit(url)
+    return parts.scheme in schemes or (parts.hostname or "") in {"localhost", "127.0.0.1", "::1"}
+
+
+def _imap_box(url: str, password: Secret) -> ImapBox | None:
+    """The mailbox that an address names; None where it names none, or one that would be read in clear."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    known = parts.scheme in {"imap", "imaps"} and parts.hostname and parts.username and parts.password is None
+    if not known or not url.isascii() or not url.isprintable() or not _is_private(url, {"imaps"}):
+        return None
+    tls = parts.scheme == "imaps"
+    folder = unquote(parts.path.strip("/")) or "INBOX"
+    user = unquote(parts.username or "")
+    return ImapBox(parts.hostname or "", port or (993 if tls else 143), user, password, folder, tls)

@@ -24,7 +24,22 @@ FLOORS = (
     {"shipped", "handwritten"},
     {"settings", "subscriptions", "views", "standing"},
     {"messages"},
-    {"poll", "websub", "read", "recheck", "match", "digest", "deliver", "tail", "backtest", "why", "prove"},
+    {
+        "poll",
+        "websub",
+        "web",
+        "read",
+        "recheck",
+        "match",
+        "digest",
+        "deliver",
+        "confirm",
+        "bounces",
+        "tail",
+        "backtest",
+        "why",
+        "prove",
+    },
     {"survey", "breadth", "preview", "deliveries"},
     {"schedule"},
     {"app"},
@@ -36,7 +51,7 @@ GROUND = FLOORS[0]
 
 # Where an outside library is known by name: a file, or a folder on the top floors. msgspec's values are everywhere.
 HOMES = {
-    "aiohttp": ("guard.py", "websub.py", "feeds/fetch.py", "channels/posting.py", "demo/peers.py"),
+    "aiohttp": ("guard.py", "websub.py", "web/door.py", "feeds/fetch.py", "channels/posting.py", "demo/peers.py"),
     "aiosmtpd": ("demo/peers.py",),
     "aiosmtplib": ("channels/email.py",),
     "apscheduler": ("schedule.py",),

@@ -1,0 +1,1 @@
+"""Pages for those who get what we send: the small door that they answer through."""
