@@ -28,6 +28,7 @@ from notifier.channels.console import ConsoleChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.slack import SlackChannel
 from notifier.channels.webhook import WebhookChannel
+from notifier.confirm import Confirmer, wanted
 from notifier.deliver import Deliverer
 from notifier.errors import LogError, LogOwned, Misconfigured
 from notifier.eventlog import letterbox
@@ -64,6 +65,7 @@ READ = 5.0  # seconds between looks at pages that are to be tried again; a new s
 RECHECK = 30.0  # seconds between looks at which pages are to be asked again
 LETTERS = 1.0  # seconds between looks at what an operator's commands want recorded
 TAKEN_IN = 10  # seconds that such a command waits for it
+CONFIRM = 30.0  # seconds between looks at who is to be asked whether he wants alerts
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
 
@@ -188,6 +190,11 @@ class App:
         self.matcher = Matcher(log, Index(), self._channels_of)
         self.links = links_of(settings)
         self.standing = Standing(log)
+        self._confirmer = (
+            Confirmer(log, self.standing, lambda: self.subscriptions.subscribers, clock)
+            if settings.door and settings.door.confirm
+            else None
+        )
         self._renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(log, self.channels, self._renderer, self._subscriber, clock, chance.random)
 
@@ -285,6 +292,8 @@ class App:
 
     def _channels_of(self, id: str) -> tuple[str, ...]:
         who = self._subscriber(id)
+        if who and self._confirmer:
+            return wanted(self.standing, who)
         return tuple(channel.name for channel in who.channels) if who else ()
 
     # ---------------------------------------------------------------- work
@@ -365,13 +374,23 @@ class App:
 
     async def work_off(self) -> None:
         """Match all that has been recorded, read the pages that are due, and deliver all that is due."""
-        await self.matcher.run()
+        await self._ask_to_confirm()
+        await self._match()
         # What title and summary say waits for no page.
         await self.deliverer.start_due()
         await self.reader.run()
         await self.rechecker.run()
-        await self.matcher.run()
+        await self._match()
         await self.deliverer.run()
+
+    async def _match(self) -> int:
+        """Match, knowing which channels are confirmed."""
+        await self.standing.catch_up()
+        return await self.matcher.run()
+
+    async def _ask_to_confirm(self) -> None:
+        if self._confirmer:
+            await self._confirmer.run()
 
     async def serve(self, stop: asyncio.Event, told: Callable[[Feed, Poll], None]) -> None:
         """
@@ -393,7 +412,9 @@ class App:
         if hubs is not None:
             schedule.every(HUBS, "subscribe at hubs", hubs.run)
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
-        schedule.every(30, "match", self.matcher.run, upon_growth=True)
+        schedule.every(30, "match", self._match, upon_growth=True)
+        if self._confirmer:
+            schedule.every(CONFIRM, "ask to confirm", self._ask_to_confirm)
         schedule.every(READ, "read", self.reader.start_due, upon_growth=True)
         schedule.every(RECHECK, "recheck", self.rechecker.run)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
