@@ -23,14 +23,16 @@ import msgspec
 from notifier import shipped, subscriptions
 from notifier.alerts.links import Links
 from notifier.alerts.render import Renderer
+from notifier.bounces import Bounces
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.email import EmailChannel
+from notifier.channels.inbox import ImapInbox, Inbox, MaildirInbox
 from notifier.channels.slack import SlackChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.confirm import Confirmer, wanted
 from notifier.deliver import Deliverer
-from notifier.errors import LogError, LogOwned, Misconfigured
+from notifier.errors import LogError, LogOwned, Misconfigured, TryLater
 from notifier.eventlog import letterbox
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.sqlite import SqliteLog
@@ -45,7 +47,7 @@ from notifier.poll import Poll, Poller
 from notifier.read import Reader
 from notifier.recheck import Rechecker
 from notifier.schedule import Rounds, Schedule
-from notifier.settings import Settings
+from notifier.settings import ImapBox, Settings
 from notifier.standing import Standing
 from notifier.subscriptions import Subscriber, Subscriptions
 from notifier.survey import ROUNDS, rounds_of
@@ -66,6 +68,7 @@ RECHECK = 30.0  # seconds between looks at which pages are to be asked again
 LETTERS = 1.0  # seconds between looks at what an operator's commands want recorded
 TAKEN_IN = 10  # seconds that such a command waits for it
 CONFIRM = 30.0  # seconds between looks at who is to be asked whether he wants alerts
+BOUNCES = 60.0  # seconds between looks at what came back by mail
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
 
@@ -128,6 +131,16 @@ def links_of(settings: Settings) -> Links | None:
         return None
     secret, *earlier = (each.reveal() for each in settings.door.secrets)
     return Links(settings.door.address, secret, earlier)
+
+
+def inbox_of(settings: Settings) -> Inbox | None:
+    """Where mails come back to; None where nobody reads them."""
+    if settings.bounces is None:
+        return None
+    box = settings.bounces.box
+    if isinstance(box, ImapBox):
+        return ImapInbox(box.host, box.port, box.user, box.password.reveal(), box.folder, tls=box.tls)
+    return MaildirInbox(box)
 
 
 def fetcher_of(settings: Settings, clock: Callable[[], datetime] = wall_clock) -> Fetcher:
@@ -194,6 +207,10 @@ class App:
             Confirmer(log, self.standing, lambda: self.subscriptions.subscribers, clock)
             if settings.door and settings.door.confirm
             else None
+        )
+        inbox = inbox_of(settings)
+        self._bounces = (
+            Bounces(log, inbox, self.links, self.standing, self._subscriber, clock) if inbox and self.links else None
         )
         self._renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(log, self.channels, self._renderer, self._subscriber, clock, chance.random)
@@ -374,6 +391,10 @@ class App:
 
     async def work_off(self) -> None:
         """Match all that has been recorded, read the pages that are due, and deliver all that is due."""
+        try:
+            await self._read_bounces()
+        except TryLater as error:
+            logger.warning("bounces wait: %s", error)
         await self._ask_to_confirm()
         await self._match()
         # What title and summary say waits for no page.
@@ -387,6 +408,10 @@ class App:
         """Match, knowing which channels are confirmed."""
         await self.standing.catch_up()
         return await self.matcher.run()
+
+    async def _read_bounces(self) -> None:
+        if self._bounces:
+            await self._bounces.run()
 
     async def _ask_to_confirm(self) -> None:
         if self._confirmer:
@@ -413,6 +438,8 @@ class App:
             schedule.every(HUBS, "subscribe at hubs", hubs.run)
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
         schedule.every(30, "match", self._match, upon_growth=True)
+        if self._bounces:
+            schedule.every(BOUNCES, "bounces", self._read_bounces)
         if self._confirmer:
             schedule.every(CONFIRM, "ask to confirm", self._ask_to_confirm)
         schedule.every(READ, "read", self.reader.start_due, upon_growth=True)

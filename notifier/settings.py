@@ -462,8 +462,9 @@ class _Reader:
             mend = 'write it as "imaps://user@mail.example.org/INBOX"; imap:// is for a server on this machine'
             self._wrong(("bounces", "imap"), "this is no mailbox that can be read", mend)
             return None
-        if not said.password:
-            self._wrong(("bounces",), "a mailbox at a server has a password", 'add password = "${…}"')
+        if not said.password.isascii() or not said.password.isprintable() or not said.password:
+            mend = 'add password = "${…}", of printable ASCII characters'
+            self._wrong(("bounces",), "a mailbox at a server has a password", mend)
         return Bounces(said.address, box)
 
     def _networks(self, said: FetchTable) -> Iterator[Network]:
@@ -528,4 +529,6 @@ def _imap_box(url: str, password: Secret) -> ImapBox | None:
     tls = parts.scheme == "imaps"
     folder = unquote(parts.path.strip("/")) or "INBOX"
     user = unquote(parts.username or "")
+    if not re.fullmatch(r"[!#-\[\]-~]+", user) or not re.fullmatch(r"[ !#-\[\]-~]+", folder):
+        return None  # quotes and blanks would be read as the end of a command's part
     return ImapBox(parts.hostname or "", port or (993 if tls else 143), user, password, folder, tls)
