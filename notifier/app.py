@@ -213,7 +213,9 @@ class App:
             Bounces(log, inbox, self.links, self.standing, self._subscriber, clock) if inbox and self.links else None
         )
         self._renderer = Renderer([home / "templates", shipped.templates()])
-        self.deliverer = Deliverer(log, self.channels, self._renderer, self._subscriber, clock, chance.random)
+        self.deliverer = Deliverer(
+            log, self.channels, self._renderer, self._subscriber, clock, chance.random, self.links
+        )
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -32,7 +32,6 @@ from notifier.events import (
 )
 from notifier.standing import Standing
 from notifier.subscriptions import ChannelAddress, Subscriber
-from notifier.tail import counted
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +97,11 @@ class Bounces:
         # After it is in the log: what is read twice is recorded once.
         await self._inbox.done([each.key for each in returned])
         if foreign:
-            told = "%s came back that no message of ours to a present address was sent by; nothing was changed"
-            logger.info(told, counted(foreign, "report"))
+            told = "reports that no message of ours to a present address brings about: %d; nothing was changed by them"
+            logger.info(told, foreign)
         others = sum(each.report is None for each in returned)
         if others:
-            logger.debug("%s came back that no mail system wrote", counted(others, "mail"))
+            logger.debug("mails that came back and are no reports: %d", others)
         return news
 
     async def _meant(self, report: Report) -> Meant | None:

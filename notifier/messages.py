@@ -16,11 +16,12 @@ from typing import Protocol
 
 import msgspec
 
-from notifier.alerts.alert import Reader
+from notifier.alerts.alert import AlertView, Reader
+from notifier.alerts.notice import CONFIRM, NoticeView, notice_view
 from notifier.alerts.outbox import Owed, delivery_id
 from notifier.alerts.render import Renderer
 from notifier.eventlog.log import EventLog
-from notifier.events import AlertRaised, Recorded
+from notifier.events import AlertRaised, DigestRaised, NoticeRaised, Recorded
 from notifier.message import Message
 from notifier.subscriptions import ChannelAddress, Subscriber
 from notifier.views import found, viewed
@@ -46,7 +47,11 @@ class Links(Protocol):
         """An https address that ends what comes on this channel."""
         ...
 
-    def bounce(self, alert: str, channel: str) -> str:
+    def confirm(self, subscriber: str, channel: str, to: str) -> str:
+        """An https address by which he says that he wants what comes on this channel."""
+        ...
+
+    def bounce(self, alert: str, channel: str, to: str) -> str:
         """A token of letters and digits by which what comes back is known."""
         ...
 
@@ -79,9 +84,10 @@ class Messages:
         first = await self._first(owed.event) if isinstance(owed.event, AlertRaised) else None
         link = bounce = ""
         if self._links is not None and way.kind == MAIL:
-            link = self._links.unsubscribe(who.id, way.name, way.address.reveal())
-            bounce = self._links.bounce(owed.alert_id, way.name)
-        words, fills = await self._worded(owed, who, forms, first, link)
+            to = way.address.reveal()
+            link = self._links.unsubscribe(who.id, way.name, to)
+            bounce = self._links.bounce(owed.alert_id, way.name, to)
+        words, fills = await self._worded(owed, who, way, forms, first, link)
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
             parts=words.parts,
@@ -98,34 +104,51 @@ class Messages:
         return event if isinstance(event, AlertRaised) else None
 
     async def _worded(
-        self, owed: Owed, who: Subscriber, forms: tuple[str, ...], first: AlertRaised | None, link: str
+        self,
+        owed: Owed,
+        who: Subscriber,
+        way: ChannelAddress,
+        forms: tuple[str, ...],
+        first: AlertRaised | None,
+        link: str,
     ) -> tuple[_Words, Mapping[str, str]]:
         """The words, and what stands in place of their marks."""
         fills = {NAME: Reader(who.name).shown, UNSUBSCRIBE: link}
-        if not isinstance(owed.event, AlertRaised):
-            return await self._rendered(owed, forms, Reader(who.name, who.timezone, link)), {}
+        if isinstance(owed.event, NoticeRaised):
+            return self._rendered(owed.event.notice, forms, self._notice(owed.event, who, way, link)), {}
+        if isinstance(owed.event, DigestRaised):
+            raise TypeError("digests are made elsewhere")
         key = (_told(owed.event, first), who.timezone, forms, bool(link))
         kept = self._words.get(key)
         if kept is not None and kept.until >= asyncio.get_running_loop().time():
             return kept, fills
         if not all(self._renderer.writes_as_is(FOLDER, form, VARIABLES) for form in forms):
-            return await self._rendered(owed, forms, Reader(who.name, who.timezone, link)), {}
+            return self._rendered(FOLDER, forms, await self._alert(owed, Reader(who.name, who.timezone, link))), {}
         reader = Reader(NAME, who.timezone, UNSUBSCRIBE if link else "")
-        self._words[key] = await self._rendered(owed, forms, reader)
+        self._words[key] = self._rendered(FOLDER, forms, await self._alert(owed, reader))
         if len(self._words) > KEPT:
             self._words.popitem(last=False)
         return self._words[key], fills
 
-    async def _rendered(self, owed: Owed, forms: Sequence[str], reader: Reader) -> _Words:
+    async def _alert(self, owed: Owed, reader: Reader) -> AlertView:
         recorded = Recorded(owed.position, owed.alert_id, owed.raised_at, owed.event)
         view, _ = await viewed(self._log, recorded, reader)
-        parts, faults = self._renderer.render_all_the_same(FOLDER, forms, view)
+        return view
+
+    def _notice(self, raised: NoticeRaised, who: Subscriber, way: ChannelAddress, link: str) -> NoticeView:
+        confirm = ""
+        if raised.notice == CONFIRM and self._links is not None:
+            confirm = self._links.confirm(who.id, raised.about, way.address.reveal())
+        return notice_view(raised, subscriber=who.name, confirm=confirm, unsubscribe=link)
+
+    def _rendered(self, folder: str, forms: Sequence[str], view: msgspec.Struct) -> _Words:
+        parts, faults = self._renderer.render_all_the_same(folder, forms, view)
         for form in forms:
             fault = str(faults[form]) if form in faults else ""
             # Told when it first comes up, and not with each of a thousand messages.
-            if fault and fault != self._faults.get((FOLDER, form)):
+            if fault and fault != self._faults.get((folder, form)):
                 logger.error("the built-in template is used until this is mended: %s", fault)
-            self._faults[FOLDER, form] = fault
+            self._faults[folder, form] = fault
         marked = tuple(form for form, text in parts.items() if _NONCE in text)
         return _Words(parts, marked, asyncio.get_running_loop().time() + FRESH)
 

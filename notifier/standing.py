@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from notifier.alerts.suspensions import Suspensions
 from notifier.eventlog.log import EventLog
-from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Recorded
+from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended
 
 TYPES = (ChannelSuspended.type, ChannelResumed.type, ChannelConfirmed.type)
 
@@ -18,8 +19,7 @@ class Standing:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._position = 0
-        self._suspended: dict[tuple[str, str], ChannelSuspended] = {}
-        self._confirmed: set[tuple[str, str]] = set()
+        self._suspensions = Suspensions()
 
     async def catch_up(self) -> None:
         """Fold in what the log has come to hold."""
@@ -27,27 +27,14 @@ class Standing:
             for recorded in page.events:
                 # Several may catch up side by side; what one has folded is not folded again.
                 if recorded.position > self._position:
-                    self.apply(recorded)
+                    self._suspensions.apply(recorded)
                     self._position = recorded.position
             self._position = max(self._position, page.position)
 
-    def apply(self, recorded: Recorded) -> None:
-        """Fold one event in; events of other types change nothing."""
-        match recorded.event:
-            case ChannelSuspended() as event:
-                self._suspended[event.subscriber, event.channel] = event
-            case ChannelResumed() as event:
-                self._suspended.pop((event.subscriber, event.channel), None)
-            case ChannelConfirmed() as event:
-                self._confirmed.add((event.subscriber, event.channel))
-            case _:
-                pass
-
     def suspended(self, subscriber: str, channel: str, now: datetime) -> ChannelSuspended | None:
         """Why a channel takes nothing now; None where it does."""
-        found = self._suspended.get((subscriber, channel))
-        return found if found and (found.until is None or now < found.until) else None
+        return self._suspensions.of((subscriber, channel), now)
 
     def is_confirmed(self, subscriber: str, channel: str) -> bool:
         """Has whoever reads this channel said that he wants what comes on it?"""
-        return (subscriber, channel) in self._confirmed
+        return self._suspensions.is_confirmed((subscriber, channel))

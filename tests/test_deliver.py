@@ -644,7 +644,7 @@ GONE = Refused("hooks.example answered 410: this webhook is no more", outcome="e
 
 
 async def test_f37_an_address_that_has_ended_is_asked_no_more(caplog: pytest.LogCaptureFixture) -> None:
-    """What is owed there ends with the reason, the operator is told once, and other ways go on."""
+    """What is owed there ends with the reason, operator and owner are told once, and other ways go on."""
     desk = Desk()
     for n in range(3):
         await desk.owes(n, "email", "slack")
@@ -655,10 +655,11 @@ async def test_f37_an_address_that_has_ended_is_asked_no_more(caplog: pytest.Log
     await desk.deliverer.run()
 
     assert len(desk.slack.tried) == 1
-    assert len(desk.email.taken) == 3
+    assert len(desk.email.taken) == 4
+    assert "this webhook is no more" in desk.email.tried[-1].text("body.txt")
     assert [each.attempt for each in await desk.abandoned()] == [1, 0, 0, 0]
     assert all("this webhook is no more" in each.reason for each in await desk.abandoned())
-    assert caplog.text.count("channel slack has ended") == 1
+    assert caplog.text.count("channel slack takes no alerts any more") == 1
     assert "secret.example" not in caplog.text
 
 
