@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from notifier.feeds.catalogue import catalogue
 from notifier.feeds.habit import Bounds
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.handwritten.secret import Secret
-from notifier.settings import Settings, WebSub
+from notifier.settings import Bounces, Door, ImapBox, Settings, WebSub
 
 WHOLE = """\
 contact = "ops@example.org"
@@ -453,6 +454,103 @@ def test_hubs_that_could_not_reach_us_are_a_mistake(tmp_path: Path, line: str, t
     (found,) = mistakes(tmp_path, f"[websub]\n{line}\n{others}")
 
     assert told in found
+
+
+DOOR = {"address": "https://alerts.example.org/hk/", "secret": "0123456789abcdef", "listen": "127.0.0.1:8086"}
+BOX = {"address": "bounce@alerts.example.org", "imap": "imaps://us%40house.example@mx.house.example/INBOX/Bounces"}
+SENDING = '[email]\nhost = "mx.house.example"\nsender = "Alerts <alerts@house.example>"\n'
+
+
+def table(name: str, values: Mapping[str, str], line: str) -> str:
+    """A table with one line put in place of the value of that name, or before all others."""
+    key = line.partition(" ")[0]
+    others = "".join(f'{each} = "{value}"\n' for each, value in values.items() if each != key)
+    return f"[{name}]\n{line}\n{others}"
+
+
+def test_a_door_for_readers_is_set(tmp_path: Path):
+    """With secrets from the environment, the one that signs first, shown nowhere; without the table there is none."""
+    door = load(
+        tmp_path,
+        table("door", DOOR, 'secret = "${DOOR_SECRET}"') + 'earlier_secrets = ["${OLD}"]\nconfirm = true\n',
+        DOOR_SECRET="0123456789abcdef",
+        OLD="fedcba9876543210",
+    ).door
+
+    secrets = (Secret("0123456789abcdef"), Secret("fedcba9876543210"))
+    assert door == Door("https://alerts.example.org/hk", secrets, "127.0.0.1", 8086, confirm=True)
+    assert "0123456789abcdef" not in f"{door}"
+    assert load(tmp_path, "").door is None
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            'address = "alerts.example.org"',
+            'line 2: this is no address that readers could reach; write it as "https://',
+        ),
+        ('address = "https://alerts.example.org/?x"', "line 2: this is no address that readers could reach"),
+        ('address = "http://alerts.example.org"', "line 2: mail programs follow https addresses alone (RFC 8058)"),
+        ('secret = "short"', 'line 2: "secret" has fewer than 16 characters'),
+        ('earlier_secrets = ["short"]', 'line 2: "earlier_secrets" has fewer than 16 characters'),
+        ('listen = "8086"', 'line 2: "8086" is no host and port; write it as "127.0.0.1:8086"'),
+    ],
+)
+def test_a_door_that_nobody_could_reach_is_a_mistake(tmp_path: Path, line: str, told: str):
+    """With its line, before a link is sent to anybody."""
+    (found,) = mistakes(tmp_path, table("door", DOOR, line))
+
+    assert told in found
+
+
+def test_a_mailbox_for_bounces_is_set(tmp_path: Path):
+    """A folder at a server, over TLS at its usual port; or a Maildir, seen from the home."""
+    with_door = SENDING + table("door", DOOR, "")
+
+    imap = load(tmp_path, with_door + table("bounces", BOX, 'password = "${BOX}"'), BOX="nosuchpassword").bounces
+    local = load(tmp_path, with_door + table("bounces", {"address": BOX["address"]}, 'maildir = "Maildir"')).bounces
+
+    box = ImapBox("mx.house.example", 993, "us@house.example", Secret("nosuchpassword"), "INBOX/Bounces", tls=True)
+    assert imap == Bounces("bounce@alerts.example.org", box)
+    assert local == Bounces("bounce@alerts.example.org", tmp_path / "Maildir")
+    assert "nosuchpassword" not in f"{imap}"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('address = "nobody"', "this address cannot take a token"),
+        ('address = "bounces-of-all-our-alerts@alerts.example.org"', "this address cannot take a token"),
+        ('maildir = "Maildir"', "one of maildir and imap says where bounces are read"),
+        ('imap = ""', "one of maildir and imap says where bounces are read"),
+        ('imap = "imap://us@mx.house.example"', "this is no mailbox that can be read"),
+        ('imap = "https://us@mx.house.example"', "this is no mailbox that can be read"),
+        ('imap = "imaps://mx.house.example"', "this is no mailbox that can be read"),
+        ('imap = "imaps://us:secretword@mx.house.example"', "this is no mailbox that can be read"),
+        ('imap = "imaps://us@mx.house.example/a%22b"', "this is no mailbox that can be read"),
+        ('imap = "imaps://us@mx.house.example:999999"', "this is no mailbox that can be read"),
+        ('password = ""', "a mailbox at a server has a password"),
+    ],
+)
+def test_a_mailbox_that_could_not_be_read_is_a_mistake(tmp_path: Path, line: str, told: str):
+    """With its mend; nothing of a password that stands in the wrong place is shown."""
+    box = BOX | {"password": "nosuchpassword"}
+
+    (found,) = mistakes(tmp_path, SENDING + table("door", DOOR, "") + table("bounces", box, line))
+
+    assert told in found
+    assert "secretword" not in found
+
+
+def test_bounces_need_a_door_and_a_mail_server(tmp_path: Path):
+    """The one signs what they are known by, and the other sends what bounces."""
+    found = mistakes(tmp_path, table("bounces", BOX, 'password = "nosuchpassword"'))
+
+    assert [each.partition(";")[2].strip() for each in found] == [
+        "add [door], or leave [bounces] out",
+        "add [email], or leave [bounces] out",
+    ]
 
 
 def test_any_header_that_http_knows_may_be_sent(tmp_path: Path):

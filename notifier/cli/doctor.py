@@ -16,14 +16,16 @@ from rich.text import Text
 from notifier import shipped
 from notifier.alerts.alert import Reader, alert_view
 from notifier.alerts.render import Renderer
-from notifier.app import channels_of, reading_log, subscriptions_of
+from notifier.app import channels_of, inbox_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.channel import Channel
+from notifier.channels.inbox import Inbox
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
 from notifier.feeds.health import OUTCOMES
 from notifier.messages import FOLDER
 from notifier.settings import Settings
+from notifier.standing import Standing
 from notifier.statement import Statement, fingerprint
 from notifier.subscriptions import Subscriptions
 from notifier.survey import feed_states
@@ -91,14 +93,14 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         for each in _subscriptions(home, settings, channels):
             yield each
         yield await _log(home)
+        async for each in _channels(home, settings, channels):
+            yield each
         async for each in _feeds(home, settings):
             yield each
         for each in _templates(home, channels):
             yield each
-        if settings.email is None:
-            yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
-        for channel in channels.values():
-            yield await _channel(channel)
+        async for each in _ways(settings, channels):
+            yield each
     finally:
         for channel in channels.values():
             await channel.close()
@@ -131,6 +133,44 @@ async def _log(home: Path) -> Finding:
     except LogError as error:
         return Finding("bad", "log", str(error))
     return Finding("good", "log", f"{counted(head, 'event')} in {data / 'events.db'}")
+
+
+async def _ways(settings: Settings, channels: dict[str, Channel]) -> AsyncIterator[Finding]:
+    """The ways out, each tried without sending, and the ways back."""
+    if settings.email is None:
+        yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
+    elif settings.door is None:
+        yield Finding("warning", "door", "no reader can unsubscribe by a click; add [door] to notifier.toml")
+    for channel in channels.values():
+        yield await _channel(channel)
+    if door := settings.door:
+        yield Finding("good", "door", f"readers' clicks come from {door.address} to {door.host}:{door.port}")
+    if inbox := inbox_of(settings):
+        yield await _inbox(inbox)
+
+
+async def _channels(home: Path, settings: Settings, channels: dict[str, Channel]) -> AsyncIterator[Finding]:
+    """The channels of subscribers that take nothing, as the log tells."""
+    try:
+        found = subscriptions_of(home, settings, channels, os.environ)
+        async with reading_log(home) as log:
+            standing = Standing(log)
+            await standing.catch_up()
+    except (Misconfigured, LogError):
+        return  # told above, or there is none yet
+    for id, who in found.subscribers.items():
+        for way in who.channels:
+            if suspended := standing.suspended(id, way.name, wall_clock()):
+                since = f"{suspended.why} since {suspended.at:%Y-%m-%d %H:%M}Z"
+                told = f"{id}: channel {way.name} takes nothing: {since}: {suspended.reason}"
+                yield Finding("warning", "channels", told)
+
+
+async def _inbox(inbox: Inbox) -> Finding:
+    try:
+        return Finding("good", "bounces", await inbox.check())
+    except TryLater as failure:
+        return Finding("bad", "bounces", str(failure))
 
 
 async def _feeds(home: Path, settings: Settings) -> AsyncIterator[Finding]:

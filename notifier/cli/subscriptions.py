@@ -6,17 +6,20 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
 from rich.text import Text
 
-from notifier.app import channels_of, reading_log, subscriptions_of
+from notifier.app import channels_of, reading_log, subscriptions_of, wall_clock
 from notifier.breadth import Breadth, breadth
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
+from notifier.confirm import KIND
 from notifier.errors import Misconfigured, Mistake
 from notifier.settings import Settings
+from notifier.standing import Standing
 from notifier.subscriptions import Subscriptions
 from notifier.tail import counted
 
@@ -66,7 +69,8 @@ def check(home: Path) -> None:
 @click.pass_obj
 def list_(home: Path, as_json: bool) -> None:
     """
-    List the subscribers with their watchlists and channels; addresses and URLs are masked.
+    List the subscribers with their watchlists and channels; addresses and URLs are masked. A channel that takes nothing
+    says why and since when, and mail that is not confirmed that it is owed nothing yet.
 
     \b
     Examples:
@@ -74,8 +78,18 @@ def list_(home: Path, as_json: bool) -> None:
       notifier subscriptions list --json | jq -r .subscriber
     """
     found, masked = _load(home)
+    standing, confirm = asyncio.run(_standing(home)), _confirm(home)
     for id, who in found.subscribers.items():
-        channels = [f"{channel.name}: {masked(channel.kind, channel.address.reveal())}" for channel in who.channels]
+        channels = [
+            Listed(
+                name=way.name,
+                kind=way.kind,
+                to=masked(way.kind, way.address.reveal()),
+                suspended=_suspended(standing, id, way.name),
+                confirmed=_confirmed(standing, id, way.name) if confirm and way.kind == KIND else None,
+            )
+            for way in who.channels
+        ]
         if as_json:
             row = {
                 "subscriber": id,
@@ -83,10 +97,7 @@ def list_(home: Path, as_json: bool) -> None:
                 "timezone": who.timezone,
                 "frequency": who.frequency,
                 "watchlists": [{"name": wish.name, "query": wish.query.said} for wish in who.watchlists],
-                "channels": [
-                    {"name": channel.name, "kind": channel.kind, "to": masked(channel.kind, channel.address.reveal())}
-                    for channel in who.channels
-                ],
+                "channels": channels,
             }
             click.echo(msgspec.json.encode(row))
             continue
@@ -96,7 +107,59 @@ def list_(home: Path, as_json: bool) -> None:
         for wish in who.watchlists:
             hanging(console, Text.assemble("  ", (plain(wish.name), "cyan"), ": "), Text(plain(wish.query.reading())))
         for way in channels:
-            console.print(Text.assemble("  → ", plain(way)))
+            how = f"  {plain(_how(way))}" if _how(way) else ""
+            hanging(console, Text("  → "), Text.assemble(plain(f"{way.name}: {way.to}"), (how, "yellow")))
+
+
+class Suspended(msgspec.Struct, frozen=True):
+    """Why a channel takes nothing, since when, and until when; None for until it is resumed."""
+
+    why: str
+    reason: str
+    since: datetime
+    until: datetime | None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A channel as it is listed, masked; `confirmed` is None where nobody has to confirm."""
+
+    name: str
+    kind: str
+    to: str
+    suspended: Suspended | None
+    confirmed: bool | None
+
+
+def _suspended(standing: Standing | None, subscriber: str, channel: str) -> Suspended | None:
+    found = standing.suspended(subscriber, channel, wall_clock()) if standing else None
+    return Suspended(found.why, found.reason, found.at, found.until) if found else None
+
+
+def _confirmed(standing: Standing | None, subscriber: str, channel: str) -> bool:
+    return standing is not None and standing.is_confirmed(subscriber, channel)
+
+
+def _how(way: Listed) -> str:
+    """How a channel stands, where it takes nothing."""
+    if way.suspended:
+        until = f", until {way.suspended.until:%Y-%m-%d %H:%M}Z" if way.suspended.until else ""
+        return f"{way.suspended.why} since {way.suspended.since:%Y-%m-%d %H:%M}Z{until}: {way.suspended.reason}"
+    return "not confirmed yet, so owed nothing" if way.confirmed is False else ""
+
+
+async def _standing(home: Path) -> Standing | None:
+    """How the channels stand, as the log tells; None where there is no log yet."""
+    if not (home / "data" / "events.db").exists():
+        return None
+    async with reading_log(home) as log:
+        standing = Standing(log)
+        await standing.catch_up()
+        return standing
+
+
+def _confirm(home: Path) -> bool:
+    door = Settings.load(home, os.environ).door
+    return door is not None and door.confirm
 
 
 async def _wide(home: Path, found: Subscriptions) -> list[str]:

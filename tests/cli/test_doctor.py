@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from notifier.app import App
+from notifier.events import ChannelSuspended
 from tests.channels.peers import CERTIFICATE, MailPeer, closed_port
 from tests.channels.test_email import PASSWORD, Accounts, secured
 from tests.cli.runs import Run
@@ -55,6 +57,7 @@ async def test_a_good_home_is_well(tmp_path: Path):
         "slack",
         "webhook",
         "console",
+        "door",
     }
     assert all("bad" not in found for found in states(programs).values())
     assert "4 events in" in people.out
@@ -179,6 +182,51 @@ async def test_the_name_of_a_file_is_only_ever_text(tmp_path: Path, words: tuple
     assert code in {3, 78}
     assert "[2J" in out + err
     assert not {"\x1b", "\u009b"} & set(out + err)
+
+
+# ---------------------------------------------------------------- what comes back
+
+DOOR = '[door]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\n'
+RETURNED = '[bounces]\naddress = "bounce@alerts.example.org"\nmaildir = "returned"\n'
+
+
+async def test_a_channel_that_takes_nothing_is_named(tmp_path: Path):
+    """With why and since when; the home is well, for it is its reader's or his mail system's to mend."""
+    at = datetime(2020, 6, 29, 21, 7, tzinfo=UTC)
+    async with world() as around:
+        home = make_home(tmp_path, around, {})
+        async with App.opened(home) as app:
+            reason = "there is no such mailbox"
+            await app.log.append(
+                [ChannelSuspended(subscriber="desk", channel="email", why="bounced", reason=reason, at=at)]
+            )
+        people, programs = await examined(home)
+
+    (found,) = [row for row in programs.rows if row["looked_at"] == "channels"]
+    assert people.code == 0
+    assert found["state"] == "warning"
+    assert found["found"] == (
+        "desk: channel email takes nothing: bounced since 2020-06-29 21:07Z: there is no such mailbox"
+    )
+
+
+async def test_a_door_and_a_mailbox_are_looked_at(tmp_path: Path):
+    """Without a door a warning says what mails lack; a mailbox that cannot be read is to be mended."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {})
+        without, _ = await examined(home)
+        settings = home / "notifier.toml"
+        settings.write_text(DOOR + RETURNED + settings.read_text())
+        broken, programs = await examined(home)
+        for name in ("new", "cur", "tmp"):
+            (home / "returned" / name).mkdir(parents=True)
+        whole, _ = await examined(home)
+
+    assert "no reader can unsubscribe by a click; add [door] to notifier.toml" in without.out
+    assert (without.code, broken.code, whole.code) == (0, 3, 0)
+    assert states(programs)["bounces"] == {"bad"}
+    assert "readers' clicks come from https://alerts.example.org to 127.0.0.1:8086" in whole.out
+    assert "returned is read, 0 waiting there" in whole.out
 
 
 # ---------------------------------------------------------------- the mail server

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from notifier.app import wall_clock
+from notifier.eventlog.sqlite import SqliteLog
+from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
 from tests.cli.runs import quick, run
 from tests.homes import DESK
 
@@ -139,6 +143,59 @@ def test_the_list_is_an_object_a_subscriber(tmp_path: Path):
     ]
     assert row["channels"][1]["to"] == "f…@newsroom.example"
     assert row["channels"][2]["to"] == "stdout"
+
+
+AT = datetime(2020, 6, 29, 21, 7, tzinfo=UTC)
+
+
+async def recorded(home: Path, *events: Event) -> None:
+    """These events stand in the home's log."""
+    log = await SqliteLog.open(home / "data", wall_clock)
+    await log.append(events)
+    await log.close()
+
+
+async def test_a_channel_that_takes_nothing_says_why_and_since_when(tmp_path: Path):
+    """To people and to programs; one that was resumed, or whose pause has ended, does not."""
+    home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": NEWSROOM})
+    of = {"at": AT, "reason": "there is no such mailbox"}
+    await recorded(
+        home,
+        ChannelSuspended(subscriber="desk", channel="email", why="bounced", **of),
+        ChannelSuspended(subscriber="newsroom", channel="desk", why="ended", **of),
+        ChannelResumed(subscriber="newsroom", channel="desk", at=AT, reason="mended"),
+        ChannelSuspended(subscriber="newsroom", channel="email", why="full", until=AT + timedelta(days=30), **of),
+    )
+
+    people = run("--home", home, "subscriptions", "list", HOOK=HOOK)
+    programs = run("--home", home, "subscriptions", "list", "--json", HOOK=HOOK)
+
+    (told,) = [line for line in people.out.splitlines() if "since" in line]
+    assert told == "  → email: d…@bank.example  bounced since 2020-06-29 21:07Z: there is no such mailbox"
+    standing = {
+        (row["subscriber"], each["name"]): each["suspended"] for row in programs.rows for each in row["channels"]
+    }
+    assert standing.pop(("desk", "email")) == {
+        "why": "bounced",
+        "reason": "there is no such mailbox",
+        "since": "2020-06-29T21:07:00Z",
+        "until": None,
+    }
+    assert set(standing.values()) == {None}
+
+
+async def test_mail_that_is_not_confirmed_is_marked(tmp_path: Path):
+    """Where the operator wants readers to confirm; with its being confirmed the mark goes."""
+    door = '[door]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\nconfirm = true\n'
+    home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": NEWSROOM}, SETTINGS + door)
+    before = run("--home", home, "subscriptions", "list", HOOK=HOOK)
+    await recorded(home, ChannelConfirmed(subscriber="desk", channel="email", at=AT))
+    after = run("--home", home, "subscriptions", "list", HOOK=HOOK)
+    programs = run("--home", home, "subscriptions", "list", "--json", HOOK=HOOK)
+
+    assert before.out.count("not confirmed yet, so owed nothing") == 2
+    assert after.out.count("not confirmed yet, so owed nothing") == 1
+    assert [each["confirmed"] for row in programs.rows for each in row["channels"]] == [True, None, False, None]
 
 
 @pytest.mark.parametrize(
