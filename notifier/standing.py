@@ -35,6 +35,10 @@ class Standing:
         """Why a channel takes nothing now; None where it does."""
         return self._suspensions.of((subscriber, channel), now)
 
+    def all_suspended(self, subscriber: str, now: datetime) -> list[ChannelSuspended]:
+        """The suspensions that a subscriber's channels are under now."""
+        return [event for (who, _), event in self._suspensions.all(now).items() if who == subscriber]
+
     def is_confirmed(self, subscriber: str, channel: str) -> bool:
         """Has whoever reads this channel said that he wants what comes on it?"""
         return self._suspensions.is_confirmed((subscriber, channel))

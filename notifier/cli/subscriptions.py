@@ -15,6 +15,7 @@ from rich.text import Text
 
 from notifier.app import channels_of, reading_log, subscriptions_of, wall_clock
 from notifier.breadth import Breadth, breadth
+from notifier.cli.resume import resume
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
 from notifier.confirm import KIND
 from notifier.errors import Misconfigured, Mistake
@@ -27,13 +28,17 @@ from notifier.tail import counted
 @click.group("subscriptions", subcommand_metavar="VERB …")
 def command() -> None:
     """
-    The subscribers' files: check and list them.
+    The subscribers' files, checked and listed; and channels that take nothing, resumed.
 
     \b
     Examples:
       notifier subscriptions check
       notifier subscriptions list --json
+      notifier subscriptions resume hong-kong-desk
     """
+
+
+command.add_command(resume)
 
 
 @command.command("check", short_help="Find what is wrong in them; changes nothing.")

@@ -1,0 +1,57 @@
+"""`notifier subscriptions resume`: write again to a channel that takes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from notifier.app import reading_log, record_beside, wall_clock
+from notifier.cli.screen import aside, told
+from notifier.errors import NotifierError
+from notifier.events import ChannelResumed
+from notifier.standing import Standing
+from notifier.tail import counted
+
+
+@click.command("resume", short_help="Write again to a channel that takes nothing.")
+@click.argument("subscriber")
+@click.argument("channel", required=False)
+@click.option("--reason", default="the operator says so", show_default=True, help="What the log keeps as the reason.")
+@click.pass_obj
+def resume(home: Path, subscriber: str, channel: str | None, reason: str) -> None:
+    """
+    Write again to a channel whose mailbox bounced, or whose webhook had ended: all that take nothing, or one.
+
+    From the next alert on. Who has unsubscribed should say himself that he wants alerts again. Another address in the
+    subscriber's file needs no resuming. While a service runs it does this.
+
+    \b
+    Examples:
+      notifier subscriptions resume hong-kong-desk
+      notifier subscriptions resume hong-kong-desk email --reason "asked for by phone"
+    """
+    asyncio.run(_resume(home, subscriber, channel, reason))
+
+
+async def _resume(home: Path, subscriber: str, channel: str | None, reason: str) -> None:
+    now = wall_clock()
+    async with reading_log(home) as log:
+        standing = Standing(log)
+        await standing.catch_up()
+    found = [each for each in standing.all_suspended(subscriber, now) if channel in (None, each.channel)]
+    if not found:
+        which = f"channel {channel} of {subscriber}" if channel else f"any channel of {subscriber}"
+        raise NotifierError(f"nothing keeps us from writing to {which}; see `notifier subscriptions list`")
+    if any(mark in reason for mark in "@\n\r"):
+        raise NotifierError("the reason goes into the log: one line, and no address in it")
+    await record_beside(
+        home,
+        [
+            ChannelResumed(subscriber=subscriber, channel=each.channel, reason=reason, at=now, cause=each.id)
+            for each in found
+        ],
+    )
+    names = ", ".join(each.channel for each in found)
+    aside(told("✓", "green", f"{counted(len(found), 'channel')} of {subscriber} resumed: {names}"))
