@@ -221,7 +221,7 @@ async def test_a_notice_bounces_as_an_alert_does(desk: Desk):
 
 async def test_a_forged_report_changes_nothing(desk: Desk, caplog: pytest.LogCaptureFixture):
     """A token of another's, for another channel, alert or address, or none: told in a line, and moved away."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="notifier")
     await desk.sent()
     (alert,) = await logged(desk.log, AlertRaised)
     forged = [
@@ -247,7 +247,7 @@ async def test_a_forged_report_changes_nothing(desk: Desk, caplog: pytest.LogCap
 
 async def test_other_mails_change_nothing(desk: Desk, caplog: pytest.LogCaptureFixture):
     """Somebody is away, or a mail system speaks to people only: they are moved away, and no word of theirs is told."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="notifier")
     to = await desk.sent()
 
     news = await desk.comes_back(vacation(to), qmail(to), b"\x00" * 1000, b"")
@@ -271,7 +271,7 @@ async def test_a_subscriber_who_left_is_nobody(desk: Desk):
 
 async def test_no_address_is_in_log_or_line(desk: Desk, caplog: pytest.LogCaptureFixture):
     """Whatever a mail system quotes."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="notifier")
     await desk.comes_back(postfix(await desk.sent()), complaint(await desk.sent(2)))
 
     said = caplog.text + "".join(str(each) for each in (await desk.log.read()).events)
@@ -378,6 +378,7 @@ async def test_a_full_mailbox_that_is_gone_is_gone(desk: Desk):
 
 async def test_the_service_reads_what_came_back(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """From a mail that was sent to a channel that is suspended; a mailbox that is not there stops nothing else."""
+    caplog.set_level(logging.INFO, logger="notifier")
     async with world() as around:
         home = make_home(tmp_path / "home", around, {"trade": "rss"})
         settings = home / "notifier.toml"

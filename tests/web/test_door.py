@@ -354,7 +354,7 @@ async def test_too_many_callers_are_hung_up_on():
 )
 async def test_no_token_is_in_any_line_of_ours(said: bytes, caplog: pytest.LogCaptureFixture):
     """Not even of a request that cannot be read, at any level of talk."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="notifier")
     async with house() as at, asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(HOST, at.port)
         writer.write(said.replace(b"TOKEN", UNSUBSCRIBE.rpartition("/")[2].encode()))
