@@ -1,24 +1,26 @@
 """
-What a mail server's reply means: try later, or never.
+What a mail server's reply means: whose fault it is, whether it may pass, and who else would fare the same.
 
-Reply codes are those of RFC 5321, enhanced status codes those of RFC 3463 and RFC 5248. Where the two disagree the
-enhanced code is believed, because it says whose fault it is.
+Reply codes are those of RFC 5321, enhanced status codes those of RFC 3463, RFC 5248, RFC 7372 and RFC 7505. The tables
+below are read from the top, and the first line that fits decides.
 """
 
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
-from notifier.errors import Refused, TryLater
+from notifier.errors import Refused, Scope, TryLater
 from notifier.message import without_controls
 
 Stage = Literal["MAIL", "RCPT", "DATA", "message"]
 
 GREYLISTED = 300.0  # seconds to wait where a greylisting server does not say how long
-MAILBOX_FULL = 1800.0
+MARGIN = 10.0  # seconds on top of what it says: a clock may be slow
 POLICY = 900.0  # our own set-up is refused: somebody must mend it, and nothing may be lost meanwhile
 SHOWN = 160  # characters of a reply that are kept
 
@@ -26,7 +28,6 @@ _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 _WAIT = re.compile(
     r"\b(?:in|for|after)\s+(\d{1,6})(?:\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b|(?=[.,;)]|$))", re.IGNORECASE
 )
-_GREYLISTING = re.compile(r"gr[ea]y-?list|try again|later", re.IGNORECASE)
 _ADDRESS = re.compile(r"<[^<>\s]*@[^<>\s]*>|[^\s<>@,;:\"'()]+@[^\s<>,;\"'()]+")
 
 
@@ -55,49 +56,196 @@ class Reply(msgspec.Struct, frozen=True):
         return f"{self.code} {text}".rstrip()
 
 
+# ---------------------------------------------------------------- what a reply can amount to
+
+
+class Class(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A class of replies: its name for the log, what is told of it, and what the operator can do.
+
+    `is_final` ends the delivery. Otherwise `scope` tells who else would fare the same, and `counts` is false where we
+    were only asked to be slower.
+    """
+
+    outcome: str
+    told: str
+    mend: str = ""
+    is_final: bool = False
+    scope: Scope = "message"
+    counts: bool = True
+
+
+def _policy(scope: Scope, told: str, mend: str) -> Class:
+    return Class(outcome="policy", told=told, mend=mend, scope=scope)
+
+
+def _throttled(scope: Scope) -> Class:
+    return Class(outcome="throttled", told="the mail server asks us to be slower", scope=scope, counts=False)
+
+
+def _try_later(scope: Scope) -> Class:
+    return Class(outcome="try-later", told="the mail server could not take it now", scope=scope)
+
+
+_NO_SUCH_ADDRESS = Class(outcome="no-such-address", told="there is no such mailbox", is_final=True)
+_MAILBOX_REFUSED = Class(outcome="mailbox-refused", told="the mailbox takes no mail", is_final=True)
+_NEEDS_UTF8 = Class(outcome="needs-smtputf8", told="they take no address beyond ASCII", is_final=True)
+_TOO_LARGE = Class(outcome="too-large", told="the message is too large for them", is_final=True)
+_CONTENT = Class(outcome="content-refused", told="the message itself was refused", is_final=True)
+_REFUSED = Class(outcome="refused", told="the mail server refused it", is_final=True)
+_MAILBOX_FULL = Class(outcome="mailbox-full", told="the mailbox is full or asleep", scope="address")
+_GREYLISTED = Class(outcome="greylisted", told="the mail server asks us to come again")
+_CONFUSED = Class(outcome="confused", told="the mail server and we do not understand each other")
+# Our login, our name, our right to send through this server: it is the same for every message.
+_US = _policy("route", "the mail server refuses us as a sender", "see [email] in notifier.toml")
+# Their policy on us, or on mail like ours: SPF, DKIM and DMARC, block lists, reputation.
+_US_THERE = _policy("place", "the recipient's domain refuses us as a sender", "see Mail in docs/running.md")
+_US_HERE = _policy("address", "the mailbox takes mail from known senders only", "its owner must let us in")
+
+# ---------------------------------------------------------------- words that say more than the numbers
+
+
+def _words(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+# What Postfix and others say where they do not want us, whoever the recipient is; some of it at RCPT, and as 454.
+_OURS = _words(
+    r"relay\w*( access)? (denied|not permitted|not allowed|prohibited)|unable to relay|not permitted to relay"
+    r"|sender address rejected|client host rejected|helo command rejected"
+    r"|authentication (is )?required|must authenticate|not authenticated|log ?in first"
+)
+_BLOCKED = _words(r"black ?-?list|block ?-?list|\bblocked\b|spamhaus|dnsbl|\brbl\b|reputation")
+_BAD_CONTENT = _words(r"virus|malware|infected|spam message|message content|content (was )?reject")
+_RATE = _words(r"\brate\b|rate-?limit|throttl|too (many|fast|quickly|frequent)|slow down|busy|(sending|message) quota")
+_GREYLISTING = _words(r"gr[ea]y-?list")
+_AGAIN = _words(r"try again|later|come back")
+_THEIRS = _words(r"\bdomain|recipient|\buser\b|mailbox|destination|\bsaid:")
+_FULL = _words(r"mailbox (is )?full|over ?quota|quota exceeded|exceeded (its|their|the)? ?(mailbox|storage)? ?quota")
+_UNKNOWN = _words(
+    r"unknown (user|recipient|mailbox)|no such (user|recipient|mailbox|address)|does( not|n't) exist"
+    r"|(user|recipient|mailbox|address) (is )?(unknown|not found)|invalid recipient"
+)
+
+# ---------------------------------------------------------------- the tables
+
+
+class Line(msgspec.Struct, frozen=True):
+    """
+    One line of a table: the replies that it means, and their class.
+
+    Codes, statuses and stages are patterns of a shell's kind, with spaces between several; `-` is a reply without an
+    enhanced status code.
+    """
+
+    codes: str
+    statuses: str
+    stages: str
+    words: re.Pattern[str] | None
+    means: Class
+
+    def fits(self, reply: Reply, stage: Stage) -> bool:
+        """Is this reply, at this stage, one of those that the line means?"""
+        return (
+            _is_among(str(reply.code), self.codes)
+            and _is_among(reply.status or "-", self.statuses)
+            and _is_among(stage, self.stages)
+            and (self.words is None or self.words.search(reply.text) is not None)
+        )
+
+
+# fmt: off
+FOR_NOW = (
+    #    code       status          stage           words         class
+    Line("421",     "*",            "RCPT message", _THEIRS,      _throttled("place")),
+    Line("421",     "*",            "*",            None,         _throttled("route")),
+    Line("*",       "*",            "*",            _OURS,        _US),
+    Line("454",     "*",            "RCPT message", _THEIRS,      _throttled("place")),
+    Line("454",     "*",            "*",            None,         _throttled("route")),
+    # How fast one mailbox is written to: Google's.
+    Line("450",     "4.2.1",        "*",            None,         _throttled("address")),
+    Line("45[01]",  "*",            "*",            _GREYLISTING, _GREYLISTED),
+    Line("*",       "- 4.7.* 4.3.2 4.5.*", "MAIL DATA", _RATE,    _throttled("route")),
+    Line("*",       "- 4.7.* 4.3.2 4.5.*", "RCPT message", _RATE, _throttled("place")),
+    Line("452",     "4.5.3",        "MAIL DATA",    None,         _throttled("route")),
+    Line("452",     "4.5.3",        "*",            None,         _throttled("place")),
+    Line("45[01]",  "- 4.2.0 4.7.*", "RCPT message", _WAIT,       _GREYLISTED),
+    Line("45[01]",  "4.7.1",        "*",            None,         _GREYLISTED),
+    Line("45[01]",  "- 4.2.0 4.7.*", "RCPT message", _AGAIN,      _GREYLISTED),
+    Line("*",       "4.2.*",        "*",            None,         _MAILBOX_FULL),
+    Line("*",       "-",            "RCPT message", _FULL,        _MAILBOX_FULL),
+    Line("*",       "*",            "MAIL DATA",    None,         _try_later("route")),
+    Line("*",       "4.1.2 4.4.*",  "*",            None,         _try_later("place")),
+    Line("*",       "*",            "*",            None,         _try_later("message")),
+)
+FOR_GOOD = (
+    #    code       status          stage           words         class
+    Line("53[0458]", "*",           "*",            None,         _US),
+    # Out of sequence: the connection is at fault, not who it is for.
+    Line("503",     "*",            "*",            None,         _CONFUSED),
+    Line("*",       "5.3.4 5.2.3",  "*",            None,         _TOO_LARGE),
+    Line("552",     "-",            "MAIL DATA message", None,    _TOO_LARGE),
+    Line("*",       "5.6.7 5.6.9",  "*",            None,         _NEEDS_UTF8),
+    Line("*",       "5.6.*",        "*",            None,         _CONTENT),
+    Line("*",       "*",            "MAIL",         None,         _US),
+    Line("*",       "5.1.7 5.1.8 5.7.8", "*",       None,         _US),
+    Line("*",       "5.1.1 5.1.6 5.1.10", "*",      None,         _NO_SUCH_ADDRESS),
+    Line("556",     "-",            "*",            None,         _NO_SUCH_ADDRESS),
+    Line("*",       "5.2.1 5.2.2",  "*",            None,         _MAILBOX_FULL),
+    Line("552",     "-",            "RCPT",         None,         _MAILBOX_FULL),
+    Line("*",       "- 5.0.0",      "RCPT message", _FULL,        _MAILBOX_FULL),
+    # Closed lists and groups (Microsoft: 5.7.12x, 5.7.13x): one mailbox, not its domain.
+    Line("*",       "5.7.2 5.7.1[23]?", "*",        None,         _US_HERE),
+    Line("*",       "*",            "*",            _OURS,        _US),
+    # Some say it under the code of a policy; so much is not the domain's.
+    Line("*",       "- 5.0.0 5.7.1", "RCPT message", _UNKNOWN,    _MAILBOX_REFUSED),
+    Line("*",       "- 5.0.0 5.7.[01]", "message",  _BAD_CONTENT, _CONTENT),
+    Line("*",       "5.7.*",        "DATA",         None,         _US),
+    Line("*",       "5.7.*",        "*",            None,         _US_THERE),
+    Line("*",       "- 5.0.0 5.5.0", "RCPT message", _BLOCKED,    _US_THERE),
+    Line("*",       "5.1.*",        "*",            None,         _MAILBOX_REFUSED),
+    Line("55[013]", "*",            "RCPT",         None,         _MAILBOX_REFUSED),
+    Line("*",       "*",            "message",      None,         _CONTENT),
+    Line("*",       "*",            "*",            None,         _REFUSED),
+)
+# fmt: on
+
+
 def judged(reply: Reply, stage: Stage, address: str) -> TryLater | Refused:
     """
     The error that a reply amounts to, when it is not the one we hoped for at this stage of sending to `address`.
 
     A fault of the recipient's or the message's ends the delivery; a fault of ours (our login, our name, their policy
-    on us) postpones it, because the operator can mend that and nothing may be lost meanwhile.
+    on us) postpones it, because the operator can mend that and nothing may be lost meanwhile. Where the code says for
+    good and the enhanced code for now, it is for now.
     """
-    told = reply.shown(address)
-    if reply.code // 100 == 4:
-        return _for_now(reply, told)
-    if reply.code // 100 != 5:
-        return TryLater(f"the mail server answered {told} to {stage}, which makes no sense there", outcome="confused")
-    return _for_good(reply, stage, told)
+    means = class_of(reply, stage)
+    sentence = f"{means.told}: {reply.shown(address)}, at {stage}" + (f"; {means.mend}" if means.mend else "")
+    if means.is_final:
+        return Refused(sentence, outcome=means.outcome)
+    after = _after(means.outcome, asked_to_wait(reply.text))
+    return TryLater(sentence, outcome=means.outcome, after=after, scope=means.scope, counts=means.counts)
 
 
-def _for_now(reply: Reply, told: str) -> TryLater:
-    asked = asked_to_wait(reply.text)
-    match reply.code, reply.status:
-        case 421 | 454, _:
-            return TryLater(f"the mail server is busy: {told}", outcome="throttled", after=asked)
-        case 452 | 450 | 451, "4.2.2":
-            return TryLater(f"the mailbox is full: {told}", outcome="mailbox-full", after=MAILBOX_FULL)
-        case 450 | 451, status if status == "4.7.1" or _GREYLISTING.search(reply.text):
-            wait = asked or GREYLISTED
-            return TryLater(f"the mail server asks us to come again: {told}", outcome="greylisted", after=wait)
+def class_of(reply: Reply, stage: Stage) -> Class:
+    """The one class that a reply belongs to at this stage."""
+    if reply.code // 100 not in {4, 5}:
+        return _CONFUSED
+    table = FOR_NOW if reply.code // 100 == 4 or reply.status.startswith("4.") else FOR_GOOD
+    return next(line.means for line in table if line.fits(reply, stage))
+
+
+def _after(outcome: str, asked: float | None) -> float | None:
+    """Seconds to wait, None for the outcome's own ladder."""
+    match outcome:
+        case "greylisted":
+            return GREYLISTED if asked is None else asked + MARGIN
+        case "policy":
+            return POLICY
+        case "throttled" | "try-later":
+            return asked
         case _:
-            return TryLater(f"the mail server could not take it now: {told}", outcome="try-later", after=asked)
-
-
-def _for_good(reply: Reply, stage: Stage, told: str) -> TryLater | Refused:
-    status = reply.status
-    if status in {"5.2.1", "5.2.2"} or (reply.code == 552 and stage == "RCPT" and not status):
-        return TryLater(f"the mailbox is full or asleep: {told}", outcome="mailbox-full", after=MAILBOX_FULL)
-    if status in {"5.3.4", "5.2.3"} or (reply.code == 552 and not status):
-        return Refused(f"the message is too large for them: {told}", outcome="too-large")
-    if reply.code in {530, 535} or status.startswith("5.7.") or (stage == "MAIL" and not status.startswith("5.6.")):
-        because = f"the mail server refuses us as a sender: {told}; see [email] in notifier.toml"
-        return TryLater(because, outcome="policy", after=POLICY)
-    if status.startswith("5.1.") or (stage == "RCPT" and reply.code in {550, 551, 553}):
-        return Refused(f"there is no such mailbox: {told}", outcome="no-such-address")
-    if status.startswith("5.6.") or stage == "message":
-        return Refused(f"the message itself was refused: {told}", outcome="content-refused")
-    return Refused(f"refused at {stage}: {told}")
+            return None
 
 
 def asked_to_wait(text: str) -> float | None:
@@ -107,3 +255,8 @@ def asked_to_wait(text: str) -> float | None:
         return None
     unit = (found.group(2) or "s")[0].lower()
     return float(found.group(1)) * {"s": 1, "m": 60, "h": 3600}[unit]
+
+
+@lru_cache(4096)
+def _is_among(word: str, patterns: str) -> bool:
+    return any(fnmatchcase(word, pattern) for pattern in patterns.split())

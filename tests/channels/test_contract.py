@@ -193,7 +193,8 @@ async def test_a_busy_peer_is_asked_again_when_it_says(way: Opened) -> None:
         with pytest.raises(TryLater) as caught:
             await open_.channel.send(message(), open_.address)
 
-        assert (caught.value.after, caught.value.unknown) == (120, False)
+        assert caught.value.after in {120, 130}  # mail adds ten seconds: clocks differ
+        assert not caught.value.unknown
         _tells_nothing(caught.value, open_)
 
 
