@@ -248,6 +248,13 @@ class _Reader:
         except Misfit as error:
             self._wrong(place, f'"{place[-1]}" {error.problem}', error.mend)
 
+    def _passes(self, place: Place, check: Callable[[], object]) -> None:
+        try:
+            check()
+        except Misconfigured as error:
+            for mistake in error.mistakes:
+                self._wrong(place, mistake.problem, mistake.mend)
+
     # ---------------------------------------------------------------- where values come from
 
     def _read(self, path: Path) -> TomlFile:
@@ -313,11 +320,8 @@ class _Reader:
         if said.feeds.fastest > said.feeds.slowest:
             self._wrong(("feeds", "fastest"), '"fastest" is longer than "slowest"', "both are seconds between polls")
         if said.email is not None:
-            try:
-                said.email.checked()
-            except Misconfigured as error:
-                for mistake in error.mistakes:
-                    self._wrong(("email",), mistake.problem, mistake.mend)
+            self._passes(("email",), said.email.checked)
+            self._passes(("email", "dkim"), said.email.signer)
 
     def _enabled(self, said: FeedsTable) -> Iterator[Feed]:
         usable = [source.id for source in catalogue().values() if source.usable]
@@ -476,15 +480,14 @@ class _Reader:
                 self._wrong(("fetch", "allow", index), f"{shown(text)} is no network", mend)
 
 
-def _names() -> Iterator[tuple[str, tuple[str, ...], Any]]:
+def _names(table: Any = SettingsFile, place: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...], Any]]:
     """Every setting that the environment can name: its variable, its place in the file, its type."""
-    for field in msgspec.structs.fields(SettingsFile):
-        struct = struct_in(field.type)
+    for field in msgspec.structs.fields(table):
+        struct, here = struct_in(field.type), (*place, field.name)
         if struct is None:
-            yield f"NOTIFIER_{field.name}".upper(), (field.name,), field.type
+            yield f"NOTIFIER_{'__'.join(here)}".upper(), here, field.type
         elif get_origin(field.type) is not tuple:
-            for inner in msgspec.structs.fields(struct):
-                yield f"NOTIFIER_{field.name}__{inner.name}".upper(), (field.name, inner.name), inner.type
+            yield from _names(struct, here)
 
 
 def _value(text: str, type: Any) -> Any:

@@ -57,6 +57,8 @@ HOMES = {
     "apscheduler": ("schedule.py",),
     "apsw": ("eventlog/sqlite.py",),
     "click": ("cli/",),
+    # Loaded by name, and only where there is a key to sign with: it is an extra.
+    "cryptography": ("channels/dkim.py",),
     "cssselect": ("feeds/selectors.py",),
     "email_validator": ("channels/address.py",),
     "feedparser": ("feeds/reading.py",),

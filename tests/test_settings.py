@@ -15,6 +15,7 @@ from notifier.feeds.habit import Bounds
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.handwritten.secret import Secret
 from notifier.settings import Bounces, Door, ImapBox, Settings, WebSub
+from tests.channels.test_dkim import KEYS
 
 WHOLE = """\
 contact = "ops@example.org"
@@ -115,6 +116,41 @@ def test_secrets_do_not_show(tmp_path: Path):
     settings = load(tmp_path, WHOLE, **SECRETS)
 
     assert "hunter2" not in f"{settings} {settings!r}"
+
+
+SIGNING = """\
+[email]
+host = "mail.example.org"
+sender = "alerts@example.org"
+
+[email.dkim]
+domain = "example.org"
+selector = "alerts1"
+key = "${DKIM_KEY}"
+"""
+
+
+def test_mails_can_be_signed(tmp_path: Path):
+    """With a key that the environment holds, or a file that it names; each of its settings can be given there too."""
+    (tmp_path / "key.pem").write_text(KEYS["ed25519"])
+
+    held = load(tmp_path, SIGNING, DKIM_KEY=KEYS["rsa"]).email
+    mounted = load(tmp_path, SIGNING, DKIM_KEY_FILE=str(tmp_path / "key.pem"), NOTIFIER_EMAIL__DKIM__SELECTOR="b").email
+
+    assert held is not None
+    assert mounted is not None
+    assert repr(held.signer()) == "Signer(alerts1._domainkey.example.org, rsa)"
+    assert repr(mounted.signer()) == "Signer(b._domainkey.example.org, ed25519)"
+    assert "PRIVATE" not in f"{held!r} {mounted!r}"
+
+
+def test_a_key_that_cannot_sign_is_told_with_its_line(tmp_path: Path):
+    """So is one that is missing; the key itself is in no message."""
+    wrong = mistakes(tmp_path, SIGNING, DKIM_KEY="-----BEGIN PRIVATE KEY-----")
+    missing = mistakes(tmp_path, SIGNING.replace('key = "${DKIM_KEY}"', ""))
+
+    assert wrong == ["notifier.toml, line 5: [email] dkim: the key cannot be read; write a private key in PEM (PKCS#8)"]
+    assert missing == ['notifier.toml, line 5: "key" is missing in [email.dkim]; add key = …']
 
 
 def test_the_environment_has_the_last_word(tmp_path: Path):

@@ -9,11 +9,26 @@ from typing import Literal
 import msgspec
 
 from notifier.channels.address import mailbox
+from notifier.channels.dkim import Signer
 from notifier.channels.mail import Sender
 from notifier.errors import Misconfigured, Mistake
 
 # Seconds to wait for the reply to the final dot. RFC 5321, 4.5.3.2.6: a hasty time-out here makes second copies.
 AFTER_DOT = 600.0
+
+
+class Dkim(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    `dkim` under `[email]`: the domain that signs, the name under which its DNS holds the public key, and the private
+    key: PEM, or the whole path of a file that holds it.
+    """
+
+    domain: str
+    selector: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Dkim({self.selector}._domainkey.{self.domain})"
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +37,8 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
 
     `tls`: `starttls` (usually port 587) and `implicit` (465) never send anything in clear, and never to a server whose
     certificate does not hold; `none` is for a server on this machine. `sender` is `Name <address>`, `hello` our own
-    host name (default: the sender's domain). `timeout` is seconds for connecting and for each command.
+    host name (default: the sender's domain). `timeout` is seconds for connecting and for each command. `dkim` is what
+    our mails are signed with, None where the mail server signs them.
     """
 
     host: str
@@ -34,6 +50,7 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
     hello: str = ""
     timeout: float = 60.0
     after_dot: float = AFTER_DOT
+    dkim: Dkim | None = None
 
     def __repr__(self) -> str:
         return f"Relay({self.host}:{self.port}, tls={self.tls})"
@@ -55,6 +72,10 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
         if self.username and self.tls == "none" and not _is_here(self.host):
             raise _misconfigured("the password would travel in clear", 'set tls = "starttls" or "implicit"')
         return Sender(" ".join(name.split()), bare)
+
+    def signer(self) -> Signer | None:
+        """What signs our mails, None where the mail server does. Raises `Misconfigured` for a key that cannot sign."""
+        return Signer(self.dkim.domain, self.dkim.selector, self.dkim.key) if self.dkim else None
 
 
 def _misconfigured(problem: str, mend: str) -> Misconfigured:

@@ -18,6 +18,8 @@ from notifier.alerts.alert import Reader, alert_view
 from notifier.alerts.render import Renderer
 from notifier.app import channels_of, inbox_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.channel import Channel
+from notifier.channels.dkim import ADVISED
+from notifier.channels.relay import Relay
 from notifier.channels.inbox import Inbox
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
@@ -98,6 +100,8 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         async for each in _feeds(home, settings):
             yield each
         for each in _templates(home, channels):
+            yield each
+        for each in _mail(settings.email):
             yield each
         async for each in _ways(settings, channels):
             yield each
@@ -233,6 +237,24 @@ def _sample() -> msgspec.Struct:
         readings={},
         reader=Reader("Doctor"),
     )
+
+
+def _mail(relay: Relay | None) -> Iterator[Finding]:
+    """Is there a mail server, and what are mails signed with? What the DNS must hold is told; it is not asked."""
+    if relay is None:
+        yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
+    if relay is None or (signer := relay.signer()) is None:
+        return
+    record = f"{signer.record_name}. TXT {signer.record}"
+    yield Finding("good", "dkim", f"mails are signed; the DNS must hold: {record}")
+    if signer.is_weak:
+        told = f"an RSA key of {signer.bits} bits is weak; make one of {ADVISED}: openssl genrsa {ADVISED}"
+        yield Finding("warning", "dkim", told)
+    sender = relay.checked().domain.lower()
+    # DMARC's relaxed alignment (RFC 7489, 3.1.1), as far as it can be told without a list of registries.
+    if not f".{sender}".endswith(f".{signer.domain}") and not f".{signer.domain}".endswith(f".{sender}"):
+        told = f"DMARC counts a signature for the sender's domain, {sender}, and not one for {signer.domain}"
+        yield Finding("warning", "dkim", told)
 
 
 async def _channel(channel: Channel) -> Finding:

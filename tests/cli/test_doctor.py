@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from notifier.app import App
 from notifier.events import ChannelSuspended
 from tests.channels.peers import CERTIFICATE, MailPeer, closed_port
+from tests.channels.test_dkim import KEYS, RSA_KEY
 from tests.channels.test_email import PASSWORD, Accounts, secured
 from tests.cli.runs import Run
 from tests.homes import DESK, make_home, rss, said, world
@@ -302,3 +306,43 @@ async def test_what_a_server_says_is_only_ever_text(tmp_path: Path):
 
     assert people.code == 3
     assert "\x1b" not in people.out + people.err
+
+
+# ---------------------------------------------------------------- signatures
+
+
+def signing(home: Path, port: int, domain: str) -> Path:
+    """A home that signs its mails for this domain."""
+    home.mkdir(exist_ok=True)
+    (home / "notifier.toml").write_text(
+        f'[email]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\nsender = "alerts@house.example"\n'
+        f'dkim = {{ domain = "{domain}", selector = "alerts1", key = "${{DKIM_KEY}}" }}\n'
+    )
+    return home
+
+
+async def test_what_the_dns_must_hold_is_told(tmp_path: Path):
+    """The record that belongs to the key, with its name, ready for a zone file; the key itself is not shown."""
+    async with MailPeer() as peer:
+        people, programs = await examined(signing(tmp_path, peer.port, "house.example"), DKIM_KEY=KEYS["rsa"])
+
+    (found,) = [row["found"] for row in programs.rows if row["looked_at"] == "dkim"]
+    record = "".join(re.findall(r'"([^"]*)"', found))
+    public = RSA_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert people.code == 0
+    assert "alerts1._domainkey.house.example. TXT " in found
+    assert record == f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode()}"
+    assert not [line for line in KEYS["rsa"].splitlines()[2:-2] if line in people.out]
+
+
+async def test_a_signature_for_another_domain_is_a_warning(tmp_path: Path):
+    """DMARC wants the sender's own domain, or one above or below it (RFC 7489, 3.1.1)."""
+    states_of = {}
+    async with MailPeer() as peer:
+        for domain in ("house.example", "mail.house.example", "provider.example"):
+            home = signing(tmp_path / domain, peer.port, domain)
+            _, programs = await examined(home, DKIM_KEY=KEYS["ed25519"])
+            states_of[domain] = states(programs)["dkim"]
+
+    assert states_of["house.example"] == states_of["mail.house.example"] == {"good"}
+    assert states_of["provider.example"] == {"good", "warning"}
