@@ -122,7 +122,7 @@ async def test_a_refused_recipient_does_not_spoil_the_connection() -> None:
 
 
 async def test_a_refusal_is_what_counts_though_the_reset_stalls() -> None:
-    """550 and then silence is 550, and the next message finds a connection of its own."""
+    """F22: 550 and then silence is 550, and the next message finds a connection of its own."""
     answers = {"RCPT": ["550 5.1.1 unknown", "250 ok"], "RSET": SILENCE}
     async with MailPeer(answers) as peer, to(peer, timeout=0.05) as channel:
         with pytest.raises(Refused) as caught:
@@ -215,7 +215,7 @@ async def test_a_dead_server_costs_a_few_time_outs() -> None:
 
 
 async def test_a_domain_of_any_script_travels_as_ascii() -> None:
-    """IDNA (RFC 5891) in the envelope and in the header."""
+    """F24: IDNA (RFC 5891) in the envelope and in the header."""
     async with MailPeer() as peer, to(peer) as channel:
         await channel.send(message(), "desk@bücher.example")
 
@@ -225,7 +225,7 @@ async def test_a_domain_of_any_script_travels_as_ascii() -> None:
 
 
 async def test_a_mailbox_of_any_script_needs_a_server_that_takes_it() -> None:
-    """Without SMTPUTF8 it is refused before anything is sent, and the next recipient is served."""
+    """F23: without SMTPUTF8 it is refused before anything is sent, and the next recipient is served."""
     async with MailPeer(extensions=["8BITMIME"]) as peer, to(peer) as channel:
         with pytest.raises(Refused) as caught:
             await channel.send(message(), "büro@bank.example")
@@ -363,7 +363,7 @@ async def test_a_certificate_that_does_not_hold_gets_nothing_over_implicit_tls()
 
 
 async def test_a_certificate_for_another_name_gets_nothing() -> None:
-    """A certificate that is trusted, but made out to `localhost`, does not do for its number."""
+    """F14: a certificate that is trusted, but made out to `localhost`, does not do for its number."""
     async with MailPeer(tls=server_tls()) as peer:
         channel = EmailChannel(
             Relay(host="127.0.0.1", port=peer.port, tls="implicit", sender=SENDER), tls_context=trusting_tls()
@@ -377,7 +377,7 @@ async def test_a_certificate_for_another_name_gets_nothing() -> None:
 
 
 async def test_a_server_that_hides_starttls_gets_nothing() -> None:
-    """Where TLS was asked for and is not offered, neither login nor mail goes in clear."""
+    """F13: where TLS was asked for and is not offered, neither login nor mail goes in clear."""
     async with (
         MailPeer(extensions=["AUTH PLAIN LOGIN"]) as peer,
         to(peer, tls="starttls", username="alerts", password=PASSWORD) as channel,
@@ -390,7 +390,7 @@ async def test_a_server_that_hides_starttls_gets_nothing() -> None:
 
 
 async def test_a_wrong_password_is_tried_once() -> None:
-    """Ten alerts are postponed after one refused login; a server that counts would lock the account."""
+    """F11: ten alerts are postponed after one refused login; a server that counts would lock the account."""
     accounts = Accounts()
     async with secured(accounts) as port:
         channel = EmailChannel(login(port, password="wrong horse"), tls_context=trusting_tls())
