@@ -27,6 +27,8 @@ NAME = 200  # characters of a subject that are sent; mail programs show about se
 WHOLE = 90_000  # bytes of a mail; large providers cut off what is beyond a hundred thousand
 LETTERS = 15_000  # of a text that is sent alone, since its mail would be larger than that: six bytes each at most
 
+FOLD = "\r\n "
+
 _OF_REPLIES = ("In-Reply-To", "References")
 _PLAIN = re.compile(r"[ -~]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
@@ -115,7 +117,10 @@ def _mailbox(sender: Sender) -> str:
         # A comma or a dot outside quotes would make two senders of one.
         escaped = sender.name.replace("\\", r"\\").replace('"', r"\"")
         return f'"{escaped}" <{sender.address}>'
-    return f"{encoded(sender.name, 'From')} <{sender.address}>"
+    name = encoded(sender.name, "From")
+    # A line with an encoded word has 76 characters at most (RFC 2047, 2).
+    room = 76 - len(f"From: {name}".rpartition("\r\n")[2])
+    return f"{name}{' ' if len(sender.address) + 3 <= room else FOLD}<{sender.address}>"
 
 
 def _part(subtype: str, text: str) -> list[str]:
