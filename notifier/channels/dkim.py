@@ -40,6 +40,8 @@ SIGNED = (
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
     "List-Post",
+    "List-Help",
+    "List-Archive",
     "Feedback-ID",
 )
 # Named once more than they are there: a second one that somebody adds breaks the signature (RFC 6376, 8.15).
