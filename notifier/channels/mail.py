@@ -124,7 +124,8 @@ def _mailbox(sender: Sender) -> str:
 
 
 def _part(subtype: str, text: str) -> list[str]:
-    data = text.replace("\r\n", "\n").encode()
+    # A bare CR would travel as it is, quoted-printable or not, and is where mails are cut in two.
+    data = text.replace("\r\n", "\n").replace("\r", "\n").encode()
     quoted = quopri.encodestring(data)
     body, encoding = quoted, "quoted-printable"
     # Scripts other than Latin cost nine bytes a letter when quoted, and four in base64.

@@ -64,6 +64,11 @@ def body(mail: EmailMessage, kind: str) -> str:
     return str(part.get_content()).replace("\r\n", "\n")
 
 
+def ended(text: str) -> str:
+    """A text with one kind of line end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def test_a_mail_has_each_header_once() -> None:
     """The headers of RFC 5322, the list's name, and the word that stops answering machines."""
     data = written(message())
@@ -168,7 +173,7 @@ def test_any_text_survives(text: str) -> None:
         assert part is not None
         raw = part.get_payload(decode=True)
         assert isinstance(raw, bytes)
-        assert raw.decode().replace("\r\n", "\n").rstrip("\n") == text.replace("\r\n", "\n").rstrip("\n")
+        assert raw.decode().replace("\r\n", "\n").rstrip("\n") == ended(text).rstrip("\n")
     assert data.isascii()
     assert max(map(len, data.split(b"\r\n"))) <= 200
 
@@ -179,6 +184,15 @@ def test_lines_end_with_crlf_and_nothing_else() -> None:
 
     assert b"\n" not in data.replace(b"\r\n", b"")
     assert b"\r" not in data.replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize("word", ["curbs", "香港"])
+def test_a_bare_line_end_ends_a_line(word: str) -> None:
+    """Quoted-printable lets a bare CR through, and where it stands mails are cut in two: it becomes a line's end."""
+    data = written(message(text=f"{word}\r{word}\r\r\n{word}", html="<p>\r</p>"))
+
+    assert data.count(b"\r") == data.count(b"\n") == data.count(b"\r\n")
+    assert body(parsed(data), "plain").rstrip() == f"{word}\n{word}\n\n{word}"
 
 
 @pytest.mark.parametrize("word", ["curbs", "香港"])
