@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import re
 from pathlib import Path
 
 import idna
@@ -94,6 +95,7 @@ def test_an_address_travels_as_it_is_written(address: str, travels: str) -> None
         ("a" * 65 + "@bank.example", "over 64 bytes", "shorter"),
         ("é" * 33 + "@bank.example", "over 64 bytes", "shorter"),
         ("a" * 64 + "@" + LONG_DOMAIN, "too long", "name@domain"),
+        ("a" * 64 + "@" + ".".join(["ü" * 50] * 4) + ".example", "too long", "name@domain"),
     ],
 )
 def test_what_would_become_another_address_is_refused(address: str, problem: str, mend: str) -> None:
@@ -103,8 +105,8 @@ def test_what_would_become_another_address_is_refused(address: str, problem: str
     said, _, how = told.partition("; ")
     assert problem in said
     assert mend in how
-    assert len(address) < 3 or address not in told
-    assert "bank" not in told
+    parts = [part for part in re.split(r"[@.]", address) if len(part) > 3 or not part.isascii()]
+    assert not [part for part in parts if part in told]
 
 
 LETTERS = (

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from calendar import timegm
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime, parsedate_tz
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,22 @@ def test_what_servers_do_on_the_way_is_borne(signer: Signer) -> None:
     assert holds(travelled, signer)
 
 
+@both
+def test_headers_are_signed_however_they_are_laid_out(signer: Signer) -> None:
+    """Runs of blanks, folds by tabs, and several of a name, of which the last is signed first (RFC 6376, 5.4.2)."""
+    data = (
+        b"From: a@b.example\r\nTo:  c@d.example \r\nTo:\te@f.example\r\nSubject: \t Curbs  on\r\n\t exports\t \r\n"
+        b"Date: Mon, 29 Jun 2020 21:07:00 +0000\r\n\r\nWords.\r\n"
+    )
+
+    assert holds(signer(data) + data, signer)
+
+
+def test_a_last_line_without_its_end_is_signed_as_it_travels() -> None:
+    """With it: whoever sends a mail ends its last line."""
+    assert relaxed_body(b"Words. ") == relaxed_body(b"Words. \r\n") == b"Words.\r\n"
+
+
 @given(st.text(" \t\nab.", max_size=80).map(lambda text: f"{text}\n".replace("\n", "\r\n").encode()))
 def test_a_body_is_signed_as_dkimpy_signs_it(body: bytes) -> None:
     """The relaxed form of any body (RFC 6376, 3.4.4)."""
@@ -177,10 +193,14 @@ def test_a_second_copy_is_signed_alike(signer: Signer) -> None:
     assert tags(signer(data))["t"] == str(timegm(parsedate_tz(date[1].decode())[:9]))  # type: ignore[index]
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.integers(-12 * 60, 14 * 60),
+)
 @settings(max_examples=30)
-def test_the_time_is_the_mails_own(when: datetime) -> None:
+def test_the_time_is_the_mails_own(when: datetime, minutes: int) -> None:
     """In seconds, whatever the zone it is told in."""
+    when = when.astimezone(timezone(timedelta(minutes=minutes)))
     data = f"From: a@b.example\r\nDate: {format_datetime(when)}\r\n\r\n".encode()
 
     assert tags(SIGNERS["ed25519"](data))["t"] == str(int(when.timestamp()))
