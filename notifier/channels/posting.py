@@ -20,13 +20,14 @@ import aiohttp
 import msgspec
 
 from notifier.channels.pace import Pace
-from notifier.errors import Refused, TryLater
+from notifier.errors import Refused, Scope, TryLater
 from notifier.guard import Network, connector
 from notifier.message import Receipt, without_controls
 
 TOTAL = 15.0  # seconds for one message, all told
 ANSWER = 4096  # bytes of an answer that are read
 SHORTEST, LONGEST = 1.0, 3600.0  # seconds that a Retry-After may ask for
+FORBIDDEN = 1200.0  # seconds until an address that turned us away is asked once more
 PEACE = 60.0  # seconds in which nobody writes to an address that wants fewer messages, and does not say how many
 
 _JSON = {"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"}
@@ -179,16 +180,21 @@ class Posting:
             case 400 | 413 | 415 | 422:
                 raise Unreadable(told)
             case 401 | 403:
-                raise TryLater(f"{told}; is the webhook still allowed there?", outcome="forbidden", after=1200)
+                told = f"{told}; is the webhook still allowed there?"
+                raise TryLater(told, outcome="forbidden", after=FORBIDDEN, scope="address")
             case status if status // 100 == 3:
-                raise TryLater(f"{told}, a redirect, which is not followed", outcome="redirected", after=900)
+                told = f"{told}, a redirect, which is not followed"
+                raise TryLater(told, outcome="redirected", after=900, scope="address")
+            case 502 | 504:
+                # Whoever stands before the receiver does not reach it; with another message neither.
+                raise TryLater(told, outcome="try-later", after=asked(answer.headers), scope="address")
             case _:
                 raise TryLater(told, outcome="try-later", after=asked(answer.headers))
 
     def throttled(self, url: str, told: str, after: float | None) -> TryLater:
         """The error for an address that wants fewer messages; until then nobody's go there."""
         self._pace.hold(url, PEACE if after is None else after)
-        return TryLater(told, outcome="throttled", after=after)
+        return TryLater(told, outcome="throttled", after=after, scope="address", counts=False)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -197,7 +203,8 @@ class Posting:
             self._session = aiohttp.ClientSession(
                 # A connection kept alive may be closed by them in the moment that we write on it, and then nobody can
                 # say whether they read it. Where a copy is known by its id, that does not matter.
-                connector=connector(self._allowed, force_close=not self.knows_copies),
+                # How many are under way is for whoever calls: a limit here would let silent hosts hold up all others.
+                connector=connector(self._allowed, force_close=not self.knows_copies, limit=0),
                 timeout=aiohttp.ClientTimeout(total=self._total),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -214,16 +221,14 @@ class Posting:
         return any(number in network for network in self._allowed)
 
     def _lost(self, host: str, progress: _Progress, error: BaseException) -> TryLater:
+        # A host that takes a request and says nothing would do so to the next one; one that hangs up may mean this one.
+        scope: Scope = "place" if isinstance(error, TimeoutError) else "message"
         if progress.sent and self.knows_copies:
             told = f"{host} fell silent or hung up after the message was sent; it knows a second copy by its id"
-            return TryLater(told, outcome="cut-off")
+            return TryLater(told, outcome="cut-off", scope=scope)
         if progress.sent:
-            return TryLater(
-                f"{host} fell silent or hung up after the message was sent, or we stopped; it may have arrived",
-                outcome="unknown",
-                after=900,
-                unknown=True,
-            )
+            told = f"{host} fell silent or hung up after the message was sent, or we stopped; it may have arrived"
+            return TryLater(told, outcome="unknown", after=900, unknown=True, scope=scope)
         return _unreached(host, error)
 
 
@@ -277,9 +282,13 @@ def _date(raw: str) -> datetime | None:
 
 
 def _unreached(host: str, error: BaseException) -> TryLater:
+    """The error for a host that no message reached: it is the host's, whatever the address on it."""
+    outcome = "unreachable"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return TryLater(f"{host} shows a certificate that does not hold; nothing was sent", outcome="bad-certificate")
-    if isinstance(error, aiohttp.ClientSSLError):
-        return TryLater(f"{host} does not speak TLS as it should; nothing was sent", outcome="bad-certificate")
-    reason = getattr(error, "strerror", None) or "no answer"
-    return TryLater(f"{host} cannot be reached: {without_controls(str(reason))}", outcome="unreachable")
+        outcome, told = "bad-certificate", f"{host} shows a certificate that does not hold; nothing was sent"
+    elif isinstance(error, aiohttp.ClientSSLError):
+        outcome, told = "bad-certificate", f"{host} does not speak TLS as it should; nothing was sent"
+    else:
+        reason = getattr(error, "strerror", None) or "no answer"
+        told = f"{host} cannot be reached: {without_controls(str(reason))}"
+    return TryLater(told, outcome=outcome, scope="place")

@@ -98,7 +98,7 @@ class WebhookChannel(Posting):
         answer = await self.post(url, body, headers)
         if answer.status == 404:
             # Also what a receiver says while it is being put in place. One that wants no more says 410.
-            raise TryLater(f"{answer}; is the receiver in place?", outcome="try-later")
+            raise TryLater(f"{answer}; is the receiver in place?", outcome="try-later", scope="address")
         try:
             return self.judged(answer, url)
         except Unreadable as error:
