@@ -24,11 +24,15 @@ from notifier import shipped, subscriptions
 from notifier.alerts.links import Links
 from notifier.alerts.render import Renderer
 from notifier.bounces import Bounces
+from notifier.channels.atom import AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
+from notifier.channels.discord import DiscordChannel
+from notifier.channels.elsewhere import ElsewhereChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.inbox import ImapInbox, Inbox, MaildirInbox
 from notifier.channels.slack import SlackChannel
+from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.confirm import Confirmer, wanted
 from notifier.deliver import Deliverer
@@ -114,12 +118,16 @@ async def record_beside(home: Path, events: Sequence[Event]) -> None:
         await log.close()
 
 
-def channels_of(settings: Settings, terminal: TextIO) -> dict[str, Channel]:
+def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, Channel]:
     """The ways out, by the word that a subscriber's file uses. A new channel is one line here."""
     ways: list[Channel] = [
         *([EmailChannel(settings.email)] if settings.email else []),
         SlackChannel(allowed=settings.fetch.allow),
+        TeamsChannel(allowed=settings.fetch.allow),
+        DiscordChannel(allowed=settings.fetch.allow),
         WebhookChannel(allowed=settings.fetch.allow),
+        AtomChannel(home / "feeds"),
+        *([ElsewhereChannel()] if settings.apprise else []),
         ConsoleChannel(terminal),
     ]
     return {way.kind: way for way in ways}
@@ -157,13 +165,17 @@ def subscriptions_of(
         home / "subscriptions",
         environ,
         feeds=settings.feeds,
-        refusal=lambda kind, address: channels[kind].refusal(address) if kind in channels else _NOT_SET_UP,
+        refusal=lambda kind, address: channels[kind].refusal(address) if kind in channels else _NOT_SET_UP[kind],
         timezone=settings.timezone,
     )
 
 
-# The one kind that needs a setting first.
-_NOT_SET_UP = "no mail server is set up to send it through; add [email] with host and sender to notifier.toml"
+# The kinds that need a setting first.
+_NOT_SET_UP = {
+    "email": "no mail server is set up to send it through; add [email] with host and sender to notifier.toml",
+    "apprise": "Apprise's connections are not guarded, so it is off; to use it, add [apprise] with enabled = true to "
+    "notifier.toml",
+}
 
 
 class App:
@@ -189,7 +201,7 @@ class App:
         self._clock = clock
         self._chance = chance
         self._environ = environ
-        self.channels = channels_of(settings, terminal)
+        self.channels = channels_of(home, settings, terminal)
         self.subscriptions = Subscriptions.none()
         self._files = subscriptions.stamp(home / "subscriptions")
         self.fetcher = fetcher_of(settings, clock)

@@ -103,6 +103,12 @@ class BouncesTable(msgspec.Struct, frozen=True):
     password: str = ""
 
 
+class AppriseTable(msgspec.Struct, frozen=True):
+    """`[apprise]`: whether subscribers' files may name Apprise URLs, whose connections nothing of ours guards."""
+
+    enabled: bool = False
+
+
 class SettingsFile(msgspec.Struct, frozen=True):
     """The shape of notifier.toml. Each `[[feed]]` is a feed of the operator's own."""
 
@@ -114,6 +120,7 @@ class SettingsFile(msgspec.Struct, frozen=True):
     websub: WebSubTable | None = None
     door: DoorTable | None = None
     bounces: BouncesTable | None = None
+    apprise: AppriseTable = AppriseTable()
     feed: tuple[OwnFeed, ...] = ()
 
 
@@ -175,8 +182,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `contact` is how publishers reach him, "" or an address or URL; `timezone` (IANA) is for subscribers who name none;
     `email` is None where no mail server is set up, `websub` where hubs cannot reach us, `door` where readers cannot,
-    and `bounces` where nobody reads what comes back; `feeds` are all that are polled, within `bounds`. `origins` tells
-    where a setting came from ("email.host": "notifier.toml, line 3"); what it does not name is a default.
+    and `bounces` where nobody reads what comes back; `apprise` is whether its URLs may be used; `feeds` are all that
+    are polled, within `bounds`. `origins` tells where a setting came from ("email.host": "notifier.toml, line 3"); what
+    it does not name is a default.
     """
 
     contact: str = ""
@@ -188,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     websub: WebSub | None = None
     door: Door | None = None
     bounces: Bounces | None = None
+    apprise: bool = False
     origins: Mapping[str, str] = {}
 
     @classmethod
@@ -230,6 +239,7 @@ class _Reader:
             websub=self._websub(said.websub) if said.websub else None,
             door=self._door(said.door) if said.door else None,
             bounces=self._bounces(said) if said.bounces else None,
+            apprise=said.apprise.enabled,
             origins=self._origins,
         )
         if self._mistakes:

@@ -54,6 +54,7 @@ HOMES = {
     "aiohttp": ("guard.py", "websub.py", "web/door.py", "feeds/fetch.py", "channels/posting.py", "demo/peers.py"),
     "aiosmtpd": ("demo/peers.py",),
     "aiosmtplib": ("channels/email.py",),
+    "apprise": (),  # an extra that channels/elsewhere.py loads by name, when somebody uses it
     "apscheduler": ("schedule.py",),
     "apsw": ("eventlog/sqlite.py",),
     "click": ("cli/",),

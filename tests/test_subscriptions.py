@@ -186,7 +186,11 @@ MISTAKES = [
     (desk(top="timezone = '../../etc/passwd'"), 1, "is not a time zone"),
     (desk(channel="email = 'nobody'"), 7, "this is no address for email"),
     (desk(channel="slack = '${UNSET}'"), 7, "the variable UNSET is not set; set it"),
-    (desk(channel="name = 'x'"), 6, "this channel has no address; set one of email, slack, webhook, console"),
+    (
+        desk(channel="name = 'x'"),
+        6,
+        "this channel has no address; set one of email, slack, teams, discord",
+    ),
     (desk(channel="console = true"), 7, '"console" must be text in "quotes"'),
     (desk(channel="email = 'a@x.example'\nconsole = 'stdout'"), 6, "email and console in one channel"),
     (desk(channel="email = 'a@x.example'\nname = 'a@x.example'"), 8, "keep addresses out of it"),

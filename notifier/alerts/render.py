@@ -40,6 +40,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9./:_]+(?: [A-Za-z0-9./:_]+)*")
 # The signs of a redline in plain text, deleted and inserted.
 SIGNS = {"deleted": ("[-", "-]"), "inserted": ("{+", "+}")}
 _SIGN = re.compile(r"\[(?=-)|-(?=\])|\{(?=\+)|\+(?=\})")
+# What Markdown, and Discord beyond it, may read as markup: marks, quotes, headings, lists, links, mentions, emoji.
+_MARKDOWN = re.compile(r"([\\*_~`|>#+\-\[\]()<@:/.!])")
 # Slack's marks for bold, struck and code, and what looks like them.
 _SLACK_MARKS = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
 
@@ -191,7 +193,12 @@ def _environments(folders: Sequence[Path]) -> _Environments:
         ".txt": _environment(loader, _WAYS_AROUND, autoescape=False, finalize=_unsigned),
     }
     environments[".txt"].filters["redlined"] = redlined
-    environments[".json"].filters["redlined"] = redlined_mrkdwn
+    environments[".json"].filters |= {
+        "redlined": redlined_mrkdwn,
+        "markdown": markdown,
+        "marked_markdown": marked_markdown,
+        "redlined_markdown": redlined_markdown,
+    }
     return environments
 
 
@@ -230,6 +237,31 @@ def clip(text: str, most: int) -> str:
 def mrkdwn(text: str) -> str:
     """Slack's three letters escaped (&, <, >): no mention, no link and no channel alarm comes of it."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markdown(text: str) -> str:
+    """All that Markdown could read as markup behind a backslash (CommonMark 2.4): no mark, link, mention or heading."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def marked_markdown(runs: Iterable[Mapping[str, object]]) -> str:
+    """A title or passage in Markdown, its hits in bold; foreign marks are escaped."""
+    told = ""
+    for run in runs:
+        mark = "**" if run["hit"] else ""
+        told += f"{mark}{markdown(str(run['text']))}{mark}"
+    return told
+
+
+def redlined_markdown(passage: Iterable[Mapping[str, str]]) -> str:
+    """A passage of a redline in Discord's Markdown: `~~old~~ **new**`; foreign marks are escaped."""
+    marks = {"deleted": "~~", "inserted": "**"}
+    told = ""
+    for stretch in passage:
+        mark = marks.get(stretch["kind"], "")
+        space = " " if mark and told and told[-1] != " " else ""
+        told += f"{space}{mark}{markdown(stretch['text'])}{mark}"
+    return told
 
 
 def wrap(text: str, width: int = 72, indent: str = "") -> str:

@@ -90,7 +90,7 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         yield Finding("warning", "settings", "no feed is polled; add some under [feeds]: `notifier feeds list --all`")
     if not settings.contact:
         yield Finding("warning", "settings", "no contact: publishers cannot write to you, and may block instead")
-    channels = channels_of(settings, sys.stdout)
+    channels = channels_of(home, settings, sys.stdout)
     try:
         for each in _subscriptions(home, settings, channels):
             yield each

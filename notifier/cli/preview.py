@@ -13,9 +13,13 @@ from notifier import shipped
 from notifier.alerts.alert import AlertView, Reader
 from notifier.alerts.render import Renderer
 from notifier.app import channels_of, reading_log, subscriptions_of
+from notifier.channels.atom import AtomChannel
 from notifier.channels.console import ConsoleChannel
+from notifier.channels.discord import DiscordChannel
+from notifier.channels.elsewhere import ElsewhereChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.slack import SlackChannel
+from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.cli.screen import aside, stderr, told
 from notifier.errors import NotifierError
@@ -25,7 +29,19 @@ from notifier.preview import alert_meant
 from notifier.settings import Settings
 from notifier.views import viewed
 
-FORMS = {each.kind: each.forms for each in (EmailChannel, SlackChannel, WebhookChannel, ConsoleChannel)}
+FORMS = {
+    each.kind: each.forms
+    for each in (
+        EmailChannel,
+        SlackChannel,
+        TeamsChannel,
+        DiscordChannel,
+        WebhookChannel,
+        AtomChannel,
+        ElsewhereChannel,
+        ConsoleChannel,
+    )
+}
 
 
 @click.command("preview", short_help="Show what an alert says, without sending it.")
@@ -52,7 +68,7 @@ def command(home: Path, which: str, channel: str | None, out: Path | None) -> No
       notifier preview "desk/Hong Kong exports" --out seen
     """
     view = asyncio.run(_view(home, which))
-    forms = FORMS[channel] if channel else [form for each in FORMS.values() for form in each] if out else FORMS["email"]
+    forms = FORMS[channel] if channel else _all_forms() if out else FORMS["email"]
     renderer = Renderer([home / "templates", shipped.templates()])
     parts, faults = renderer.render_all_the_same(FOLDER, forms, view)
     if out:
@@ -68,9 +84,13 @@ def command(home: Path, which: str, channel: str | None, out: Path | None) -> No
         sys.exit(3)
 
 
+def _all_forms() -> list[str]:
+    return list(dict.fromkeys(form for forms in FORMS.values() for form in forms))
+
+
 async def _view(home: Path, which: str) -> AlertView:
     settings = Settings.load(home, os.environ)
-    found = subscriptions_of(home, settings, channels_of(settings, sys.stdout), os.environ)
+    found = subscriptions_of(home, settings, channels_of(home, settings, sys.stdout), os.environ)
     if not (home / "data" / "events.db").exists():
         raise NotifierError(f"{home} has no log yet, so there is no alert to show; `notifier run --once` begins one")
     async with reading_log(home) as log:

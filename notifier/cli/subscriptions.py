@@ -185,6 +185,6 @@ def _told_wide(found: Subscriptions, measured: Breadth, key: tuple[str, str]) ->
 def _load(home: Path) -> tuple[Subscriptions, Callable[[str, str], str]]:
     """The subscriptions of a home, and what masks an address by its kind of channel."""
     settings = Settings.load(home, os.environ)
-    channels = channels_of(settings, sys.stdout)
+    channels = channels_of(home, settings, sys.stdout)
     found = subscriptions_of(home, settings, channels, os.environ)
     return found, lambda kind, address: channels[kind].masked(address)

@@ -29,7 +29,11 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     email: Annotated[str, _text("A mail address, bare", "desk@example.com")] = ""
     slack: Annotated[str, _text("An incoming webhook's URL; a secret", "${DESK_SLACK}")] = ""
+    teams: Annotated[str, _text("A workflow's URL that takes Adaptive Cards; a secret", "${DESK_TEAMS}")] = ""
+    discord: Annotated[str, _text("A Discord webhook's URL; a secret", "${DESK_DISCORD}")] = ""
     webhook: Annotated[str, _text("A URL that takes signed events; a secret", "${DESK_WEBHOOK}")] = ""
+    atom: Annotated[str, _text("The name of a feed's file in the home's feeds/", "hong-kong.xml")] = ""
+    apprise: Annotated[str, _text("An Apprise URL; a secret", "${DESK_APPRISE}")] = ""
     console: Annotated[str, _text("The terminal that the notifier runs in", "stdout")] = ""
     secrets: Annotated[
         tuple[str, ...], msgspec.Meta(description="Keys that sign a webhook's events: one, or the new and the old one")
@@ -48,7 +52,7 @@ class SubscriberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # The keys of a channel that say what kind it is.
-KINDS = ("email", "slack", "webhook", "console")
+KINDS = ("email", "slack", "teams", "discord", "webhook", "atom", "apprise", "console")
 
 
 def schema() -> str:

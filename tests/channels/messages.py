@@ -42,7 +42,17 @@ def message(
             "body.html": html,
             "slack.json": json.dumps(slack),
             "webhook.json": json.dumps({"type": "alert.v1", "data": {"title": subject}}),
+            "teams.json": json.dumps(card(subject)),
+            "discord.json": json.dumps({"content": subject, "embeds": []}),
+            "atom.json": json.dumps({"title": subject}),
+            "atom.html": html,
             "console.txt": text,
         },
         written_at=WRITTEN_AT,
     )
+
+
+def card(text: str) -> dict[str, object]:
+    """The least card that says something."""
+    said = {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}
+    return {"type": "AdaptiveCard", "version": "1.4", "body": [said]}

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from notifier.channels.atom import AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
+from notifier.channels.discord import DiscordChannel
+from notifier.channels.elsewhere import ElsewhereChannel
 from notifier.channels.email import EmailChannel
+from notifier.channels.posting import Posting
 from notifier.channels.relay import Relay
 from notifier.channels.slack import SlackChannel
+from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.errors import Refused, TryLater
 from notifier.guard import networks
@@ -53,35 +61,60 @@ async def email(mood: str) -> AsyncIterator[Way]:
 
 
 @contextlib.asynccontextmanager
-async def slack(mood: str) -> AsyncIterator[Way]:
-    """Slack's incoming webhook; the same moods."""
-    answer = {
-        "busy": response(429, "rate_limited", Retry_After="120"),
-        "refusing": response(410, "channel_is_archived"),
-        "cut off": HANG_UP,
-    }.get(mood, response(200, "ok"))
+async def posting(channel: Posting, mood: str, well: str, *answers: str, keys: str = "") -> AsyncIterator[Way]:
+    """A channel that posts to the web; the same moods, `answers` are those of a busy and of a refusing peer."""
+    answer = {"busy": answers[0], "refusing": answers[1], "cut off": HANG_UP}.get(mood, well)
     async with WebPeer(answer) as peer:
         port = await closed_port() if mood == "absent" else peer.port
-        channel = SlackChannel(allowed=LOOPBACK)
-        url = f"http://127.0.0.1:{port}/services/T0000/B0000/verysecretZq4T"
+        address = f"http://127.0.0.1:{port}/services/T0000/B0000/verysecretZq4T{keys}"
         async with closing(channel):
-            yield Way(channel, url, "verysecret", lambda: [body for _, _, body in peer.requests])
+            yield Way(channel, address, "verysecret", lambda: [body for _, _, body in peer.requests])
+
+
+def slack(mood: str) -> AbstractAsyncContextManager[Way]:
+    """Slack's incoming webhook."""
+    busy, gone = response(429, "rate_limited", Retry_After="120"), response(410, "channel_is_archived")
+    return posting(SlackChannel(allowed=LOOPBACK), mood, response(200, "ok"), busy, gone)
+
+
+def webhook(mood: str) -> AbstractAsyncContextManager[Way]:
+    """A webhook that takes signed events."""
+    keys = f" whsec_{'c2VjcmV0' * 4}"
+    busy = response(429, "", Retry_After="120")
+    return posting(WebhookChannel(allowed=LOOPBACK), mood, response(204), busy, response(410), keys=keys)
+
+
+def teams(mood: str) -> AbstractAsyncContextManager[Way]:
+    """A workflow of Teams."""
+    busy, gone = response(429, "", Retry_After="120"), response(404, '{"error": {"code": "WorkflowNotFound"}}')
+    return posting(TeamsChannel(allowed=LOOPBACK), mood, response(202), busy, gone)
+
+
+def discord(mood: str) -> AbstractAsyncContextManager[Way]:
+    """A webhook of Discord's."""
+    busy, gone = response(429, '{"retry_after": 120.0}'), response(404, '{"code": 10015, "message": "Unknown Webhook"}')
+    return posting(DiscordChannel(allowed=LOOPBACK), mood, response(200, '{"id": "1"}'), busy, gone)
 
 
 @contextlib.asynccontextmanager
-async def webhook(mood: str) -> AsyncIterator[Way]:
-    """A webhook that takes signed events; the same moods."""
-    answer = {
-        "busy": response(429, "", Retry_After="120"),
-        "refusing": response(410),
-        "cut off": HANG_UP,
-    }.get(mood, response(204))
+async def apprise(mood: str) -> AsyncIterator[Way]:
+    """A service behind Apprise, which tells no more than that it did not work."""
+    answer = {"absent": response(503)}.get(mood, response(200))
     async with WebPeer(answer) as peer:
-        port = await closed_port() if mood == "absent" else peer.port
-        channel = WebhookChannel(allowed=LOOPBACK)
-        address = f"http://127.0.0.1:{port}/hooks/verysecretZq4T whsec_{'c2VjcmV0' * 4}"
+        channel = ElsewhereChannel()
         async with closing(channel):
+            address = f"json://127.0.0.1:{peer.port}/verysecretZq4T"
             yield Way(channel, address, "verysecret", lambda: [body for _, _, body in peer.requests])
+
+
+@contextlib.asynccontextmanager
+async def atom(mood: str) -> AsyncIterator[Way]:
+    """A feed's file, of which only its folder can be missing; what is handed over is a version of the file."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / ("gone/feeds" if mood == "absent" else "feeds")
+        channel = AtomChannel(folder, new_id=lambda: uuid.UUID(int=1))
+        async with closing(channel):
+            yield Way(channel, "hong-kong.xml", "", lambda: [path.read_bytes() for path in folder.glob("*")])
 
 
 class Terminal(io.StringIO):
@@ -116,10 +149,12 @@ async def closing(channel: Channel) -> AsyncIterator[None]:
         await channel.close()
 
 
-ALL = pytest.mark.parametrize("way", [email, slack, webhook, console])
-NETWORK = pytest.mark.parametrize("way", [email, slack, webhook])
+ALL = pytest.mark.parametrize("way", [email, slack, teams, discord, webhook, atom, apprise, console])
+NETWORK = pytest.mark.parametrize("way", [email, slack, teams, discord, webhook])
 # Those whose other side cannot tell a second copy from another message.
-UNSURE = pytest.mark.parametrize("way", [email, slack])
+UNSURE = pytest.mark.parametrize("way", [email, slack, teams, discord])
+# Those where a second copy lies beside the first; in a feed's file it takes its place.
+APART = pytest.mark.parametrize("way", [email, slack, teams, discord, webhook, apprise, console])
 
 
 @ALL
@@ -134,7 +169,7 @@ async def test_a_message_is_handed_over_once(way: Opened) -> None:
         assert open_.address not in receipt.reply
 
 
-@ALL
+@APART
 async def test_a_second_copy_is_the_first_byte_for_byte(way: Opened) -> None:
     """Whoever gets two can tell that they are one."""
     async with way("well") as open_:

@@ -59,7 +59,10 @@ async def test_a_good_home_is_well(tmp_path: Path):
         "templates",
         "email",
         "slack",
+        "teams",
+        "discord",
         "webhook",
+        "atom",
         "console",
         "door",
     }

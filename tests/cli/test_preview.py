@@ -117,7 +117,8 @@ def test_all_forms_go_into_a_directory(home: Path, tmp_path: Path):
     """A file each, named as the templates are, and told on stdout."""
     told = quick("--home", home, "preview", "1", "--out", tmp_path / "seen")
 
-    forms = {"subject.txt", "body.txt", "body.html", "slack.json", "webhook.json", "console.txt"}
+    posted = {"slack.json", "teams.json", "discord.json", "webhook.json"}
+    forms = {"subject.txt", "body.txt", "body.html", "console.txt", "atom.json", "atom.html"} | posted
     assert {path.name for path in (tmp_path / "seen").iterdir()} == forms
     assert {Path(line).name for line in told.out.splitlines()} == forms
     assert "Curbs on" in (tmp_path / "seen" / "body.html").read_text("utf-8")
