@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from notifier.channels.embeds import plain, within_limits
-from notifier.channels.posting import Answer, Posting, Unreadable, bounded
+from notifier.channels.posting import Answer, Posting, Unreadable, asked, bounded
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.message import Message, Receipt
 
@@ -74,16 +74,16 @@ class DiscordChannel(Posting):
 
     def _slower(self, answer: Answer, said: _Said, address: str, told: str) -> TryLater:
         """The error for a webhook that wants fewer messages; where all of Discord does, for all on that host."""
+        after = asked(answer.headers) if said.retry_after is None else bounded(said.retry_after)
         if said.is_global:
-            return TryLater(told, outcome="throttled", after=_asked(said.retry_after), scope="place", counts=False)
-        after = _asked(said.retry_after)
-        return self.throttled(address, told, _seconds(answer.headers, "Retry-After") if after is None else after)
+            return TryLater(told, outcome="throttled", after=after, scope="place", counts=False)
+        return self.throttled(address, told, after)
 
     def _heed(self, headers: Mapping[str, str], address: str) -> None:
         """Nobody writes to a webhook that has no message left, until it has."""
-        after = _seconds(headers, "X-RateLimit-Reset-After")
-        if str(headers.get("X-RateLimit-Remaining", "")).strip() == "0" and after is not None:
-            self._pace.hold(address, after)
+        left, after = (headers.get(f"X-RateLimit-{name}", "").strip() for name in ("Remaining", "Reset-After"))
+        if left == "0" and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", after):
+            self._pace.hold(address, bounded(float(after)))
 
 
 def _payload(message: Message) -> dict[str, Any]:
@@ -108,12 +108,3 @@ def _said(answer: Answer) -> _Said:
         return msgspec.json.decode(answer.said, type=_Said)
     except msgspec.DecodeError:
         return _Said()
-
-
-def _seconds(headers: Mapping[str, str], name: str) -> float | None:
-    raw = str(headers.get(name, "")).strip()
-    return bounded(float(raw)) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", raw) else None
-
-
-def _asked(seconds: float | None) -> float | None:
-    return None if seconds is None else bounded(seconds)

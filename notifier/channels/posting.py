@@ -7,7 +7,9 @@ Whoever has such an address can write there, so it is a secret: it appears in no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -21,7 +23,7 @@ import msgspec
 
 from notifier.channels.pace import Pace
 from notifier.errors import Refused, Scope, TryLater
-from notifier.guard import Network, connector
+from notifier.guard import Network, connector, is_public
 from notifier.message import Receipt, without_controls
 
 TOTAL = 15.0  # seconds for one message, all told
@@ -85,12 +87,22 @@ class Posting:
             return "a webhook's URL begins with https://"
         if parts.username is not None or parts.password is not None:
             return "a webhook's URL has no user name in it"
-        if parts.scheme == "http" and not self._is_allowed(host):
+        if problem := self._leads_nowhere(parts.scheme, host):
+            return problem
+        whole = len(parts.path) > 1
+        return "" if whole else f"a webhook's URL goes on after the host; copy it whole from {self.origin}"
+
+    def _leads_nowhere(self, scheme: str, host: str) -> str:
+        """Why nothing is sent to this host, "" where it may be; a name is looked up with each message, not here."""
+        number = _number(host)
+        is_allowed = bool(number) and any(ip_address(number) in network for network in self._allowed)
+        if scheme == "http" and not is_allowed:
             return (
                 "a webhook's URL begins with https://; plain http is for hosts allowed under [fetch] in notifier.toml"
             )
-        whole = len(parts.path) > 1
-        return "" if whole else f"a webhook's URL goes on after the host; copy it whole from {self.origin}"
+        if number and not is_public(number, self._allowed):
+            return "a webhook's URL leads to the public internet, or to a host allowed under [fetch] in notifier.toml"
+        return ""
 
     def masked(self, address: str) -> str:
         """Host and last four letters: `hooks.slack.com/…Zq4T`."""
@@ -213,13 +225,6 @@ class Posting:
             )
         return self._session
 
-    def _is_allowed(self, host: str) -> bool:
-        try:
-            number = ip_address("127.0.0.1" if host == "localhost" else host)
-        except ValueError:
-            return False
-        return any(number in network for network in self._allowed)
-
     def _lost(self, host: str, progress: _Progress, error: BaseException) -> TryLater:
         # A host that takes a request and says nothing would do so to the next one; one that hangs up may mean this one.
         scope: Scope = "place" if isinstance(error, TimeoutError) else "message"
@@ -271,6 +276,17 @@ def asked(headers: Mapping[str, str]) -> float | None:
 def bounded(seconds: float) -> float:
     """A wait that was asked for, as long as we grant it: a longer one would silence us, a shorter one make us spin."""
     return min(max(seconds, SHORTEST), LONGEST)
+
+
+def _number(host: str) -> str:
+    """The numeric address that a host is, in whatever spelling (`127.1`, `0x7f000001`); "" for a name."""
+    if re.fullmatch(r"(.+\.)?localhost\.?", host):
+        return "127.0.0.1"
+    with contextlib.suppress(ValueError):
+        return str(ip_address(host.partition("%")[0]))
+    with contextlib.suppress(OSError):
+        return socket.inet_ntoa(socket.inet_aton(host))
+    return ""
 
 
 def _date(raw: str) -> datetime | None:
