@@ -81,6 +81,10 @@ def cut(text: str, most: int) -> str:
 
 def _embed(embed: dict[str, Any]) -> dict[str, Any]:
     fits: dict[str, Any] = _texts(embed)
+    for part, key in (("author", "name"), ("footer", "text")):
+        # An issuer may be nothing but control characters, and of them nothing is left.
+        if not fits.get(part, {}).get(key, "").strip():
+            fits.pop(part, None)
     if "fields" in fits:
         fields = [field for field in fits["fields"] if field.get("name", "").strip() and field.get("value", "").strip()]
         fits["fields"] = fields[:FIELDS]
