@@ -63,6 +63,8 @@ def _block(block: dict[str, Any]) -> Iterator[str]:
         return
     allowed, needed = _BLOCKS[kind]
     yield from _keys(block, {"type", "block_id", *allowed, *needed}, needed, kind)
+    if not needed <= block.keys():
+        return
     match kind:
         case "header":
             yield from _text(block["text"], {"plain_text"}, 150)
