@@ -19,8 +19,8 @@ from notifier.alerts.render import Renderer
 from notifier.app import channels_of, inbox_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.channel import Channel
 from notifier.channels.dkim import ADVISED
-from notifier.channels.relay import Relay
 from notifier.channels.inbox import Inbox
+from notifier.channels.relay import Relay
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
