@@ -12,17 +12,19 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import time
 from pathlib import Path
 
 import msgspec
 
+from notifier.alerts.timing import DAILY, HOURLY, WEEKLY, Timing
 from notifier.errors import Misconfigured, Mistake, QueryError
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.feed import Feed
 from notifier.handwritten import aliases, toml
 from notifier.handwritten.checked import Misfit, checked, did_you_mean, shown, zone
 from notifier.handwritten.secret import NotFound, Secret, filled
-from notifier.handwritten.subscriber import KINDS, ChannelTable, SubscriberFile, WatchlistTable
+from notifier.handwritten.subscriber import KINDS, WEEK, ChannelTable, SubscriberFile, WatchlistTable
 from notifier.handwritten.toml import Place, TomlFile
 from notifier.watchlists.advice import advice
 from notifier.watchlists.aliases import Pack
@@ -34,8 +36,15 @@ _LONGEST = 64  # letters of an id, and of the name of a watchlist or channel: th
 
 _MEANT = {".toml", ".tml", ".yaml", ".yml"}  # endings by which a file was probably meant to be a subscriber's
 
-# Words that a file may use one day. Until there are digests, saying so beats a guess at what was meant.
-_NOT_YET = ("hourly", "daily", "weekly")
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_QUIET = re.compile(rf"\s*({_TIME.pattern})\s*[-–—]\s*({_TIME.pattern})\s*")
+
+# What a key about digests needs to have any meaning: one of these frequencies.
+_ABOUT_DIGESTS = {
+    "digest_at": (DAILY, WEEKLY),
+    "digest_on": (WEEKLY,),
+    "empty_digests": (HOURLY, DAILY, WEEKLY),
+}
 
 
 class ChannelAddress(msgspec.Struct, frozen=True):
@@ -47,14 +56,18 @@ class ChannelAddress(msgspec.Struct, frozen=True):
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asked: `id` in the log, `name` for people; `timezone` is an IANA zone's name."""
+    """Who asked: `id` in the log, `name` for people; `timing` is when he wants to be told, and in which time zone."""
 
     id: str
     name: str
-    timezone: str
-    frequency: str
+    timing: Timing
     watchlists: tuple[Watchlist, ...]
     channels: tuple[ChannelAddress, ...]
+
+    @property
+    def timezone(self) -> str:
+        """An IANA zone's name."""
+        return self.timing.timezone
 
 
 class Subscriptions(msgspec.Struct, frozen=True):
@@ -157,14 +170,23 @@ def _digest(subscribers: Collection[Subscriber]) -> str:
     said = [
         [
             each.id,
-            each.timezone,
-            each.frequency,
-            [[wish.name, wish.query.text, wish.feeds, wish.issuers] for wish in each.watchlists],
+            each.timing,
+            [
+                [wish.name, wish.query.text, wish.feeds, wish.issuers, wish.frequency, wish.urgent]
+                for wish in each.watchlists
+            ],
             [[channel.name, channel.kind] for channel in each.channels],
         ]
         for each in subscribers
     ]
     return hashlib.blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
+
+
+def _within(at: time, begin: time | None, end: time | None) -> bool:
+    """Does a time of the day lie in the quiet hours?"""
+    if begin is None or end is None:
+        return False
+    return begin <= at < end if begin < end else at >= begin or at < end
 
 
 # ---------------------------------------------------------------- one file
@@ -200,10 +222,6 @@ class _Reader:
             self._wrong(
                 (), "a file's name is the subscriber's id in the log: letters a–z, digits, hyphens", "rename it"
             )
-        values = self._file.values
-        if values.get("frequency") in _NOT_YET:
-            self._wrong(("frequency",), "digests are not available yet", 'write frequency = "immediately"')
-            values["frequency"] = "immediately"
         said = checked(self._file, (), SubscriberFile, self.mistakes)
         if said is None:
             return None
@@ -212,15 +230,15 @@ class _Reader:
                 zone(said.timezone)
             except Misfit as error:
                 self._wrong(("timezone",), f'"timezone" {error.problem}', error.mend)
-        watchlists = self._watchlists(said.watchlist)
+        timing = self._timing(said)
+        watchlists = self._watchlists(said.watchlist, said.frequency)
         channels = self._channels(said.channel)
         if self.mistakes:
             return None
         return Subscriber(
             id=self._id,
             name=said.name or self._id,
-            timezone=said.timezone or self._timezone,
-            frequency=said.frequency,
+            timing=timing,
             watchlists=tuple(watchlists),
             channels=tuple(channels),
         )
@@ -228,9 +246,55 @@ class _Reader:
     def _wrong(self, place: Place, problem: str, mend: str = "") -> None:
         self.mistakes.append(self._file.mistake(place, problem, mend))
 
+    # ---------------------------------------------------------------- when
+
+    def _timing(self, said: SubscriberFile) -> Timing:
+        quiet_from, quiet_until = self._quiet_hours(said.quiet_hours)
+        timing = Timing(
+            timezone=said.timezone or self._timezone,
+            frequency=said.frequency,
+            apart=tuple(dict.fromkeys(each.frequency for each in said.watchlist if each.frequency)),
+            digest_at=self._digest_at(said.digest_at),
+            digest_on=WEEK.index(said.digest_on),
+            quiet_from=quiet_from,
+            quiet_until=quiet_until,
+            empty_digests=said.empty_digests,
+        )
+        for key, needed in _ABOUT_DIGESTS.items():
+            if key in self._file.values and not {*needed} & {*timing.periods}:
+                mend = f"set frequency to {' or '.join(needed)}, or leave it out"
+                self.warnings.append(self._file.mistake((key,), f"{key} has no digest that it could be about", mend))
+        if _within(timing.digest_at, quiet_from, quiet_until) and {DAILY, WEEKLY} & {*timing.periods}:
+            place = ("digest_at",) if "digest_at" in self._file.values else ("quiet_hours",)
+            at = f"{timing.digest_at:%H:%M}"
+            problem = f"the digest of {at} falls into the quiet hours, and is sent at their end"
+            self.warnings.append(self._file.mistake(place, problem))
+        return timing
+
+    def _digest_at(self, said: str) -> time:
+        match = _TIME.fullmatch(said.strip())
+        if match is None:
+            self._wrong(("digest_at",), f"{shown(said)} is no time of the day", 'write it as "08:00"')
+            return time(8)
+        return time(int(match[1]), int(match[2]))
+
+    def _quiet_hours(self, said: str) -> tuple[time, time] | tuple[None, None]:
+        if not said:
+            return None, None
+        match = _QUIET.fullmatch(said)
+        if match is None:
+            self._wrong(("quiet_hours",), f"{shown(said)} are no quiet hours", 'write them as "22:00-07:00"')
+            return None, None
+        begin, end = time(int(match[2]), int(match[3])), time(int(match[5]), int(match[6]))
+        if begin == end:
+            mend = "to be told once a day, set frequency to daily"
+            self._wrong(("quiet_hours",), f"{shown(said)} would be the whole day, or nothing of it", mend)
+            return None, None
+        return begin, end
+
     # ---------------------------------------------------------------- watchlists
 
-    def _watchlists(self, tables: tuple[WatchlistTable, ...]) -> list[Watchlist]:
+    def _watchlists(self, tables: tuple[WatchlistTable, ...], frequency: str) -> list[Watchlist]:
         if not tables:
             self._wrong(("watchlist",), "nothing is watched", "add [[watchlist]] with a name and a query")
         watchlists = []
@@ -243,7 +307,18 @@ class _Reader:
                 where = f"{error.code} at character {error.at + 1} of the query"
                 self._wrong((*place, "query"), f"{error.message} ({where})", error.mend)
                 continue
-            watchlist = Watchlist(self._id, table.name, query, table.feeds, table.issuers)
+            if table.urgent and table.frequency not in {None, "immediately"}:
+                mend = "leave out one of them"
+                self._wrong((*place, "frequency"), "what is urgent is sent at once, and cannot wait", mend)
+            watchlist = Watchlist(
+                self._id,
+                table.name,
+                query,
+                table.feeds,
+                table.issuers,
+                frequency=table.frequency or frequency,
+                urgent=table.urgent,
+            )
             watchlists.append(watchlist)
             self.places[watchlist.key] = (self._file.name, self._file.line((*place, "query")))
             for each in advice(query):

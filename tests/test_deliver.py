@@ -13,6 +13,7 @@ import pytest
 
 from notifier.alerts.outbox import delivery_id
 from notifier.alerts.render import Renderer
+from notifier.alerts.timing import Timing
 from notifier.deliver import UNRECORDED, Deliverer
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog import codec
@@ -81,7 +82,7 @@ def subscriber(id: str = "desk", *kinds: str) -> Subscriber:
     """Somebody with an address on each kind of channel, which is named after its kind."""
     ways = [ChannelAddress(kind, kind, Secret(f"{id}-{kind}@secret.example")) for kind in kinds or ("email", "slack")]
     return Subscriber(
-        id=id, name="Export desk", timezone="Asia/Hong_Kong", frequency="immediately", watchlists=(), channels=(*ways,)
+        id=id, name="Export desk", timing=Timing(timezone="Asia/Hong_Kong"), watchlists=(), channels=(*ways,)
     )
 
 

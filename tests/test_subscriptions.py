@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 
 import pytest
 
 from notifier import shipped, subscriptions
+from notifier.alerts.timing import Timing
 from notifier.errors import Misconfigured
 from notifier.feeds.feed import Feed
 from notifier.handwritten.subscriber import schema
@@ -83,7 +85,7 @@ def test_a_file_is_taken_as_written(tmp_path: Path):
     """Who, what is watched where, and how to reach them; the file's name is the subscriber's id."""
     found = load(tmp_path, hong_kong_desk=DESK).subscribers["hong-kong-desk"]
 
-    assert (found.id, found.name, found.timezone, found.frequency) == (
+    assert (found.id, found.name, found.timezone, found.timing.frequency) == (
         "hong-kong-desk",
         "Hong Kong desk",
         "Asia/Hong_Kong",
@@ -102,6 +104,85 @@ def test_a_file_is_taken_as_written(tmp_path: Path):
         ("slack", "slack", HOOK),
         ("night", "email", "night@example.com"),
     ]
+
+
+def test_when_somebody_wants_to_be_told_is_taken_as_written(tmp_path: Path):
+    """Times are of his own zone; a watchlist without a frequency has the subscriber's."""
+    top = """timezone = "Asia/Hong_Kong"
+frequency = "weekly"
+digest_at = "7:30"
+digest_on = "friday"
+quiet_hours = "22:00 – 07:00"
+empty_digests = true
+"""
+    lists = """name = "Slow"
+query = "slow"
+[[watchlist]]
+name = "Daily"
+query = "daily"
+frequency = "daily"
+[[watchlist]]
+name = "Fast"
+query = "fast"
+urgent = true
+"""
+
+    found = load(tmp_path, desk=desk(lists, top=top)).subscribers["desk"]
+
+    assert found.timing == Timing(
+        timezone="Asia/Hong_Kong",
+        frequency="weekly",
+        apart=("daily",),
+        digest_at=time(7, 30),
+        digest_on=4,
+        quiet_from=time(22),
+        quiet_until=time(7),
+        empty_digests=True,
+    )
+    assert [(wish.frequency, wish.urgent) for wish in found.watchlists] == [
+        ("weekly", False),
+        ("daily", False),
+        ("weekly", True),
+    ]
+
+
+@pytest.mark.parametrize("dash", ["-", "–", "—", " - "])
+def test_quiet_hours_take_any_dash(tmp_path: Path, dash: str):
+    """Editors and telephones make one of another."""
+    timing = load(tmp_path, desk=desk(top=f"quiet_hours = '9:05{dash}17:00'")).subscribers["desk"].timing
+
+    assert (timing.quiet_from, timing.quiet_until) == (time(9, 5), time(17))
+
+
+@pytest.mark.parametrize(
+    ("top", "line", "words"),
+    [
+        ("digest_at = '09:00'", 1, "digest_at has no digest that it could be about; set frequency to daily or weekly"),
+        ("frequency = 'daily'\ndigest_on = 'friday'", 2, "digest_on has no digest"),
+        ("empty_digests = true", 1, "empty_digests has no digest"),
+        ("frequency = 'daily'\nquiet_hours = '22:00-09:00'", 2, "the digest of 08:00 falls into the quiet hours"),
+        ("frequency = 'daily'\ndigest_at = '23:00'\nquiet_hours = '22:00-09:00'", 2, "the digest of 23:00"),
+    ],
+)
+def test_what_has_no_effect_is_warned_of(tmp_path: Path, top: str, line: int, words: str):
+    """A key about digests that cannot be about any, and a digest in the quiet hours, may not be meant."""
+    (warning,) = load(tmp_path, desk=desk(top=top)).warnings
+
+    assert warning.startswith(f"subscriptions/desk.toml, line {line}: {words}")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"top": "frequency = 'daily'"},
+        {"top": "quiet_hours = '22:00-07:00'"},
+        {"watchlist": "name = 'Exports'\nquery = 'exports'\nurgent = true\n"},
+        {"watchlist": "name = 'Exports'\nquery = 'exports'\nfrequency = 'daily'\n"},
+    ],
+)
+def test_another_time_is_another_digest(tmp_path: Path, other: dict[str, str]):
+    """The log hears of it when somebody wants to be told at other times."""
+    assert load(tmp_path, desk=desk()).digest != load(tmp_path, desk=desk(**other)).digest
 
 
 def test_a_webhook_has_its_keys_with_it(tmp_path: Path):
@@ -131,7 +212,7 @@ def test_little_is_enough(tmp_path: Path):
 
     found = subscriptions.load(folder, {}, feeds=FEEDS, refusal=refusal, timezone="Asia/Tokyo").subscribers["desk"]
 
-    assert (found.name, found.timezone, found.frequency) == ("desk", "Asia/Tokyo", "immediately")
+    assert (found.name, found.timezone, found.timing.frequency) == ("desk", "Asia/Tokyo", "immediately")
 
 
 def test_one_wrong_file_changes_nothing(tmp_path: Path):
@@ -180,8 +261,19 @@ MISTAKES = [
         "none of these issuers speaks",
     ),
     (desk(watchlist="name='N'\nquery='x'\n[[watchlist]]\nname='N'\nquery='y'\n"), 5, "a second watchlist"),
-    (desk(top="frequency = 'daily'"), 1, "digests are not available yet"),
-    (desk(top="frequency = 'sometimes'"), 1, '"frequency" cannot be "sometimes"; known are: immediately'),
+    (desk(top="frequency = 'sometimes'"), 1, "known are: immediately, hourly, daily, weekly"),
+    (desk(top="frequency = 'dayly'"), 1, 'did you mean "daily"?'),
+    (desk(watchlist="name = 'N'\nquery = 'x'\nfrequency = 'hourli'\n"), 5, 'did you mean "hourly"?'),
+    (desk(watchlist="name = 'N'\nquery = 'x'\nurgnt = true\n"), 5, 'did you mean "urgent"?'),
+    (desk(watchlist="name = 'N'\nquery = 'x'\nurgent = 'yes'\n"), 5, "must be true or false"),
+    (desk(watchlist="name = 'N'\nquery = 'x'\nurgent = true\nfrequency = 'daily'\n"), 6, "what is urgent is sent"),
+    (desk(top="digest_at = '8'"), 1, 'is no time of the day; write it as "08:00"'),
+    (desk(top="digest_at = '24:00'"), 1, "is no time of the day"),
+    (desk(top="digest_at = 08:00:00"), 1, '"digest_at" must be text in "quotes"'),
+    (desk(top="digest_on = 'Monday'"), 1, 'did you mean "monday"?'),
+    (desk(top="quiet_hours = '22-7'"), 1, 'are no quiet hours; write them as "22:00-07:00"'),
+    (desk(top="quiet_hours = '22:00-22:00'"), 1, "would be the whole day, or nothing of it"),
+    (desk(top="empty_digest = true"), 1, 'did you mean "empty_digests"?'),
     (desk(top="timezone = 'Asia'"), 1, "is not a time zone"),
     (desk(top="timezone = '../../etc/passwd'"), 1, "is not a time zone"),
     (desk(channel="email = 'nobody'"), 7, "this is no address for email"),

@@ -100,14 +100,14 @@ def list_(home: Path, as_json: bool) -> None:
                 "subscriber": id,
                 "name": who.name,
                 "timezone": who.timezone,
-                "frequency": who.frequency,
+                "frequency": who.timing.frequency,
                 "watchlists": [{"name": wish.name, "query": wish.query.said} for wish in who.watchlists],
                 "channels": channels,
             }
             click.echo(msgspec.json.encode(row))
             continue
         console = stdout()
-        about = plain(f"{who.name} · {who.timezone} · {who.frequency}")
+        about = plain(f"{who.name} · {who.timezone} · {who.timing.frequency}")
         console.print(Text.assemble((id, "bold"), (f"  {about}", "dim")))
         for wish in who.watchlists:
             hanging(console, Text.assemble("  ", (plain(wish.name), "cyan"), ": "), Text(plain(wish.query.reading())))

@@ -11,7 +11,7 @@ import difflib
 import re
 import zoneinfo
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -145,10 +145,17 @@ def _at(file: TomlFile, place: Place) -> Any:
     return value
 
 
+def _words_of(type: Any) -> list[str]:
+    """The words of a Literal, or of one within an annotated or optional type."""
+    if get_origin(type) is Literal:
+        return [*get_args(type)]
+    inner = get_args(type)[:1] if get_origin(type) is Annotated else get_args(type)
+    return [word for each in inner for word in _words_of(each)]
+
+
 def _misfit(said: str, value: Any, type: Any) -> Misfit:
     if said.startswith("Invalid enum value"):
-        words = get_args(get_args(type)[0] if get_origin(type) is Annotated else type)
-        return Misfit(f"cannot be {shown(str(value))}", did_you_mean(str(value), words))
+        return Misfit(f"cannot be {shown(str(value))}", did_you_mean(str(value), _words_of(type)))
     match = _MISFIT.match(said)
     if match is None:
         return Misfit("does not fit")

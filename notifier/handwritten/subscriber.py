@@ -4,9 +4,14 @@ The shape of a subscriber's file: its tables, their keys, and a sentence on each
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
+
+Frequency = Literal["immediately", "hourly", "daily", "weekly"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+WEEK: tuple[str, ...] = get_args(Weekday)
 
 
 def _text(description: str, *examples: str) -> msgspec.Meta:
@@ -20,6 +25,12 @@ class WatchlistTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: Annotated[str, _text("What to look for", '"Hong Kong" AND ("dual-use" OR "export licence")')]
     feeds: Annotated[tuple[str, ...], msgspec.Meta(description="Ids of feeds; * stands for any letters")] = ()
     issuers: Annotated[tuple[str, ...], msgspec.Meta(description="Who must have spoken, as the feeds name them")] = ()
+    urgent: Annotated[
+        bool, msgspec.Meta(description="Sent at once, whatever the frequency, the quiet hours, or how many there are")
+    ] = False
+    frequency: Annotated[
+        Frequency | None, msgspec.Meta(description="When its alerts are sent; as the subscriber's, if left out")
+    ] = None
 
 
 class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +59,17 @@ class SubscriberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: tuple[ChannelTable, ...]
     name: Annotated[str, _text("What people call the subscriber; the id, if left out", "Hong Kong desk")] = ""
     timezone: Annotated[str, _text("For times in alerts", "Asia/Hong_Kong")] = ""
-    frequency: Annotated[Literal["immediately"], msgspec.Meta(description="When alerts are sent")] = "immediately"
+    frequency: Annotated[
+        Frequency, msgspec.Meta(description="When alerts are sent: one by one, or together in a digest")
+    ] = "immediately"
+    digest_at: Annotated[
+        str, _text("When daily and weekly digests are sent, by the clock of the timezone", "08:00")
+    ] = "08:00"
+    digest_on: Annotated[Weekday, msgspec.Meta(description="The day of weekly digests")] = "monday"
+    quiet_hours: Annotated[
+        str, _text("Nothing is sent then that is not urgent; at their end all of it", "22:00-07:00")
+    ] = ""
+    empty_digests: Annotated[bool, msgspec.Meta(description="Send a digest also where nothing was held for it")] = False
 
 
 # The keys of a channel that say what kind it is.

@@ -12,7 +12,8 @@ class Watchlist(msgspec.Struct, frozen=True):
     Who wants to hear of what. A subscriber's names are his own, so both together are its `key`.
 
     `feeds` are ids of feeds, with * for any letters; `issuers` are names, in any case. Empty means all; where both
-    are given, both must hold.
+    are given, both must hold. What it matches goes out with the given `frequency` ("immediately", "hourly", "daily",
+    "weekly"); where it is `urgent`, always at once.
     """
 
     subscriber: str
@@ -20,6 +21,8 @@ class Watchlist(msgspec.Struct, frozen=True):
     query: Query
     feeds: tuple[str, ...] = ()
     issuers: tuple[str, ...] = ()
+    frequency: str = "immediately"
+    urgent: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
