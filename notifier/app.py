@@ -23,6 +23,7 @@ import msgspec
 from notifier import shipped, subscriptions
 from notifier.alerts.links import Links
 from notifier.alerts.render import Renderer
+from notifier.alerts.timing import Timing
 from notifier.bounces import Bounces
 from notifier.channels.atom import AtomChannel
 from notifier.channels.channel import Channel
@@ -212,7 +213,7 @@ class App:
         with_pages = settings.feeds if settings.fetch.articles else ()
         self.reader = Reader(log, visitor, with_pages, clock, chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
-        self.matcher = Matcher(log, Index(), self._channels_of)
+        self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
         self.links = links_of(settings)
         self.standing = Standing(log)
         self._confirmer = (
@@ -326,6 +327,10 @@ class App:
         if who and self._confirmer:
             return wanted(self.standing, who)
         return tuple(channel.name for channel in who.channels) if who else ()
+
+    def _timing_of(self, id: str) -> Timing:
+        who = self._subscriber(id)
+        return who.timing if who else Timing()
 
     # ---------------------------------------------------------------- work
 

@@ -11,6 +11,9 @@ had. An alert is decided once, and what was recorded stands. So whether a tellin
 it came; that each is told to each once, and never twice, does not: not on how the log is read in pages, nor on where a
 run is cut off. (To hold back every alert for a while would settle that too, at the price of as much delay for each; but
 two polls are minutes apart more often than seconds, so it would settle little.)
+
+Whether he hears of it at once or in a digest is decided here too, from when he wants to be told, from the moment at
+which the statement was recorded, and from the alerts before. So it does not depend on when we come to decide it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from notifier.alerts.stories import KEPT, Stories, Telling, telling
+from notifier.alerts.timing import LONGEST, NOTHING, WITHIN, Lately, Timing, held, most_immediate, sooner
 from notifier.errors import Conflict
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Appended, Commit, Consumer, EventLog
@@ -54,26 +58,38 @@ ALSO = 24  # further tellings that one alert names; the next is a reply
 CHAIN = 100  # wordings of a statement that are looked back on for its first alert
 RECENT = 300  # newest events whose words are read at the start: half a second, and then most words are known
 LOOKED_BACK = 200_000  # newest events of the log among which the last days' alerts are sought after a start
+BURSTS = LONGEST + 2 * WITHIN  # from when on the alerts count that tell whether a burst goes on
 
 
 class Matcher:
     """
     Reads statements from the log and raises alerts. Run twice over the same events, it raises them once.
 
-    `channels` names the channels of a subscriber, in the order of his file; one without any is owed nothing.
+    `channels` names the channels of a subscriber, in the order of his file; one without any is owed nothing. `timing`
+    says when he wants to be told.
     """
 
-    def __init__(self, log: EventLog, index: Index, channels: Callable[[str], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        index: Index,
+        channels: Callable[[str], tuple[str, ...]],
+        timing: Callable[[str], Timing],
+    ) -> None:
         self._log = log
         self.index = index
         self._channels = channels
+        self._timing = timing
         self._consumer: Consumer | None = None
         self._stories = _Stories(log)
+        self._bursts = _Bursts(log)
 
     async def run(self) -> int:
         """Match all that the log holds and we have not matched yet; how many alerts were raised."""
         raised = 0
         # Kept only while all goes well: of a failing append we cannot know whether it moved us on.
+        if self._consumer is None:
+            self._bursts = _Bursts(self._log)
         consumer, self._consumer = self._consumer or await self._log.consumer(NAME), None
         position, decided, looked = consumer.position, _Decided(self._log, self._stories), False
         while True:
@@ -81,7 +97,8 @@ class Matcher:
             for recorded in page.events:
                 await decided.take(recorded, await self._alerts(recorded))
             position, looked = page.position, looked or bool(page.events)
-            alerts, place = decided.settled(position, at_end=not page.events)
+            settled, place = decided.settled(position, at_end=not page.events)
+            alerts = [await self._bursts.held(*each, self._timing(each[0].subscriber)) for each in settled]
             # While all that is to be stored is still held, our place can wait for it.
             if looked and place > consumer.position and (alerts or not decided.holds):
                 *firsts, last = batches(alerts, _size)
@@ -134,6 +151,8 @@ class Matcher:
                     matches=_fitted(why.match(watchlist) for watchlist in watchlists),
                     channels=channels,
                     matcher=self.index.version,
+                    held=most_immediate(watchlist.frequency for watchlist in watchlists),
+                    urgent=any(watchlist.urgent for watchlist in watchlists),
                 )
 
 
@@ -180,6 +199,56 @@ def _size(event: Event) -> int:
     return len(msgspec.json.encode(event))
 
 
+class _Bursts:
+    """What everybody was sent lately, as far as it may make a burst; after a start it is folded from the log."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._lately: dict[str, Lately] = {}
+        self._folded_to: int | None = None
+
+    async def held(self, alert: AlertRaised, cause: Recorded, timing: Timing) -> AlertRaised:
+        """The alert with what it waits for; what was raised before a crash, as it was raised."""
+        if self._folded_to is None:
+            self._folded_to = await self._fold(cause.recorded_at - BURSTS)
+        if cause.position <= self._folded_to and (found := await self._log.find(alert.id)):
+            return found.event if isinstance(found.event, AlertRaised) else alert
+        lately = self._lately.get(alert.subscriber, NOTHING)
+        wait = "" if alert.urgent else held(alert.held, timing, cause.recorded_at, lately)
+        alert = msgspec.structs.replace(alert, held=wait)
+        self._count(alert, cause.recorded_at)
+        return alert
+
+    def _count(self, alert: AlertRaised, at: datetime) -> None:
+        if not alert.urgent:
+            self._lately[alert.subscriber] = self._lately.get(alert.subscriber, NOTHING).after(alert.held, at)
+
+    async def _fold(self, since: datetime) -> int:
+        """Count the alerts since then; the position up to which they are all."""
+        after = await _place_of(self._log, since)
+        while (page := await self._log.read(after, (AlertRaised.type,))).position > after:
+            for each in page.events:
+                if isinstance(each.event, AlertRaised):
+                    cause = await self._log.find(each.event.cause)
+                    self._count(each.event, (cause or each).recorded_at)
+            after = page.position
+        return after
+
+
+async def _place_of(log: EventLog, moment: datetime) -> int:
+    """A position that all events recorded since then come after, found by halving."""
+    last = await log.head()
+    first = max(0, last - LOOKED_BACK)
+    while first < last:
+        middle = (first + last) // 2
+        (event,) = (await log.read(middle, limit=1)).events
+        if event.recorded_at < moment:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
 # ---------------------------------------------------------------- stories
 
 
@@ -214,19 +283,24 @@ class _Decided:
             own = await self._newest(wordings, alert.subscriber)
             others = [found for cause in tellings if (found := await self._find(cause, alert.subscriber))]
             had = [*([own] if own else []), *others]
-            if not any(_told(each, recorded) for each in had) and not await self._named(alert, recorded, others):
+            if told := [each for each in had if _told(each, recorded)]:
+                done = not alert.urgent or self._hurried(told)
+            else:
+                done = await self._named(alert, recorded, others)
+            if not done:
                 follows = (had[0].follows or had[0].id) if had else ""
                 self._alerts[alert.cause, alert.subscriber] = msgspec.structs.replace(alert, follows=follows)
 
-    def settled(self, position: int, *, at_end: bool) -> tuple[list[AlertRaised], int]:
-        """The alerts that nothing can change any more, and the position up to which they are all."""
+    def settled(self, position: int, *, at_end: bool) -> tuple[list[tuple[AlertRaised, Recorded]], int]:
+        """The alerts that nothing can change any more, with their causes, and the position up to which they are all."""
         if at_end or len(self._alerts) > HELD:
-            alerts, self._alerts, self._causes = [*self._alerts.values()], {}, {}
+            alerts = [(each, self._causes[each.cause]) for each in self._alerts.values()]
+            self._alerts, self._causes = {}, {}
             return alerts, position
         open_ = next((each for each in self._causes.values() if not self._is_settled(each)), None)
         place = open_.position - 1 if open_ else position
-        self._causes = {id: each for id, each in self._causes.items() if each.position > place}
-        alerts = [each for each in self._alerts.values() if each.cause not in self._causes]
+        causes, self._causes = self._causes, {id: each for id, each in self._causes.items() if each.position > place}
+        alerts = [(each, causes[each.cause]) for each in self._alerts.values() if each.cause not in self._causes]
         self._alerts = {key: each for key, each in self._alerts.items() if each.cause in self._causes}
         return alerts, place
 
@@ -257,9 +331,23 @@ class _Decided:
             if key in self._alerts and cause and _together(cause, recorded) and len(each.also) < ALSO:
                 if await self._log.find(alert.id):
                     return False  # recorded before a crash as an alert of its own, and stands
-                self._alerts[key] = msgspec.structs.replace(each, also=(*each.also, recorded.id))
+                self._alerts[key] = msgspec.structs.replace(
+                    each,
+                    also=(*each.also, recorded.id),
+                    held=sooner(each.held, alert.held),
+                    urgent=each.urgent or alert.urgent,
+                )
                 return True
         return False
+
+    def _hurried(self, told: list[AlertRaised]) -> bool:
+        """Is one of the alerts that tell this already sent at once, or can it be, now that it is urgent?"""
+        for each in told:
+            key = each.cause, each.subscriber
+            if key in self._alerts:
+                self._alerts[key] = msgspec.structs.replace(each, urgent=True)
+                return True
+        return any(not each.held for each in told)
 
 
 def _together(cause: Recorded, recorded: Recorded) -> bool:
@@ -298,7 +386,7 @@ class _Stories:
     async def _folded(self, since: datetime) -> Stories:
         """What the alerts since then were about."""
         stories, seen = Stories(), set[str]()
-        after = await self._place_of(since)
+        after = await _place_of(self._log, since)
         while (page := await self._log.read(after, (AlertRaised.type,))).position > after:
             for each in page.events:
                 if isinstance(each.event, AlertRaised):
@@ -309,19 +397,6 @@ class _Stories:
                                 stories.add(this)
             after = page.position
         return stories
-
-    async def _place_of(self, moment: datetime) -> int:
-        """A position that all events recorded since then come after, found by halving."""
-        last = await self._log.head()
-        first = max(0, last - LOOKED_BACK)
-        while first < last:
-            middle = (first + last) // 2
-            (event,) = (await self._log.read(middle, limit=1)).events
-            if event.recorded_at < moment:
-                first = middle + 1
-            else:
-                last = middle
-        return first
 
     async def _telling(self, recorded: Recorded) -> Telling | None:
         event = recorded.event

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from notifier.alerts.timing import Timing
 from notifier.errors import LogFull
 from notifier.eventlog.log import EventLog, Page
 from notifier.events import AlertRaised, Event, FeedBaselined, StatementPublished, StatementRead, StatementRevised
@@ -78,6 +79,7 @@ class Desk:
     ) -> None:
         self.log = log or FailingLog(Clock())
         self.channels = channels or {}
+        self.timing = dict[str, Timing]()
         self.index = Index()
         for each in watchlists:
             self.index.add(each)
@@ -85,7 +87,12 @@ class Desk:
 
     def restart(self) -> None:
         """All is forgotten but the log and the watchlists."""
-        self.matcher = Matcher(self.log, self.index, lambda id: self.channels.get(id, ("email",)))
+        self.matcher = Matcher(
+            self.log,
+            self.index,
+            lambda id: self.channels.get(id, ("email",)),
+            lambda id: self.timing.get(id, Timing()),
+        )
 
     async def told(self, *told: Event) -> list[AlertRaised]:
         """All alerts, once these events have been matched too."""
