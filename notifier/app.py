@@ -37,6 +37,7 @@ from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.confirm import Confirmer, wanted
 from notifier.deliver import Deliverer
+from notifier.digest import Digester
 from notifier.errors import LogError, LogOwned, Misconfigured, TryLater
 from notifier.eventlog import letterbox
 from notifier.eventlog.log import EventLog
@@ -66,6 +67,7 @@ logger = logging.getLogger(__name__)
 
 RELOAD = 2.0  # seconds between looks at the subscribers' files
 TICK = 1.0  # seconds between looks at what is due
+MATCH = 5.0  # seconds between looks at which digests are due; what the log comes to hold is matched at once
 HUBS = 15.0  # seconds between looks at which hub is to be asked
 NOTE = 60.0  # seconds between notes of where the polls stand
 READ = 5.0  # seconds between looks at pages that are to be tried again; a new statement's is begun at once
@@ -214,6 +216,7 @@ class App:
         self.reader = Reader(log, visitor, with_pages, clock, chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
         self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
+        self.digester = Digester(log, lambda: self.subscriptions.subscribers, settings.feeds, clock)
         self.links = links_of(settings)
         self.standing = Standing(log)
         self._confirmer = (
@@ -409,24 +412,28 @@ class App:
             await self.log.append([], commit=consumer.moved_to(consumer.position, state))
 
     async def work_off(self) -> None:
-        """Match all that has been recorded, read the pages that are due, and deliver all that is due."""
+        """Match all that has been recorded, read the pages that are due, raise digests, deliver all that is due."""
         try:
             await self._read_bounces()
         except TryLater as error:
             logger.warning("bounces wait: %s", error)
         await self._ask_to_confirm()
-        await self._match()
+        await self.match()
         # What title and summary say waits for no page.
         await self.deliverer.start_due()
         await self.reader.run()
         await self.rechecker.run()
-        await self._match()
+        await self.match()
         await self.deliverer.run()
 
-    async def _match(self) -> int:
-        """Match, knowing which channels are confirmed."""
+    async def match(self) -> None:
+        """Match all that has been recorded, and raise the digests that are due: they hold what was matched by then."""
         await self.standing.catch_up()
-        return await self.matcher.run()
+        try:
+            await self.matcher.run()
+        finally:
+            # What was matched before waits for no mending of what cannot be.
+            await self.digester.run()
 
     async def _read_bounces(self) -> None:
         if self._bounces:
@@ -456,7 +463,7 @@ class App:
         if hubs is not None:
             schedule.every(HUBS, "subscribe at hubs", hubs.run)
         schedule.every(NOTE, "note the rounds", functools.partial(self._keep, rounds))
-        schedule.every(30, "match", self._match, upon_growth=True)
+        schedule.every(MATCH, "match", self.match, upon_growth=True)
         if self._bounces:
             schedule.every(BOUNCES, "bounces", self._read_bounces)
         if self._confirmer:

@@ -313,10 +313,14 @@ class AlertRaised(Event, frozen=True, kw_only=True):
 
 
 class FeedTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a feed stood when a digest was made: its last outcome ("" for never polled), since when, and in words."""
+    """
+    How a feed stood when a digest was made, and who speaks there: the last outcome ("" for never polled), in words, and
+    since when it is not well.
+    """
 
     feed: str
     outcome: str
+    issuer: str = ""
     since: datetime | None = None
     detail: str = ""
 
@@ -327,8 +331,11 @@ class DigestRaised(Event, frozen=True, kw_only=True):
 
     `alerts` are the ids of the alerts that were held for it, in the order of the log, and `until` the position up to
     which they are all. `frequency` is what they were held for, as in `AlertRaised.held`. `due_at` is the moment of the
-    digest by the subscriber's clock, in UTC; together with `part` (from 1, where there are too many for one) it names
-    the digest. `feeds` are those it rests on and that are not well.
+    digest by the subscriber's clock, in UTC; together with `part` (from 1 to `parts`, where there are too many for one)
+    it names the digest. `since` is the moment of the one before, None for the first.
+
+    The subscriber's watchlists rest on `feeds_asked` feeds, and `feeds` are those of them that are not well, but for
+    `feeds_left_out` that there was no room for. Only a first part tells of them.
     """
 
     type: ClassVar[str] = "digest.raised.v1"
@@ -340,8 +347,11 @@ class DigestRaised(Event, frozen=True, kw_only=True):
     until: int
     alerts: tuple[str, ...] = ()
     part: int = 1
+    parts: int = 1
+    since: datetime | None = None
     feeds: tuple[FeedTold, ...] = ()
     feeds_asked: int = 0
+    feeds_left_out: int = 0
 
     @property
     def key(self) -> tuple[str, ...]:

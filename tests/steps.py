@@ -63,20 +63,20 @@ class FailingLog(MemoryLog):
 
 
 @asynccontextmanager
-async def in_memory(folder: Path) -> AsyncIterator[EventLog]:
-    yield MemoryLog(Clock())
+async def in_memory(folder: Path, clock: Clock | None = None) -> AsyncIterator[EventLog]:
+    yield MemoryLog(clock or Clock())
 
 
 @asynccontextmanager
-async def in_sqlite(folder: Path) -> AsyncIterator[EventLog]:
-    log = await SqliteLog.open(folder, Clock())
+async def in_sqlite(folder: Path, clock: Clock | None = None) -> AsyncIterator[EventLog]:
+    log = await SqliteLog.open(folder, clock or Clock())
     try:
         yield log
     finally:
         await log.close()
 
 
-LogIn = Callable[[Path], AbstractAsyncContextManager[EventLog]]
+LogIn = Callable[..., AbstractAsyncContextManager[EventLog]]
 ON_ANY_LOG = pytest.mark.parametrize("log_in", [in_memory, in_sqlite])
 
 
