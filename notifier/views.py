@@ -8,12 +8,15 @@ import functools
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from notifier.alerts.alert import AlertView, Reader, alert_view
+from notifier.alerts.digest import FULL, DigestView, Piece, Story, Words, digest_view, stories
 from notifier.alerts.passage import Span
 from notifier.errors import QueryError
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import Told, wording, wording_before
-from notifier.events import AlertRaised, Recorded
+from notifier.events import AlertRaised, DigestRaised, Recorded
 from notifier.statement import Statement
 from notifier.watchlists.change import Revised, revised
 from notifier.watchlists.query import Query, parse
@@ -30,10 +33,7 @@ async def viewed(log: EventLog, alert: Recorded, reader: Reader) -> tuple[AlertV
     cause = await found(log, raised.cause)
     if not isinstance(cause.event, Told):
         raise TypeError(f"an alert was caused by {cause.event.type}")
-    statement, before = await wording(log, cause.event), await wording_before(log, cause.event)
-    if before and any(_OF_CHANGE.search(match.query) for match in raised.matches):
-        statement = revised(before, statement)
-    queries = {match.watchlist: query for match in raised.matches if (query := _query(match.query))}
+    statement, before, queries = await _worded(log, raised, cause.event)
     first = (await found(log, raised.follows)).event if raised.follows else None
     first = first if isinstance(first, AlertRaised) else None
     view = alert_view(
@@ -48,6 +48,46 @@ async def viewed(log: EventLog, alert: Recorded, reader: Reader) -> tuple[AlertV
         follows=await found(log, first.cause) if first else None,
     )
     return view, first
+
+
+async def digested(log: EventLog, digest: Recorded, reader: Reader) -> DigestView:
+    """A digest as its templates see it, from what the log holds of its alerts."""
+    if not isinstance(digest.event, DigestRaised):
+        raise TypeError(f"a digest was expected, not {digest.event.type}")
+    pieces = []
+    for id in digest.event.alerts:
+        alert = await found(log, id)
+        if isinstance(alert.event, AlertRaised):
+            pieces.append(Piece(alert, await found(log, alert.event.cause)))
+    told = stories(pieces)
+    return digest_view(digest, [*[await _in_full(log, each) for each in told[:FULL]], *told[FULL:]], reader)
+
+
+async def _in_full(log: EventLog, story: Story) -> Story:
+    """A story with the words of its latest wording, and what else its alerts name."""
+    latest, first = story.wordings[-1], story.pieces[0].raised
+    statement, _, queries = await _worded(log, latest.raised, latest.told)
+    earlier = await found(log, first.follows) if first.follows else None
+    return msgspec.structs.replace(
+        story,
+        words=Words(statement, _spans(queries.values(), statement)),
+        also=tuple([await found(log, id) for each in story.pieces for id in each.raised.also]),
+        follows=await found(log, earlier.event.cause) if earlier else None,
+    )
+
+
+async def _worded(
+    log: EventLog, raised: AlertRaised, told: Told
+) -> tuple[Statement, Statement | None, dict[str, Query]]:
+    """
+    What an alert's statement says, as its queries see it; what it said before, where it was revised; and the queries by
+    the names of their watchlists.
+    """
+    statement, before = await wording(log, told), await wording_before(log, told)
+    if before and any(_OF_CHANGE.search(match.query) for match in raised.matches):
+        statement = revised(before, statement)
+    queries = {match.watchlist: query for match in raised.matches if (query := _query(match.query))}
+    return statement, before, queries
 
 
 async def found(log: EventLog, id: str) -> Recorded:

@@ -154,14 +154,14 @@ def alert_view(
         for match in raised.matches
     )
     return AlertView(
-        kind=_kind(told),
+        kind=kind_of(told),
         on_page=isinstance(told, StatementRevised) and bool(told.page),
         silent=isinstance(told, StatementRevised) and told.silent,
         reason=_cut(told.reason, REASON) if isinstance(told, StatementWithdrawn) else "",
         redline=changes(before, statement) if before else Excerpts(),
-        also=tuple(_other(each.event, zone) for each in also[:ALSO]),
+        also=tuple(other(each.event, zone) for each in also[:ALSO]),
         also_left_out=max(len(also) - ALSO, 0),
-        follows=_other(follows.event, zone) if follows else None,
+        follows=other(follows.event, zone) if follows else None,
         title="".join(run.text for run in title),
         title_runs=title,
         passages=_passages(statement, spans),
@@ -213,7 +213,8 @@ def span_of_time(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def _kind(told: Event) -> Literal["new", "revised", "withdrawn"]:
+def kind_of(told: Event) -> Literal["new", "revised", "withdrawn"]:
+    """What a statement's event is to somebody who is told of nothing else."""
     if isinstance(told, StatementWithdrawn):
         return "withdrawn"
     return "revised" if isinstance(told, StatementRevised) else "new"
@@ -240,7 +241,8 @@ def _excerpts(old: tuple[str, str], new: tuple[str, str]) -> Excerpts:
     )
 
 
-def _other(told: Event, zone: ZoneInfo) -> Other:
+def other(told: Event, zone: ZoneInfo) -> Other:
+    """A statement's event in a line."""
     if not isinstance(told, _Told):
         raise TypeError(f"a statement was expected, not {told.type}")
     statement = told.statement
@@ -251,7 +253,7 @@ def _other(told: Event, zone: ZoneInfo) -> Other:
 
 def _after(statement: Statement, told: _Told) -> str:
     # A revision is seen long after the first publication, and a date ahead of us is no date: neither tells our speed.
-    if statement.published_at is None or _kind(told) != "new" or told.seen_at < statement.published_at:
+    if statement.published_at is None or kind_of(told) != "new" or told.seen_at < statement.published_at:
         return ""
     return span_of_time((told.seen_at - statement.published_at).total_seconds())
 
