@@ -24,11 +24,11 @@ from notifier.eventlog.log import EventLog
 from notifier.events import AlertRaised, DigestRaised, NoticeRaised, Recorded
 from notifier.message import Message
 from notifier.subscriptions import ChannelAddress, Subscriber
-from notifier.views import found, viewed
+from notifier.views import digested, found, viewed
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "alert"  # the templates of an alert
+FOLDER, DIGEST = "alert", "digest"  # the templates of an alert, and of a digest
 KEPT = 256  # wordings that are held for those who are told the same
 FRESH = 30.0  # seconds that one is: a changed template is taken up after that, also for news that is under way
 MAIL = "email"  # the kind of channel whose messages bear links of their own
@@ -116,14 +116,15 @@ class Messages:
         fills = {NAME: Reader(who.name).shown, UNSUBSCRIBE: link}
         if isinstance(owed.event, NoticeRaised):
             return self._rendered(owed.event.notice, forms, self._notice(owed.event, who, way, link)), {}
+        reader = Reader(who.name, who.timezone, link)
         if isinstance(owed.event, DigestRaised):
-            raise TypeError("digests are made elsewhere")
+            return self._rendered(DIGEST, forms, await digested(self._log, _recorded(owed), reader)), {}
         key = (_told(owed.event, first), who.timezone, forms, bool(link))
         kept = self._words.get(key)
         if kept is not None and kept.until >= asyncio.get_running_loop().time():
             return kept, fills
         if not all(self._renderer.writes_as_is(FOLDER, form, VARIABLES) for form in forms):
-            return self._rendered(FOLDER, forms, await self._alert(owed, Reader(who.name, who.timezone, link))), {}
+            return self._rendered(FOLDER, forms, await self._alert(owed, reader)), {}
         reader = Reader(NAME, who.timezone, UNSUBSCRIBE if link else "")
         self._words[key] = self._rendered(FOLDER, forms, await self._alert(owed, reader))
         if len(self._words) > KEPT:
@@ -131,8 +132,7 @@ class Messages:
         return self._words[key], fills
 
     async def _alert(self, owed: Owed, reader: Reader) -> AlertView:
-        recorded = Recorded(owed.position, owed.alert_id, owed.raised_at, owed.event)
-        view, _ = await viewed(self._log, recorded, reader)
+        view, _ = await viewed(self._log, _recorded(owed), reader)
         return view
 
     def _notice(self, raised: NoticeRaised, who: Subscriber, way: ChannelAddress, link: str) -> NoticeView:
@@ -151,6 +151,10 @@ class Messages:
             self._faults[folder, form] = fault
         marked = tuple(form for form, text in parts.items() if _NONCE in text)
         return _Words(parts, marked, asyncio.get_running_loop().time() + FRESH)
+
+
+def _recorded(owed: Owed) -> Recorded:
+    return Recorded(owed.position, owed.alert_id, owed.raised_at, owed.event)
 
 
 def _told(raised: AlertRaised, first: AlertRaised | None) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -99,9 +100,7 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
             yield each
         async for each in _feeds(home, settings):
             yield each
-        for each in _templates(home, channels):
-            yield each
-        for each in _mail(settings.email):
+        for each in itertools.chain(_templates(home, channels), _mail(settings.email)):
             yield each
         async for each in _ways(settings, channels):
             yield each
