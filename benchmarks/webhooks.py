@@ -24,6 +24,7 @@ from pathlib import Path
 import aiohttp
 
 from notifier.alerts.render import Renderer
+from notifier.alerts.timing import Timing
 from notifier.channels.posting import Answer
 from notifier.channels.webhook import WebhookChannel
 from notifier.deliver import Deliverer
@@ -185,7 +186,7 @@ def subscribers(port: int, dead_every: int) -> dict[str, Subscriber]:
         url = f"http://{host}:{port}/hooks/{number}/verysecretZq4T"
         id = f"dead-{number}" if is_dead else f"desk-{number}"
         way = ChannelAddress("webhook", "webhook", Secret(f"{url} {KEY}"))
-        found[id] = Subscriber(id=id, name=id, timezone="UTC", frequency="immediately", watchlists=(), channels=(way,))
+        found[id] = Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=(way,))
     return found
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from notifier.alerts.links import Links
+from notifier.alerts.timing import Timing
 from notifier.app import App
 from notifier.bounces import MOST, PAUSE, Bounces
 from notifier.channels.inbox import MaildirInbox
@@ -39,7 +40,7 @@ CHANNELS = (
     ChannelAddress("home", "email", Secret("me@home.example")),
     ChannelAddress("team", "slack", Secret("https://hooks.example/x")),
 )
-DESK = Subscriber(id="desk", name="Desk", timezone="UTC", frequency="immediately", watchlists=(), channels=CHANNELS)
+DESK = Subscriber(id="desk", name="Desk", timing=Timing(), watchlists=(), channels=CHANNELS)
 
 
 def maildir(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from notifier.alerts.timing import Timing
 from notifier.app import App
 from notifier.confirm import Confirmer, wanted
 from notifier.eventlog.memory import MemoryLog
@@ -21,7 +22,7 @@ DAY = 86_400
 
 def subscriber(id: str = "desk", *kinds: str) -> Subscriber:
     channels = tuple(ChannelAddress(kind, kind, Secret(f"{id} by {kind}")) for kind in kinds or ("email",))
-    return Subscriber(id=id, name=id, timezone="UTC", frequency="immediately", watchlists=(), channels=channels)
+    return Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=channels)
 
 
 class Desk:

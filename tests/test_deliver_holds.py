@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from notifier.alerts.outbox import delivery_id
+from notifier.alerts.timing import Timing
 from notifier.alerts.turns import FIRST
 from notifier.errors import Refused, TryLater
 from notifier.events import (
@@ -291,7 +292,9 @@ async def test_readers_in_other_zones_have_their_own_times() -> None:
     """They share no words."""
     desk = Desk()
     alert = await desk.owes(1)
-    desk.subscribers["newsroom"] = msgspec.structs.replace(subscriber("newsroom"), timezone="Europe/London")
+    desk.subscribers["newsroom"] = msgspec.structs.replace(
+        subscriber("newsroom"), timing=Timing(timezone="Europe/London")
+    )
     await desk.log.append([msgspec.structs.replace(alert, subscriber="newsroom")])
 
     await desk.deliverer.run()

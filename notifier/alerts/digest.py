@@ -254,8 +254,9 @@ def digest_view(digest: Recorded, told: Sequence[Story], reader: Reader) -> Dige
         feeds=feeds,
         feeds_left_out=raised.feeds_left_out + len(raised.feeds) - len(feeds),
         feeds_asked=raised.feeds_asked,
-        subscriber=_line(reader.name),
+        subscriber=reader.shown,
         timezone=reader.timezone,
+        unsubscribe=reader.unsubscribe,
     )
 
 

@@ -17,6 +17,7 @@ import pytest
 from notifier import shipped
 from notifier.alerts.links import Links
 from notifier.alerts.render import Renderer
+from notifier.alerts.timing import Timing
 from notifier.app import App
 from notifier.channels.address import masked
 from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
@@ -37,8 +38,7 @@ BOUNCED = ChannelSuspended(**OF, why="bounced", reason="there is no such mailbox
 DESK_OF = Subscriber(
     id="desk",
     name='Desk <b>"of"</b> Hong Kong',
-    timezone="Asia/Hong_Kong",
-    frequency="immediately",
+    timing=Timing(timezone="Asia/Hong_Kong"),
     watchlists=(),
     channels=(
         ChannelAddress("email", "email", Secret(TO)),
