@@ -148,7 +148,7 @@ def _fields(head: bytes) -> dict[bytes, list[bytes]]:
     """
     A mail's headers as they are signed (RFC 6376, 3.4.2), by their names in small letters, the first of a name first.
 
-    Each is unfolded, its runs of blanks are one, and there are none at its ends or round its colon.
+    Each is unfolded, its runs of blanks are one, and there are none at its ends or behind its colon.
     """
     head = head.replace(b"\t", b" ").replace(b"\r\n ", b" ")
     while b"  " in head:
@@ -156,7 +156,7 @@ def _fields(head: bytes) -> dict[bytes, list[bytes]]:
     fields: dict[bytes, list[bytes]] = {}
     for field in head.split(b"\r\n"):
         name, _, value = field.partition(b":")
-        key = name.rstrip(b" ").lower()
+        key = name.lower()
         fields.setdefault(key, []).append(key + b":" + value.strip(b" ") + b"\r\n")
     return fields
 
@@ -226,18 +226,20 @@ def _pem(key: str) -> bytes:
 
 
 def _private_key(pem: bytes) -> Any:
-    serialization = _library("serialization")
+    serialization = _library("hazmat.primitives.serialization")
     try:
         return serialization.load_pem_private_key(pem, None)
     except TypeError as error:
         raise _misconfigured("the key is locked by a passphrase", "keep one without: openssl pkcs8") from error
-    except Exception as error:
-        # The library's words may quote what they could not read, and UnsupportedAlgorithm is its own.
+    except (ValueError, _library("exceptions").UnsupportedAlgorithm) as error:
         raise _misconfigured("the key cannot be read", "write a private key in PEM (PKCS#8)") from error
 
 
 def _by_rsa(key: Any) -> Callable[[bytes], bytes]:
-    way, digest = _library("asymmetric.padding").PKCS1v15(), _library("hashes").SHA256()
+    way, digest = (
+        _library("hazmat.primitives.asymmetric.padding").PKCS1v15(),
+        _library("hazmat.primitives.hashes").SHA256(),
+    )
     return lambda data: key.sign(data, way, digest)
 
 
@@ -247,7 +249,7 @@ def _by_ed25519(key: Any) -> Callable[[bytes], bytes]:
 
 
 def _public_bytes(key: Any, algorithm: str) -> bytes:
-    serialization = _library("serialization")
+    serialization = _library("hazmat.primitives.serialization")
     encoding, form = serialization.Encoding, serialization.PublicFormat
     if algorithm == "ed25519":
         return bytes(key.public_key().public_bytes(encoding.Raw, form.Raw))
@@ -256,7 +258,7 @@ def _public_bytes(key: Any, algorithm: str) -> bytes:
 
 def _library(part: str) -> Any:
     try:
-        return importlib.import_module(f"cryptography.hazmat.primitives.{part}")
+        return importlib.import_module(f"cryptography.{part}")
     except ImportError as error:
         raise _misconfigured(*_MISSING) from error
 

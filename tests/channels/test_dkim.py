@@ -46,6 +46,13 @@ SHORT = (
     "GUnWYzFyyw==\n"
     "-----END PRIVATE KEY-----\n"
 )
+# Of a curve that no library takes.
+ODD = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    "ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA6qYzVMvY8SxsO4VpfRE6Eg\n"
+    "Ax4ABLbPkOZhr9PJy6FU8ULRogaLnqV0TPJ8p4Q4JTM=\n"
+    "-----END PRIVATE KEY-----\n"
+)
 
 
 def pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8, passphrase: bytes = b"") -> str:
@@ -185,7 +192,7 @@ def test_a_second_copy_is_signed_alike(signer: Signer) -> None:
     """Byte for byte: the time is that of the mail's Date, and nothing is by chance (P4)."""
     data = mail()
 
-    again = Signer(signer.domain, signer.selector, KEYS["ed25519" if "ed25519" in repr(signer) else "rsa"])
+    again = Signer("House.Example", "Alerts1", KEYS["ed25519" if "ed25519" in repr(signer) else "rsa"])
 
     assert signer(data) == signer(data) == again(data)
     date = re.search(rb"\r\nDate: ([^\r]*)", data)
@@ -268,6 +275,7 @@ def test_what_is_no_mail_is_a_bug(data: bytes) -> None:
         ),
         ("house.example", "a", pem(RSA_KEY, passphrase=b"x"), "locked by a passphrase"),
         ("house.example", "a", pem(ec.generate_private_key(ec.SECP256R1())), "neither RSA nor Ed25519"),
+        ("house.example", "a", ODD, "cannot be read; write"),
         ("house.example", "a", SHORT, "an RSA key of 512 bits is not believed; make one of 2048 bits"),
         ("house example", "a", KEYS["rsa"], '"domain" is no name in the DNS'),
         ("bücher.example", "a", KEYS["rsa"], '"domain" is no name in the DNS'),
