@@ -88,6 +88,28 @@ def test_every_mistake_is_told_at_once(tmp_path: Path):
     assert all_files(home) == before
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("'\"night desk\"@newsroom.example'", "a quoted name is read in different ways by different servers"),
+        ('"nightdesk%inside@newsroom.example"', "servers on the way take % and ! before the @ for a route"),
+        ('"nightdesk@newsroom.example."', "a dot is at an end, or two stand together; leave the dot out"),
+        ('"nightde\u0301sk@newsroom.example"', "its letters and their marks stand apart"),
+        ('"night\\u200bdesk@newsroom.example"', "it has letters in it that nobody sees; type it anew"),
+    ],
+)
+def test_an_address_that_would_become_another_is_a_mistake(tmp_path: Path, address: str, words: str):
+    """What a mail server, or we, would rewrite is told with its line, and is not shown."""
+    home = made(tmp_path, {"desk.toml": DESK.replace('"desk@bank.example"', address)})
+
+    told = quick("--home", home, "subscriptions", "check")
+
+    assert (told.code, told.out) == (3, "")
+    assert f"subscriptions/desk.toml, line 10: this is no address for mail: {words}" in told.err
+    assert "newsroom.example" not in told.err
+    assert "night" not in told.err
+
+
 def test_a_secret_that_is_missing_is_named_by_its_variable(tmp_path: Path):
     """Not by what it would hold."""
     told = run("--home", made(tmp_path, {"newsroom.toml": NEWSROOM}), "subscriptions", "check")
