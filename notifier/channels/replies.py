@@ -24,9 +24,13 @@ MARGIN = 10.0  # seconds on top of what it says: a clock may be slow
 POLICY = 900.0  # our own set-up is refused: somebody must mend it, and nothing may be lost meanwhile
 SHOWN = 160  # characters of a reply that are kept
 
-_STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
+# Some set it off with a sign before or behind; an address of the internet's is none.
+_STATUS = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?!\.?\w)")
 _WAIT = re.compile(
-    r"\b(?:in|for|after)\s+(\d{1,6})(?:\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b|(?=[.,;)]|$))", re.IGNORECASE
+    r"\b(?:in|for|after|wait)\s+(?:at least\s+|about\s+|another\s+)?"
+    r"(?:(?P<clock>\d{1,2}:\d\d:\d\d)\b"
+    r"|(?P<number>\d{1,6})(?:\s*(?P<unit>s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b|(?=[.,;)]|$)))",
+    re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"<[^<>\s]*@[^<>\s]*>|[^\s<>@,;:\"'()]+@[^\s<>,;\"'()]+")
 
@@ -41,7 +45,7 @@ class Reply(msgspec.Struct, frozen=True):
     def status(self) -> str:
         """The enhanced status code (`5.1.1`), or "" where the server gave none."""
         found = _STATUS.match(self.text)
-        return found.group(0) if found else ""
+        return found[1] if found else ""
 
     def shown(self, address: str = "") -> str:
         """The reply fit for the log: one short line, in which no mail address is left, least of all `address`."""
@@ -249,12 +253,14 @@ def _after(outcome: str, asked: float | None) -> float | None:
 
 
 def asked_to_wait(text: str) -> float | None:
-    """The seconds in "try again in 120 seconds", "Greylisted for 5 minutes" and their kin, or None."""
+    """The seconds in "try again in 120 seconds", "Greylisted for 5 minutes", "in 00:05:00" and their kin, or None."""
     found = _WAIT.search(text)
     if not found:
         return None
-    unit = (found.group(2) or "s")[0].lower()
-    return float(found.group(1)) * {"s": 1, "m": 60, "h": 3600}[unit]
+    if found["clock"]:
+        hours, minutes, seconds = map(int, found["clock"].split(":"))
+        return float(hours * 3600 + minutes * 60 + seconds)
+    return float(found["number"]) * {"s": 1, "m": 60, "h": 3600}[(found["unit"] or "s")[0].lower()]
 
 
 @lru_cache(4096)
