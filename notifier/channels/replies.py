@@ -20,7 +20,7 @@ from notifier.message import without_controls
 Stage = Literal["MAIL", "RCPT", "DATA", "message"]
 
 GREYLISTED = 300.0  # seconds to wait where a greylisting server does not say how long
-MARGIN = 10.0  # seconds on top of what it says: a clock may be slow
+MARGIN = 10.0  # seconds on top of what it says, at most as many as it says: clocks differ
 POLICY = 900.0  # our own set-up is refused: somebody must mend it, and nothing may be lost meanwhile
 SHOWN = 160  # characters of a reply that are kept
 
@@ -243,7 +243,7 @@ def _after(outcome: str, asked: float | None) -> float | None:
     """Seconds to wait, None for the outcome's own ladder."""
     match outcome:
         case "greylisted":
-            return GREYLISTED if asked is None else asked + MARGIN
+            return GREYLISTED if asked is None else asked + min(asked, MARGIN)
         case "policy":
             return POLICY
         case "throttled" | "try-later":

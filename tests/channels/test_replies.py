@@ -39,6 +39,7 @@ def reply(line: str) -> Reply:
         ("RCPT", "451 4.7.1 Greylisted for 10 minutes", "greylisted", 610),
         ("RCPT", "451 try again in 120 seconds", "greylisted", 130),
         ("RCPT", "450 4.2.0 please try again later", "greylisted", 300),
+        ("RCPT", "451 try again in 3 seconds", "greylisted", 6),
         ("RCPT", "450 please wait for 5 minutes", "greylisted", 310),
         ("DATA", "451 4.7.1 come again", "greylisted", 300),
         ("RCPT", "452 4.2.2 mailbox full", "mailbox-full", None),
