@@ -21,6 +21,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from notifier.errors import Misconfigured, Mistake
 
 # What is signed where it is there, in this order (RFC 6376, 5.4.1; RFC 8058, 4: the List-Unsubscribe pair must be).
@@ -69,17 +71,8 @@ class Signer:
             if not _ENDS.fullmatch(value) or len(value) > 253:
                 raise _misconfigured(f'"{name}" is no name in the DNS', "write letters, digits, hyphens and dots")
         self.domain, self.selector = domain.lower(), selector.lower()
-        private = _private_key(_pem(key))
-        kind = type(private).__name__
-        if "Ed25519" in kind:
-            self._algorithm, self.bits, self._sign = "ed25519", 256, _by_ed25519(private)
-        elif "RSA" in kind:
-            self._algorithm, self.bits, self._sign = "rsa", int(private.key_size), _by_rsa(private)
-        else:
-            raise _misconfigured("the key is neither RSA nor Ed25519", "make one of 2048 bits: openssl genrsa 2048")
-        if self._algorithm == "rsa" and self.bits < SHORTEST:
-            raise _misconfigured(f"an RSA key of {self.bits} bits is not believed", "make one of 2048 bits")
-        self._public = _public_bytes(private, self._algorithm)
+        read = _read(_pem(key))
+        self.bits, self._algorithm, self._sign, self._public = read.bits, read.algorithm, read.sign, read.public
         self._begins = _folded(
             [
                 f"DKIM-Signature: v=1; a={self._algorithm}-sha256; c=relaxed/relaxed;",
@@ -136,7 +129,7 @@ class Signer:
 
 def relaxed_body(body: bytes) -> bytes:
     """The body as it is signed (RFC 6376, 3.4.4): runs of blanks are one, none ends a line, no empty line ends it."""
-    # Found and replaced rather than matched: it takes a tenth of the time of a regular expression.
+    # Found and replaced rather than matched: it takes less than half the time of a regular expression.
     body = body.replace(b"\t", b" ")
     while b"  " in body:
         body = body.replace(b"  ", b" ")
@@ -213,6 +206,15 @@ def _in_lines(value: str) -> str:
 # ---------------------------------------------------------------- the key
 
 
+class _Key(msgspec.Struct, frozen=True):
+    """What a private key can do: sign bytes, and be known by its public half (as the DNS holds it)."""
+
+    algorithm: str
+    bits: int
+    sign: Callable[[bytes], bytes]
+    public: bytes
+
+
 def _pem(key: str) -> bytes:
     if "-----BEGIN" in key:
         # Where a file of variables has it on one line.
@@ -225,35 +227,31 @@ def _pem(key: str) -> bytes:
         raise _misconfigured(f"the file of the key cannot be read: {error.strerror}", "see its path") from error
 
 
+def _read(pem: bytes) -> _Key:
+    serialization, private = _library("hazmat.primitives.serialization"), _private_key(pem)
+    encoding, form = serialization.Encoding, serialization.PublicFormat
+    if isinstance(private, _library("hazmat.primitives.asymmetric.rsa").RSAPrivateKey):
+        if private.key_size < SHORTEST:
+            raise _misconfigured(f"an RSA key of {private.key_size} bits is not believed", "make one of 2048 bits")
+        way = _library("hazmat.primitives.asymmetric.padding").PKCS1v15()
+        digest = _library("hazmat.primitives.hashes").SHA256()
+        public = private.public_key().public_bytes(encoding.DER, form.SubjectPublicKeyInfo)
+        return _Key("rsa", private.key_size, lambda data: private.sign(data, way, digest), public)
+    if isinstance(private, _library("hazmat.primitives.asymmetric.ed25519").Ed25519PrivateKey):
+        public = private.public_key().public_bytes(encoding.Raw, form.Raw)
+        # RFC 8463, 3: what is signed is the hash.
+        return _Key("ed25519", 256, lambda data: private.sign(hashlib.sha256(data).digest()), public)
+    raise _misconfigured("the key is neither RSA nor Ed25519", "make one of 2048 bits: openssl genrsa 2048")
+
+
 def _private_key(pem: bytes) -> Any:
-    serialization = _library("hazmat.primitives.serialization")
+    serialization, exceptions = _library("hazmat.primitives.serialization"), _library("exceptions")
     try:
         return serialization.load_pem_private_key(pem, None)
     except TypeError as error:
         raise _misconfigured("the key is locked by a passphrase", "keep one without: openssl pkcs8") from error
-    except (ValueError, _library("exceptions").UnsupportedAlgorithm) as error:
+    except (ValueError, exceptions.UnsupportedAlgorithm) as error:
         raise _misconfigured("the key cannot be read", "write a private key in PEM (PKCS#8)") from error
-
-
-def _by_rsa(key: Any) -> Callable[[bytes], bytes]:
-    way, digest = (
-        _library("hazmat.primitives.asymmetric.padding").PKCS1v15(),
-        _library("hazmat.primitives.hashes").SHA256(),
-    )
-    return lambda data: key.sign(data, way, digest)
-
-
-def _by_ed25519(key: Any) -> Callable[[bytes], bytes]:
-    # RFC 8463, 3: what is signed is the hash.
-    return lambda data: key.sign(hashlib.sha256(data).digest())
-
-
-def _public_bytes(key: Any, algorithm: str) -> bytes:
-    serialization = _library("hazmat.primitives.serialization")
-    encoding, form = serialization.Encoding, serialization.PublicFormat
-    if algorithm == "ed25519":
-        return bytes(key.public_key().public_bytes(encoding.Raw, form.Raw))
-    return bytes(key.public_key().public_bytes(encoding.DER, form.SubjectPublicKeyInfo))
 
 
 def _library(part: str) -> Any:
