@@ -46,7 +46,7 @@ class DiscordChannel(Posting):
 
         Raises `TryLater`, `unknown` where the connection ended after the request was sent, or `Refused`.
         """
-        if self.refusal(address):
+        if self._problem(address):
             raise Refused("the subscriber's webhook URL cannot be used; see `notifier subscriptions check`")
         payload = within_limits(_payload(message))
         try:

@@ -6,6 +6,7 @@ A receiver refuses a payload whole for a few bytes too many; a shortened alert w
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,6 +15,9 @@ from notifier.message import without_controls
 
 # How long a text and a list may be, in steps: each tried only where the one before left too much.
 _STEPS = ((20_000, 1000), (4000, 100), (2000, 50), (1000, 20), (500, 10), (200, 10), (100, 5), (50, 3))
+# What JSON writes for a control character, and those that it leaves as they are.
+_WRITTEN = re.compile(r"\\[bfru]")
+_LEFT = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 LINK = 2000  # characters; half a link leads nowhere, so one of up to this length is never cut
 
 
@@ -22,11 +26,23 @@ def fitted(payload: Any, most: int) -> bytes:
     The payload as JSON of at most so many bytes, without control characters: its texts cut and its lists shortened no
     more than that takes. Raises ValueError where even that leaves too much.
     """
+    if (whole := _as_it_is(payload)) and len(whole) <= most:
+        return whole
     for text, items in _STEPS:
         encoded = msgspec.json.encode(_cut(payload, text, items))
         if len(encoded) <= most:
             return encoded
     raise ValueError(f"even shortened it has more than {most:,} bytes")
+
+
+def _as_it_is(payload: Any) -> bytes:
+    """The payload as JSON; none where a control character may be in it. Most have none, and are not walked through."""
+    try:
+        encoded = msgspec.json.encode(payload)
+    except UnicodeEncodeError:  # half a character
+        return b""
+    text = encoded.decode()
+    return b"" if _WRITTEN.search(text) or not (text.isprintable() or not _LEFT.search(text)) else encoded
 
 
 def cut(text: str, most: int) -> str:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 import socket
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractStreamWriter
 
 from notifier.channels.pace import Pace
 from notifier.errors import Refused, Scope, TryLater
@@ -72,6 +73,8 @@ class Posting:
         self._allowed = tuple(allowed)
         self._total = total
         self._pace = pace or Pace(self.every)
+        # An address is looked at once, and not with each of its messages.
+        self._problem = functools.lru_cache(10_000)(self.refusal)
         self._session: aiohttp.ClientSession | None = None
 
     def refusal(self, address: str) -> str:
@@ -154,10 +157,9 @@ class Posting:
         try:
             async with self._opened().post(
                 url,
-                data=body,
+                data=_Body(body, progress),
                 headers={**_JSON, **headers},
                 allow_redirects=False,
-                trace_request_ctx=progress,
             ) as response:
                 progress.answer = Answer(host, response.status, "", response.headers)
                 said = await _beginning(response)
@@ -210,8 +212,6 @@ class Posting:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_headers_sent.append(_headers_sent)
             self._session = aiohttp.ClientSession(
                 # A connection kept alive may be closed by them in the moment that we write on it, and then nobody can
                 # say whether they read it. Where a copy is known by its id, that does not matter.
@@ -221,7 +221,6 @@ class Posting:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
-                trace_configs=[trace],
             )
         return self._session
 
@@ -242,17 +241,23 @@ class _HungUp(Exception):
 
 
 class _Progress(msgspec.Struct):
-    """How far a request got: is it the second, were its headers sent, and what came back so far."""
+    """How far a request got: is it the second, was its body written, and what came back so far."""
 
     again: bool = False
     sent: bool = False
     answer: Answer | None = None
 
 
-async def _headers_sent(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    context.trace_request_ctx.sent = True
+class _Body(aiohttp.BytesPayload):
+    """A body that notes when it is written: from then on they may have the request, and before they had none of it."""
+
+    def __init__(self, body: bytes, progress: _Progress) -> None:
+        super().__init__(body)
+        self._progress = progress
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self._progress.sent = True
+        await super().write_with_length(writer, content_length)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:

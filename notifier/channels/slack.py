@@ -50,7 +50,7 @@ class SlackChannel(Posting):
 
         Raises `TryLater`, `unknown` where the connection ended after the request was sent, or `Refused`.
         """
-        if self.refusal(address):
+        if self._problem(address):
             raise Refused("the subscriber's webhook URL cannot be used; see `notifier subscriptions check`")
         payload = within_limits(json.loads(message.text(FORM)))
         try:

@@ -37,7 +37,7 @@ class TeamsChannel(Posting):
 
         Raises `TryLater`, `unknown` where the connection ended after the request was sent, or `Refused`.
         """
-        if self.refusal(address):
+        if self._problem(address):
             raise Refused("the subscriber's Teams URL cannot be used; see `notifier subscriptions check`")
         answer = await self.post(address, _body(message))
         told = f"{answer} {_code(answer)}".rstrip()

@@ -84,7 +84,7 @@ class WebhookChannel(Posting):
 
         Raises `TryLater` or `Refused`; never `unknown`, since the receiver knows a second copy by its id.
         """
-        if self.refusal(address):
+        if self._problem(address):
             raise Refused("the subscriber's webhook cannot be used; see `notifier subscriptions check`")
         url, *keys = address.split(" ")
         body = _event(message)
