@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import random
+import re
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
+import feedparser
 import pytest
 
 from notifier.app import App, reading_log
@@ -26,7 +29,7 @@ from notifier.events import (
     SubscriptionsApplied,
 )
 from notifier.feeds.feed import Kind
-from tests.channels.peers import SILENCE, MailPeer
+from tests.channels.peers import SILENCE, MailPeer, WebPeer, response
 from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, rss, said, world
 from tests.steps import Clock
 
@@ -206,6 +209,40 @@ async def test_all_channels_of_all_subscribers_are_told(tmp_path: Path):
     (payload,) = around.slack.payloads
     assert payload["text"].startswith("Controls on dual-use exports to Hong Kong")
     assert "All → exports" in out
+
+
+async def test_chats_feeds_and_other_services_are_told(tmp_path: Path):
+    """Teams, Discord, a feed's file and Apprise carry the alert to a subscriber who has them all."""
+    desk = """
+    [[watchlist]]
+    name = "Hong Kong"
+    query = "Hong Kong"
+    [[channel]]
+    teams = "${HOOK}/teams/verysecret"
+    [[channel]]
+    discord = "${HOOK}/discord/verysecret"
+    [[channel]]
+    atom = "hong-kong.xml"
+    [[channel]]
+    apprise = "${APPRISE}"
+    """
+    async with world() as around, WebPeer(response(200, "{}")) as peer:
+        home = make_home(tmp_path, around, {"trade": "rss"}, {"desk": desk})
+        settings = home / "notifier.toml"
+        settings.write_text(settings.read_text() + "\n[apprise]\nenabled = true\n")
+        hooks = {"HOOK": f"http://127.0.0.1:{peer.port}", "APPRISE": f"json://127.0.0.1:{peer.port}/apprise"}
+        around.publisher.publish("trade", rss(OLD))
+        await said(home, "run", "--once", **hooks)
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        code, out, err = await said(home, "run", "--once", **hooks)
+
+    assert code == 0
+    told = {re.split("[/ ?]", line)[2]: body for line, _, body in peer.requests}
+    assert set(told) == {"teams", "discord", "apprise"}
+    assert all(b"Ministry of trade" in body for body in told.values())
+    feed = feedparser.parse(io.BytesIO((home / "feeds" / "hong-kong.xml").read_bytes()))
+    assert [entry.title for entry in feed.entries] == [NEWS[1]]
+    assert "verysecret" not in out + err
 
 
 # ---------------------------------------------------------------- the service

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ class AtomChannel:
     def __init__(self, folder: Path, *, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
         self._folder = folder
         self._new_id = new_id
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, threading.Lock] = {}
 
     def refusal(self, address: str) -> str:
         """Why this is no name for a feed's file; "" when it looks right."""
@@ -66,17 +67,16 @@ class AtomChannel:
         """Put the alert first into its feed. Raises `TryLater` where the file can be neither read nor written."""
         if self.refusal(address):
             raise Refused("the subscriber's feed file cannot be used; see `notifier subscriptions check`")
-        entry = _entry(message)
-        async with self._locks.setdefault(address, asyncio.Lock()):
-            try:
-                # It is done whole though we are stopped meanwhile, and a second copy would take its place.
-                await asyncio.shield(asyncio.to_thread(self._put, entry, address))
-            except ElementTree.ParseError as error:
-                told = "the subscriber's file in feeds/ is no feed that we wrote; move it away, and a new one begins"
-                raise TryLater(told, outcome="file-unreadable", scope="address") from error
-            except OSError as error:
-                told = f"the subscriber's file in feeds/ cannot be written: {error.strerror}"
-                raise TryLater(told, outcome="file-unwritable", scope="address") from error
+        entry, lock = _entry(message), self._locks.setdefault(address, threading.Lock())
+        try:
+            # The thread ends its work though we are stopped meanwhile; a second copy takes the place of the first.
+            await asyncio.to_thread(self._put, entry, address, lock)
+        except ElementTree.ParseError as error:
+            told = "the subscriber's file in feeds/ is no feed that we wrote; move it away, and a new one begins"
+            raise TryLater(told, outcome="file-unreadable", scope="address") from error
+        except OSError as error:
+            told = f"the subscriber's file in feeds/ cannot be written: {error.strerror}"
+            raise TryLater(told, outcome="file-unwritable", scope="address") from error
         return Receipt("written")
 
     async def check(self) -> str:
@@ -89,19 +89,13 @@ class AtomChannel:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _put(self, entry: Element, address: str) -> None:
+    def _put(self, entry: Element, address: str, lock: threading.Lock) -> None:
         self._folder.mkdir(exist_ok=True)
         path = self._folder / address
-        feed = self._feed(path)
-        id = entry.findtext(f"{{{ATOM}}}id")
-        entries = [each for each in feed.findall(f"{{{ATOM}}}entry") if each.findtext(f"{{{ATOM}}}id") != id]
-        for each in feed.findall(f"{{{ATOM}}}entry"):
-            feed.remove(each)
-        feed.extend([entry, *entries[: ENTRIES - 1]])
-        updated = feed.find(f"{{{ATOM}}}updated")
-        if updated is not None:
-            updated.text = max(each.findtext(f"{{{ATOM}}}updated", "") for each in [entry, *entries])
-        _replace(path, ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True))
+        with lock:
+            feed = self._feed(path)
+            _put_first(feed, entry)
+            _replace(path, ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True))
 
     def _feed(self, path: Path) -> Element:
         """The feed in this file, or one that begins. Raises `ParseError` for a file of another kind."""
@@ -120,6 +114,22 @@ class AtomChannel:
 
 
 ElementTree.register_namespace("", ATOM)
+
+
+def _put_first(feed: Element, entry: Element) -> None:
+    """Put the entry before all others, in place of one of its id; the oldest go, and the feed is as new as its newest."""
+    id, before = _said(entry, "id"), feed.findall(f"{{{ATOM}}}entry")
+    for each in before:
+        feed.remove(each)
+    entries = [entry, *(each for each in before if _said(each, "id") != id)][:ENTRIES]
+    feed.extend(entries)
+    updated = feed.find(f"{{{ATOM}}}updated")
+    if updated is not None:
+        updated.text = max(_said(each, "updated") for each in entries)
+
+
+def _said(element: Element, name: str) -> str:
+    return element.findtext(f"{{{ATOM}}}{name}", "")
 
 
 def _entry(message: Message) -> Element:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import email.charset
+import functools
 import importlib
 import logging
 import re
@@ -43,6 +44,8 @@ class ElsewhereChannel:
         self._total = total
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="apprise")
         self._services: dict[str, Any] = {}
+        # A URL is looked at once, and not with each of its messages.
+        self._problem = functools.lru_cache(10_000)(self.refusal)
 
     def refusal(self, address: str) -> str:
         """Why Apprise cannot send to this URL; "" when it looks right. Connects to nobody, and does not repeat it."""
@@ -74,7 +77,7 @@ class ElsewhereChannel:
 
         Raises `TryLater` where it says that it did not work, `unknown` where it said nothing in time, or `Refused`.
         """
-        if problem := self.refusal(address):
+        if problem := self._problem(address):
             raise Refused(f"the subscriber's Apprise URL cannot be used: {problem}")
         title, body = (without_controls(message.text(form)).strip() for form in self.forms)
         sending = self._threads.submit(self._notify, address, title, body)
