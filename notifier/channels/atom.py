@@ -117,7 +117,7 @@ ElementTree.register_namespace("", ATOM)
 
 
 def _put_first(feed: Element, entry: Element) -> None:
-    """Put the entry before all others, in place of one of its id; the oldest go, and the feed is as new as its newest."""
+    """Put the entry first, in place of any of its id; the oldest go, and the feed is as new as its newest entry."""
     id, before = _said(entry, "id"), feed.findall(f"{{{ATOM}}}entry")
     for each in before:
         feed.remove(each)
