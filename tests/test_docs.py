@@ -16,6 +16,7 @@ from notifier.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+RUNNING = (ROOT / "docs" / "running.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
 
 
@@ -76,6 +77,20 @@ def test_all_feeds_of_the_handbook_can_be_set_together(tmp_path: Path):
     (tmp_path / "notifier.toml").write_text("\n".join(shown))
 
     assert [feed.kind for feed in Settings.load(tmp_path, {}).feeds] == ["json", "json", "html"]
+
+
+def test_the_ways_back_of_the_handbook_can_be_set(tmp_path: Path):
+    """The door and the mailbox for bounces are taken as they stand there, beside the mail server."""
+    shown = [
+        blocks(section(RUNNING, f"## {title}"), "toml") for title in ("Mail", "Unsubscribing, bounces and complaints")
+    ]
+    (tmp_path / "notifier.toml").write_text("\n".join(block for each in shown for block in each))
+    secrets = dict.fromkeys(("SMTP_PASSWORD", "DOOR_SECRET", "BOUNCE_PASSWORD"), "0123456789abcdef")
+
+    settings = Settings.load(tmp_path, secrets)
+
+    assert settings.door is not None
+    assert settings.bounces is not None
 
 
 def test_every_kind_and_outcome_is_shown_by_a_test():
