@@ -17,6 +17,7 @@ from notifier.events import (
     AlertRaised,
     Delivery,
     DeliveryAbandoned,
+    DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
     DigestRaised,
@@ -30,15 +31,17 @@ ENDS = (
     DeliveryPostponed.type,
     DeliveryAbandoned.type,
     DeliveryRetried.type,
+    DeliveryBounced.type,
     DigestRaised.type,
 )
 
-State = Literal["held", "owed", "delivered", "postponed", "unknown", "abandoned"]
+State = Literal["held", "owed", "delivered", "postponed", "unknown", "abandoned", "bounced"]
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One try: its number from 1 (0 where none was made), when its end was recorded, and what was said.
+    One try: its number from 1, when its end was recorded, and what was said. The number is 0 where none was made, or
+    the mail came back.
 
     A wish of the operator's that it be tried again stands among them, as `owed`.
     """
@@ -55,7 +58,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     `held` for a digest that is not made yet; `owed` before the first try; `postponed`: another follows at `due_at`;
     `unknown`: the same, and the other side may have it already; `abandoned`: none follows, for the reason that the last
-    attempt gives. An alert that went in a digest stands as that does, and `digest` is the digest's id.
+    attempt gives. `bounced`: it was taken over, and a mail system told us later that it failed, or that its reader
+    called it spam. An alert that went in a digest stands as that does, and `digest` is the digest's id.
     """
 
     alert: str
@@ -73,7 +77,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def failed(self) -> bool:
         """Is this one that did not go as it should, or has not yet?"""
-        return self.state in ("postponed", "unknown", "abandoned")
+        return self.state in ("postponed", "unknown", "abandoned", "bounced")
 
 
 class _Ends(msgspec.Struct):
@@ -107,7 +111,9 @@ async def _ends(log: EventLog) -> _Ends:
             match recorded.event:
                 case DigestRaised(alerts=alerts):
                     ends.digests |= dict.fromkeys(alerts, recorded)
-                case Delivery() | DeliveryRetried() as end:
+                case DeliveryBounced(action="delayed"):
+                    pass  # no end
+                case Delivery() | DeliveryRetried() | DeliveryBounced() as end:
                     ends.attempts.setdefault((end.alert, end.channel), []).append(recorded)
         after = page.position
     return ends
@@ -161,6 +167,8 @@ def _attempt(recorded: Recorded) -> Attempt:
             state = "unknown" if unknown else "postponed"
         case DeliveryAbandoned(reason=said):
             state = "abandoned"
+        case DeliveryBounced(action=action, status=status, reason=reason):
+            state, said = "bounced", " ".join(each for each in (action, status, f"({reason})") if each)
         case DeliveryRetried():
             state, said = "owed", "to be tried again, the operator says"
         case _:

@@ -13,6 +13,7 @@ from notifier.events import (
     AlertDelivered,
     AlertRaised,
     DeliveryAbandoned,
+    DeliveryBounced,
     DeliveryPostponed,
     Event,
     StatementPublished,
@@ -79,6 +80,25 @@ async def test_an_account_says_how_it_stands(events: tuple[Event, ...], state: s
 
     assert (mail.state, mail.failed) == (state, failed)
     assert (mail.due_at is not None) == (state in {"postponed", "unknown"})
+    assert slack.state == "owed"
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "state", "said"),
+    [
+        ("failed", "5.1.1", "bounced", "failed 5.1.1 (why)"),
+        ("complained", "", "bounced", "complained (why)"),
+        ("delayed", "4.4.1", "delivered", "250 queued"),
+    ],
+)
+async def test_what_came_back_did_not_arrive(action: str, status: str, state: str, said: str) -> None:
+    """Although a mail server had taken it over; one that is only late may arrive still."""
+    of = {"cause": ALERT.id, "alert": ALERT.id, "subscriber": "desk", "channel": "email", "seen_at": NOON}
+    back = DeliveryBounced(**of, action=action, status=status, reason="why")
+
+    mail, slack = await told(FailingLog(Clock()), BUSY, TAKEN, back)
+
+    assert (mail.state, mail.failed, mail.attempts[-1].said) == (state, state == "bounced", said)
     assert slack.state == "owed"
 
 

@@ -27,6 +27,7 @@ _MOOD = {
     "postponed": "warning",
     "unknown": "warning",
     "abandoned": "bad",
+    "bounced": "bad",
 }
 
 
@@ -46,7 +47,9 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 @click.group("deliveries", invoke_without_command=True, subcommand_metavar="[retry …]")
-@click.option("--failed", is_flag=True, help="Only what was given up, put off, or may have come without an answer.")
+@click.option(
+    "--failed", is_flag=True, help="Only what was given up, put off, came back, or may have come without an answer."
+)
 @click.option("--subscriber", "subscribers", multiple=True, help="Only theirs, e.g. 'hong-kong-*'. May be repeated.")
 @click.option("--since", type=Moment(), help="Of alerts from this date or time on (UTC).")
 @click.option("--until", type=Moment(), help="Of alerts up to this date or time (UTC).")
