@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from notifier import shipped
 from notifier.alerts.alert import Reader, alert_view
+from notifier.alerts.notice import CONFIRM, SUSPENDED, NoticeView
 from notifier.alerts.render import Renderer
 from notifier.app import channels_of, inbox_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.channel import Channel
@@ -33,6 +35,8 @@ from notifier.statement import Statement, fingerprint
 from notifier.subscriptions import Subscriptions
 from notifier.survey import feed_states
 from notifier.tail import counted
+from notifier.web.door import FOLDER as DOOR
+from notifier.web.door import PageView, State
 
 MARKS = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
 
@@ -102,7 +106,7 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
             yield each
         for each in itertools.chain(_templates(home, channels), _mail(settings.email)):
             yield each
-        async for each in _ways(settings, channels):
+        async for each in _ways(home, settings, channels):
             yield each
     finally:
         for channel in channels.values():
@@ -138,8 +142,8 @@ async def _log(home: Path) -> Finding:
     return Finding("good", "log", f"{counted(head, 'event')} in {data / 'events.db'}")
 
 
-async def _ways(settings: Settings, channels: dict[str, Channel]) -> AsyncIterator[Finding]:
-    """The ways out, each tried without sending, and the ways back."""
+async def _ways(home: Path, settings: Settings, channels: dict[str, Channel]) -> AsyncIterator[Finding]:
+    """The ways out, each tried without sending, the ways back, and the operator's own words for these."""
     if settings.email is None:
         yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
     elif settings.door is None:
@@ -150,6 +154,27 @@ async def _ways(settings: Settings, channels: dict[str, Channel]) -> AsyncIterat
         yield Finding("good", "door", f"readers' clicks come from {door.address} to {door.host}:{door.port}")
     if inbox := inbox_of(settings):
         yield await _inbox(inbox)
+    for each in _notices(home):
+        yield each
+
+
+def _notices(home: Path) -> Iterator[Finding]:
+    """The operator's own notices and pages that are at fault."""
+    own = home / "templates"
+    renderer = Renderer([own, shipped.templates()])
+    words = {"about": "trial", "reason": "a trial", "subscriber": "Doctor"}
+    views: dict[str, list[msgspec.Struct]] = {
+        SUSPENDED: [NoticeView(notice=SUSPENDED, **words)],
+        CONFIRM: [NoticeView(notice=CONFIRM, confirm="https://example.org/", **words)],
+        DOOR: [PageView(state=state, channel="trial", why="a trial", action="../") for state in get_args(State)],
+    }
+    for folder, tried in views.items():
+        for path in sorted(path for path in (own / folder).glob("[!.]*") if path.suffix in {".html", ".txt", ".json"}):
+            try:
+                for view in tried:
+                    renderer.render(folder, [path.name], view)
+            except Misconfigured as error:
+                yield from (Finding("bad", "templates", str(mistake)) for mistake in error.mistakes)
 
 
 async def _channels(home: Path, settings: Settings, channels: dict[str, Channel]) -> AsyncIterator[Finding]:

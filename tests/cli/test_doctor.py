@@ -113,6 +113,16 @@ def broken_template(home: Path) -> None:
     (home / "templates" / "alert" / "body.txt").write_text("Dear {{ subscriber }}\n\n{{ ttle }}\n")
 
 
+def broken_page(home: Path) -> None:
+    (home / "templates" / "door").mkdir(parents=True)
+    (home / "templates" / "door" / "page.html").write_text('{% if state == "later" %}\n{{ statte }}{% endif %}')
+
+
+def broken_notice(home: Path) -> None:
+    (home / "templates" / "suspended").mkdir(parents=True)
+    (home / "templates" / "suspended" / "slack.json").write_text('{"text": "{{ about }}"}')
+
+
 def broken_log(home: Path) -> None:
     (home / "data").mkdir()
     (home / "data" / "events.db").write_text("this is no database, whatever its name says\n" * 200)
@@ -124,9 +134,11 @@ def broken_log(home: Path) -> None:
         (broken_settings, "settings", ["notifier.toml, line 1", "notifier.toml, line 2", "feeeds"]),
         (broken_subscription, "subscriptions", ["subscriptions/second.toml, line 7"]),
         (broken_template, "templates", ["templates/alert/body.txt, line 3", "ttle"]),
+        (broken_page, "templates", ["templates/door/page.html, line 2", "statte"]),
+        (broken_notice, "templates", ["templates/suspended/slack.json", "no JSON"]),
         (broken_log, "log", ["events.db"]),
     ],
-    ids=["settings", "subscriptions", "template", "log"],
+    ids=["settings", "subscriptions", "template", "page", "notice", "log"],
 )
 async def test_what_is_broken_is_named(tmp_path: Path, breaking: Callable[[Path], None], part: str, words: list[str]):
     """With its file and line; exit code 3, and a last word on stderr that counts."""
