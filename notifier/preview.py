@@ -1,5 +1,5 @@
 """
-Which alert is meant, when somebody wants to see what one says?
+Which alert is meant, or which digest, when somebody wants to see what one says?
 
 One of the log; or, for a watchlist that has none yet, the one that it would raise on what was said last.
 """
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import wording
-from notifier.events import AlertRaised, Recorded, StatementPublished, StatementRevised, WatchlistMatched
+from notifier.events import AlertRaised, DigestRaised, Recorded, StatementPublished, StatementRevised, WatchlistMatched
 from notifier.watchlists.index import Index
 from notifier.watchlists.watchlist import Watchlist
 
@@ -21,14 +21,15 @@ WORDS = 12  # that decided
 
 async def alert_meant(log: EventLog, which: str, watchlists: Iterable[Watchlist]) -> Recorded | None:
     """
-    The alert of this id; the newest on the event at this position (`41` or `#41`, as messages name it); or the newest
-    of the watchlist of this name (`Exports`, or `desk/Exports` where two have one). None where there is none.
+    The alert or digest of this id, or at this position; the newest alert on the event at this position (`41` or `#41`,
+    as messages name it); or the newest of the watchlist of this name (`Exports`, or `desk/Exports` where two have one).
+    None where there is none.
     """
-    if (found := await log.find(which)) and isinstance(found.event, AlertRaised):
+    if (found := await log.find(which)) and isinstance(found.event, AlertRaised | DigestRaised):
         return found
     meant = which.casefold()
     told = await _at(log, int(which.removeprefix("#"))) if re.fullmatch(r"#?[0-9]{1,18}", which) else None
-    if told and isinstance(told.event, AlertRaised):
+    if told and isinstance(told.event, AlertRaised | DigestRaised):
         return told
     newest: Recorded | None = None
     async for recorded in _events(log, AlertRaised.type):

@@ -34,6 +34,8 @@ from notifier.statement import Statement
 
 Kind = Literal["new", "revised", "withdrawn"]
 
+FOLDER = "digest"  # its templates
+
 FULL, TITLES = 60, 150  # entries that are told in full at most, and by their titles
 PASSAGE, TITLE, REASON = 330, 200, 200  # letters of what an entry says
 ALSO = 4  # further tellings of its news that an entry names

@@ -17,6 +17,8 @@ from rich.text import Text
 
 from notifier import shipped
 from notifier.alerts.alert import Reader, alert_view
+from notifier.alerts.digest import FOLDER as DIGEST
+from notifier.alerts.digest import Piece, Story, Words, digest_view
 from notifier.alerts.notice import CONFIRM, SUSPENDED, NoticeView
 from notifier.alerts.render import Renderer
 from notifier.app import channels_of, inbox_of, reading_log, subscriptions_of, wall_clock
@@ -26,7 +28,7 @@ from notifier.channels.inbox import Inbox
 from notifier.channels.relay import Relay
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
-from notifier.events import AlertRaised, Recorded, StatementPublished, WatchlistMatched
+from notifier.events import AlertRaised, DigestRaised, FeedTold, Recorded, StatementPublished, WatchlistMatched
 from notifier.feeds.health import OUTCOMES
 from notifier.messages import FOLDER
 from notifier.settings import Settings
@@ -219,21 +221,23 @@ def _templates(home: Path, channels: dict[str, Channel]) -> Iterator[Finding]:
     """Every form written once, from a statement made up for it."""
     renderer = Renderer([home / "templates", shipped.templates()])
     forms = list(dict.fromkeys(form for channel in channels.values() for form in channel.forms))
-    good = 0
-    for form in forms:
+    alert, digest = _samples()
+    good, tried = 0, [(folder, form, view) for folder, view in ((FOLDER, alert), (DIGEST, digest)) for form in forms]
+    for folder, form, view in tried:
         try:
-            renderer.render(FOLDER, [form], _sample())
+            renderer.render(folder, [form], view)
         except Misconfigured as error:
             yield from (Finding("bad", "templates", str(mistake)) for mistake in error.mistakes)
         else:
             good += 1
-    own = sorted(path.name for path in (home / "templates").glob(f"{FOLDER}/*"))
-    if good == len(forms):
+    own = sorted(str(path.relative_to(home / "templates")) for path in (home / "templates").glob("*/*"))
+    if good == len(tried):
         yours = f", yours: {', '.join(own)}" if own else ""
         yield Finding("good", "templates", f"{counted(good, 'form')} written on trial{yours}")
 
 
-def _sample() -> msgspec.Struct:
+def _samples() -> tuple[msgspec.Struct, msgspec.Struct]:
+    """An alert made up, and a digest of it."""
     at, title = datetime(2020, 6, 29, 21, tzinfo=UTC), "Controls on dual-use exports to Hong Kong change"
     statement = Statement(
         id="doctor/1",
@@ -253,14 +257,21 @@ def _sample() -> msgspec.Struct:
         matches=(WatchlistMatched(watchlist="Trial", query="dual-use", words=("dual-use",)),),
         channels=("console",),
     )
-    return alert_view(
-        Recorded(2, raised.id, at, raised),
-        Recorded(1, published.id, at, published),
-        {"title": [(12, 20)]},
-        statement=statement,
-        readings={},
-        reader=Reader("Doctor"),
+    alert, cause, spans = Recorded(2, raised.id, at, raised), Recorded(1, published.id, at, published), [(12, 20)]
+    reader = Reader("Doctor")
+    view = alert_view(alert, cause, {"title": spans}, statement=statement, readings={}, reader=reader)
+    digest = DigestRaised(
+        subscriber="doctor",
+        channels=("console",),
+        frequency="daily",
+        due_at=at,
+        until=2,
+        alerts=(raised.id,),
+        feeds=(FeedTold(feed="doctor", issuer="Nobody", outcome="unreachable", since=at),),
+        feeds_asked=1,
     )
+    story = Story(pieces=(Piece(alert, cause),), words=Words(statement, {"title": spans}))
+    return view, digest_view(Recorded(3, digest.id, at, digest), [story], reader)
 
 
 def _mail(relay: Relay | None) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`notifier preview`: what an alert says, in the operator's templates, without sending it."""
+"""`notifier preview`: what an alert or a digest says, in the operator's templates, without sending it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import click
 
 from notifier import shipped
 from notifier.alerts.alert import AlertView, Reader
+from notifier.alerts.digest import FOLDER as DIGEST
+from notifier.alerts.digest import DigestView
 from notifier.alerts.render import Renderer
-from notifier.app import channels_of, reading_log, subscriptions_of
+from notifier.app import channels_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.atom import AtomChannel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.discord import DiscordChannel
@@ -22,12 +24,15 @@ from notifier.channels.slack import SlackChannel
 from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.cli.screen import aside, stderr, told
+from notifier.digest import Digester
 from notifier.errors import NotifierError
+from notifier.events import DigestRaised, Recorded
 from notifier.message import without_controls
 from notifier.messages import FOLDER
 from notifier.preview import alert_meant
 from notifier.settings import Settings
-from notifier.views import viewed
+from notifier.subscriptions import Subscriptions
+from notifier.views import digested, viewed
 
 FORMS = {
     each.kind: each.forms
@@ -44,20 +49,22 @@ FORMS = {
 }
 
 
-@click.command("preview", short_help="Show what an alert says, without sending it.")
-@click.argument("which", metavar="ALERT|WATCHLIST")
+@click.command("preview", short_help="Show what an alert or a digest says, without sending it.")
+@click.argument("which", metavar="ALERT|WATCHLIST|DIGEST", required=False)
+@click.option("--digest", "subscriber", metavar="SUBSCRIBER", help="The digest of all that is held for him now.")
 @click.option("--channel", type=click.Choice([*FORMS]), help="Default: email, or all with --out.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write each form into a file of this directory."
 )
 @click.pass_obj
-def command(home: Path, which: str, channel: str | None, out: Path | None) -> None:
+def command(home: Path, which: str | None, subscriber: str | None, channel: str | None, out: Path | None) -> None:
     """
-    Render an alert of the log with the templates as they are now, and send nothing.
+    Render an alert or a digest of the log with the templates as they are now, and send nothing.
 
     ALERT is its id, or the position of the statement's event, as messages name it (#41). For a WATCHLIST it is its
     newest alert; where it has none yet, the one that it would raise on the newest statement that it matches. Write
-    SUBSCRIBER/WATCHLIST where two have one of this name.
+    SUBSCRIBER/WATCHLIST where two have one of this name. DIGEST is the id or the position of a digest in the log;
+    with --digest it is what is held for a subscriber, as if its moment had come.
 
     Exit code 3 when a template of yours is broken: the built-in one stands in for it, as in the service.
 
@@ -66,11 +73,15 @@ def command(home: Path, which: str, channel: str | None, out: Path | None) -> No
       notifier preview "Hong Kong exports"
       notifier preview 41 --channel slack
       notifier preview "desk/Hong Kong exports" --out seen
+      notifier preview --digest desk
     """
-    view = asyncio.run(_view(home, which))
+    if (which is None) == (subscriber is None):
+        raise click.UsageError("name an alert, a watchlist or a digest, or a subscriber with --digest")
+    view = asyncio.run(_view(home, which) if which else _held(home, subscriber or ""))
+    folder = DIGEST if isinstance(view, DigestView) else FOLDER
     forms = FORMS[channel] if channel else _all_forms() if out else FORMS["email"]
     renderer = Renderer([home / "templates", shipped.templates()])
-    parts, faults = renderer.render_all_the_same(FOLDER, forms, view)
+    parts, faults = renderer.render_all_the_same(folder, forms, view)
     if out:
         _write(out, parts)
     else:
@@ -88,11 +99,8 @@ def _all_forms() -> list[str]:
     return list(dict.fromkeys(form for forms in FORMS.values() for form in forms))
 
 
-async def _view(home: Path, which: str) -> AlertView:
-    settings = Settings.load(home, os.environ)
-    found = subscriptions_of(home, settings, channels_of(home, settings, sys.stdout), os.environ)
-    if not (home / "data" / "events.db").exists():
-        raise NotifierError(f"{home} has no log yet, so there is no alert to show; `notifier run --once` begins one")
+async def _view(home: Path, which: str) -> AlertView | DigestView:
+    _, found = _settings(home)
     async with reading_log(home) as log:
         alert = await alert_meant(log, which, [wish for who in found.subscribers.values() for wish in who.watchlists])
         if alert is None:
@@ -100,10 +108,34 @@ async def _view(home: Path, which: str) -> AlertView:
                 f"there is no alert called {which}, and no watchlist of that name that matches a statement in the log; "
                 "see `notifier tail --type alert.raised` and `notifier subscriptions list`"
             )
-        who = found.subscribers.get(alert.event.subject)
-        reader = Reader(who.name, who.timezone) if who else Reader(alert.event.subject)
+        reader = _reader(found, alert.event.subject)
+        if isinstance(alert.event, DigestRaised):
+            return await digested(log, alert, reader)
         view, _ = await viewed(log, alert, reader)
     return view
+
+
+async def _held(home: Path, subscriber: str) -> DigestView:
+    """The digest of what is held for a subscriber; its first part, if it takes several."""
+    settings, found = _settings(home)
+    async with reading_log(home) as log:
+        digests = await Digester(log, lambda: found.subscribers, settings.feeds, wall_clock).would_be(subscriber)
+        if not digests:
+            raise NotifierError(f"nothing is held for {subscriber}; see `notifier tail --type alert.raised`")
+        return await digested(log, Recorded(0, digests[0].id, wall_clock(), digests[0]), _reader(found, subscriber))
+
+
+def _settings(home: Path) -> tuple[Settings, Subscriptions]:
+    settings = Settings.load(home, os.environ)
+    found = subscriptions_of(home, settings, channels_of(home, settings, sys.stdout), os.environ)
+    if not (home / "data" / "events.db").exists():
+        raise NotifierError(f"{home} has no log yet, so there is no alert to show; `notifier run --once` begins one")
+    return settings, found
+
+
+def _reader(found: Subscriptions, id: str) -> Reader:
+    who = found.subscribers.get(id)
+    return Reader(who.name, who.timezone) if who else Reader(id)
 
 
 def _write(out: Path, parts: dict[str, str]) -> None:

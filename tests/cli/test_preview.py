@@ -7,10 +7,11 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import AlertRaised, StatementPublished, WatchlistMatched
+from notifier.events import AlertRaised, DigestRaised, StatementPublished, WatchlistMatched
 from notifier.statement import Statement, fingerprint
 from tests.cli.runs import quick, run
 from tests.steps import NOON, Clock
@@ -63,6 +64,18 @@ FIRST, SECOND, STEEL = (
 TO_DESK, TO_NEWSROOM = alert(FIRST, "desk"), alert(SECOND, "newsroom")
 
 
+def digest(*alerts: AlertRaised) -> DigestRaised:
+    return DigestRaised(
+        subscriber="desk",
+        channels=("email",),
+        frequency="daily",
+        due_at=NOON,
+        until=7,
+        alerts=tuple(each.id for each in alerts),
+        feeds_asked=2,
+    )
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose log holds two alerts and a statement that raised none, at positions 1 to 5."""
@@ -102,6 +115,61 @@ def test_an_alert_is_found_by_what_people_know_of_it(home: Path, which: str, tit
     assert f"For {reader}" in told.out
     assert told.out.startswith("[")
     assert "<html" not in told.out
+
+
+@pytest.fixture
+def digests(home: Path, tmp_path: Path) -> tuple[Path, DigestRaised]:
+    """The same home, where two alerts are held and a third was told in a digest, which comes with it."""
+    mine = shutil.copytree(home, tmp_path / "home")
+    causes = [published(f"Curbs number {n} on dual-use goods") for n in range(3)]
+    held = [msgspec.structs.replace(alert(cause, "desk"), held="daily") for cause in causes]
+
+    async def write() -> None:
+        log = await SqliteLog.open(mine / "data", Clock())
+        await log.append([*causes, *held, digest(held[0])])
+        await log.close()
+
+    asyncio.run(write())
+    return mine, digest(held[0])
+
+
+def test_a_digest_is_shown_as_it_was_raised(digests: tuple[Path, DigestRaised]):
+    """By its id, or its place in the log."""
+    mine, raised = digests
+
+    by_id = quick("--home", mine, "preview", raised.id)
+    by_position = quick("--home", mine, "preview", "#12")
+
+    assert by_id.out == by_position.out
+    assert by_id.out.startswith("[Daily digest] Curbs number 0 on dual-use goods (US Commerce)\n\nDaily digest\n")
+    assert "All 2 feeds were read without trouble." in by_id.out
+    assert by_id.code == 0
+
+
+def test_what_is_held_is_shown_as_a_digest(digests: tuple[Path, DigestRaised], tmp_path: Path):
+    """What has been told is not in it; nothing is recorded, in any form."""
+    mine, _ = digests
+
+    told = quick("--home", mine, "preview", "--digest", "desk")
+    written = quick("--home", mine, "preview", "--digest", "desk", "--out", tmp_path / "seen")
+    again = quick("--home", mine, "preview", "--digest", "desk")
+
+    assert told.out.startswith("[Daily digest] 2 statements: Curbs number 1 on dual-use goods and 1 more\n")
+    assert "For Export desk" in told.out
+    assert (told.code, written.code) == (0, 0)
+    assert "Curbs number 2" in (tmp_path / "seen" / "body.html").read_text("utf-8")
+    assert again.out.split("Curbs number 1")[1].split("--")[0] == told.out.split("Curbs number 1")[1].split("--")[0]
+
+
+def test_who_has_nothing_held_is_told_so(home: Path):
+    """Also who is not there; and one of an alert and a subscriber is enough."""
+    nothing = run("--home", home, "preview", "--digest", "desk")
+    both = run("--home", home, "preview", "1", "--digest", "desk")
+    neither = run("--home", home, "preview")
+
+    assert (nothing.code, both.code, neither.code) == (1, 2, 2)
+    assert "nothing is held for desk" in nothing.err
+    assert "name an alert, a watchlist or a digest, or a subscriber with --digest" in both.err
 
 
 def test_each_channel_has_its_form(home: Path):
