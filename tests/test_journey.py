@@ -21,6 +21,7 @@ from notifier.events import (
     AlertDelivered,
     AlertRaised,
     DeliveryPostponed,
+    DigestRaised,
     FeedBaselined,
     FeedHealthChanged,
     StatementPublished,
@@ -86,6 +87,40 @@ async def test_an_edit_reaches_him_too(tmp_path: Path):
         "[Hong Kong] Controls on dual-use exports to Hong Kong (Ministry of trade)",
         "[Hong Kong] Revised: Controls on dual-use exports to Hong Kong (Ministry of trade)",
     ]
+
+
+async def test_a_digest_is_raised_when_its_moment_has_come(tmp_path: Path):
+    """By a single pass or by the service: what was held by then, and whether its feed was well."""
+    clock = Clock()
+    daily = f'frequency = "daily"\n{DESK}'
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"}, {"desk": daily})
+        around.publisher.publish("trade", rss(OLD))
+        async with App.opened(home, clock=clock) as app:
+            await app.run_once()
+            around.publisher.publish("trade", rss(NEWS, OLD))
+            await app.run_once()
+            before = await events(app, DigestRaised)
+            clock.advance(24 * 3600)
+            await app.run_once()
+            around.publisher.publish("trade", rss(EDITED, OLD))
+            await app.run_once()
+            clock.advance(24 * 3600)
+            stop = asyncio.Event()
+            serving = asyncio.create_task(app.serve(stop, lambda feed, poll: None))
+            async with asyncio.timeout(PATIENCE):
+                while len(digests := await events(app, DigestRaised)) < 2:
+                    await app.log.wait(await app.log.head())
+            stop.set()
+            await serving
+            alerts = await events(app, AlertRaised)
+
+    assert before == []
+    assert [alert.held for alert in alerts] == ["daily", "daily"]
+    assert [digest.alerts for digest in digests] == [(alert.id,) for alert in alerts]
+    # Eight in the morning in Hong Kong.
+    assert [f"{digest.due_at:%d %H:%M}" for digest in digests] == ["30 00:00", "01 00:00"]
+    assert [(digest.feeds, digest.feeds_asked) for digest in digests] == [((), 1)] * 2
 
 
 async def test_a_story_told_in_three_feeds_is_one_alert_and_a_reply(tmp_path: Path):
