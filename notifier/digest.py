@@ -138,13 +138,14 @@ class Digester:
         for subscriber in dict.fromkeys([*self._held.subscribers(), *also_empty]):
             if subscriber not in self._next:
                 self._next[subscriber] = self._next_at(subscriber)
+                # After a start it is everybody's turn, and at eight in the morning too: others have theirs between.
+                await asyncio.sleep(0)
             at = self._next[subscriber]
             if at is None or at > now:
                 continue
             if found := self._gathered(subscriber, now):
                 for digest in self._raised(subscriber, found):
                     yield digest
-                # At eight in the morning it may be everybody's turn; others shall have theirs between.
                 await asyncio.sleep(0)
             else:
                 self._next[subscriber] = quiet_until(self._in_force[subscriber].timing, now)
