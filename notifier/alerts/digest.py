@@ -37,7 +37,7 @@ Kind = Literal["new", "revised", "withdrawn"]
 FOLDER = "digest"  # its templates
 
 FULL, TITLES = 60, 150  # entries that are told in full at most, and by their titles
-PASSAGE, TITLE, REASON = 330, 200, 200  # letters of what an entry says
+PASSAGE, TITLE, REASON, NAME = 330, 200, 200, 100  # letters of what is said
 ALSO = 4  # further tellings of its news that an entry names
 FEEDS = 10  # that are not well and named
 
