@@ -37,7 +37,7 @@ GOLDEN = {
     "delivery.postponed.v1": "0173024a-4c60-80d3-912e-82c791fb797a",
     "delivery.abandoned.v1": "0173024a-4c60-888d-a2f6-7df3e99ed5b4",
     "delivery.retried.v1": "0173024a-4c60-81a1-96f4-2ccacfc9bff0",
-    "digest.raised.v1": "017301e7-9120-8b11-9ca0-ba706563573f",
+    "digest.raised.v1": "017301e7-9120-8fdf-a15b-bc7f59200413",
     "notice.raised.v1": "017301e7-9120-8460-96ce-2958e8920e0c",
     "channel.suspended.v1": "0173024a-4c60-8371-8689-f3a8877d2be2",
     "channel.resumed.v1": "017301e7-9120-830d-82cc-83bb2377649f",

@@ -30,7 +30,7 @@ def resume(home: Path, subscriber: str, channel: str | None, reason: str) -> Non
     \b
     Examples:
       notifier subscriptions resume hong-kong-desk
-      notifier subscriptions resume hong-kong-desk email --reason "asked for by phone"
+      notifier subscriptions resume hong-kong-desk email --reason "by phone"
     """
     asyncio.run(_resume(home, subscriber, channel, reason))
 
