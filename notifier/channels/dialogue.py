@@ -1,44 +1,134 @@
 """
 One mail transaction after another over a connection that is open, secured and logged in.
 
-It is ours, and not the mail library's, for one reason: an end of the connection means three different things before
-the message, after its last line, and in between, and only whoever speaks the commands knows where it stood.
+It is ours, and not the mail library's, for two reasons. An end of the connection means three different things before
+the message, after its last line, and in between, and only whoever speaks the commands knows where it stood. And a
+server that takes several commands in one go (PIPELINING, RFC 2920) is told of the next message together with the last
+line of the one before, so that a message costs one journey to the server and back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import Literal
+from collections import deque
+from typing import Literal, Protocol
 
 from notifier.channels.replies import Reply, Stage, judged
 from notifier.errors import Refused, TryLater
 
 LIMIT = 64 * 1024  # bytes of a reply; a server that says more has nothing to say
-Phase = Literal["idle", "envelope", "body", "dot"]
+MOST = 100  # messages over one connection; some servers count
+PATIENCE = 2.0  # seconds that a message waits behind another's answer before it goes over another connection
+LEAVE = 2.0  # seconds to wait for the answer to QUIT
+UNSURE = 900.0  # seconds before the second copy that an unknown end allows
+LOOK = 1.0  # seconds between looks at what is late
+
+Phase = Literal["waiting", "envelope", "body", "dot"]
+# What a reply may be to. `void` is the end of a message that goes to nobody.
+Asked = Literal["RSET", "MAIL", "RCPT", "DATA", "message", "void", "QUIT"]
 
 
-class Dialogue(asyncio.Protocol):
+class Errand:
     """
-    The client's side of SMTP (RFC 5321) from the first MAIL on; one command at a time, one recipient a message.
+    One message for one recipient: CRLF line ends, the last line ended, and no line that begins with a dot.
 
-    `phase` tells how far the present transaction got: `idle` before anything was sent, `envelope` until the server
-    wants the message, `body` until its last line is sent, `dot` from there to the reply.
+    `phase` tells how far it got: `waiting` before anything of it was sent, `envelope` until the server wants the
+    message, `body` until its last line is out of our hands, `dot` from there to the reply. `ended` becomes the reply
+    that took it over, or why not: `TryLater` or `Refused`. The end of the connection, or silence, is `TryLater`,
+    `unknown` only when it came after the final dot.
     """
 
-    def __init__(self, timeout: float, after_dot: float, *, takes_utf8: bool = False) -> None:
-        self.phase: Phase = "idle"
-        self.sent = 0
+    __slots__ = ("data", "ended", "phase", "recipient", "sender", "was_heard")
+
+    def __init__(self, sender: str, recipient: str, data: bytes) -> None:
+        self.sender = sender
+        self.recipient = recipient
+        self.data = data
+        self.phase: Phase = "waiting"
+        self.was_heard = False  # the server has answered to something of it
+        self.ended: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+    @property
+    def needs_utf8(self) -> bool:
+        return not self.recipient.isascii()
+
+    def fail(self, error: Exception) -> None:
+        """It ends with this error, if anybody waits for it still."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+
+class Desk(Protocol):
+    """Where a dialogue gets its errands, and tells how it stands."""
+
+    def next_errand(self) -> Errand | None:
+        """Another message to send, None when none waits."""
+        ...
+
+    def give_back(self, errand: Errand) -> None:
+        """Nothing of this errand can have been taken; it may go over another connection."""
+        ...
+
+    def rests(self, dialogue: Dialogue) -> None:
+        """The dialogue has nothing to do."""
+        ...
+
+    def busy(self, error: TryLater) -> None:
+        """The server asks us to go away for now."""
+        ...
+
+    def gone(self, dialogue: Dialogue) -> None:
+        """The connection has ended."""
+        ...
+
+
+class Dialogue(asyncio.BufferedProtocol):
+    """
+    The client's side of SMTP (RFC 5321) from the first MAIL on; one recipient a message.
+
+    Where the server `pipelines`, an envelope goes out in one write, and together with the message before it; every
+    reply is checked all the same. Where it does not, one command waits for the answer to the other. A message whose
+    recipient is beyond ASCII needs a server that `takes_utf8` (RFC 6531), and is refused before anything is sent where
+    it does not.
+    """
+
+    def __init__(
+        self, desk: Desk, timeout: float, after_dot: float, *, pipelines: bool = False, takes_utf8: bool = False
+    ) -> None:
+        self.rested_at = 0.0  # by the loop's clock; the desk's to write
+        self._desk = desk
         self._timeout = timeout
-        self._takes_utf8 = takes_utf8
         self._after_dot = after_dot
+        self._pipelines = pipelines
+        self._takes_utf8 = takes_utf8
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._awaited: asyncio.Future[Reply] | None = None
-        self._writable = asyncio.Event()
-        self._lost = asyncio.Event()
-        self._early: Reply | None = None
+        self._closed = asyncio.Event()
+        self._left = MOST
+        # What comes in: space for it, the beginning of a line, the lines of a reply that is not whole.
+        self._space = memoryview(bytearray(8192))
+        self._rest = b""
+        self._lines: list[bytes] = []
+        # What is under way: the replies that must come, the commands that wait for them, the errand that they are
+        # about, and the one whose envelope went out behind its last line.
+        self._asked: deque[Asked] = deque()
+        self._unsaid: deque[tuple[Asked, str]] = deque()
+        self._current: Errand | None = None
+        self._next: Errand | None = None
+        self._error: TryLater | Refused | None = None  # what the current one will end with
         self._needs_reset = False
+        self._is_fresh = True  # no errand has ended here
+        self._is_ending = False  # after the current errand, since what is sent of the next must not be gone on with
+        self._is_leaving = False
+        # One timer that looks what is late, instead of one for each reply.
+        self._timer: asyncio.TimerHandle | None = None
+        self._every = min(timeout, after_dot, LOOK)
+        self._deadline = 0.0
+        self._body_at = 0.0
+        self._is_full = False  # the transport holds bytes that the network does not take
+        self._held = 0  # so many, when last looked at
+
+    # ---------------------------------------------------------------- for the desk
 
     def take_over(self, transport: asyncio.Transport) -> None:
         """Speak over this transport from here on."""
@@ -46,51 +136,45 @@ class Dialogue(asyncio.Protocol):
         transport.set_write_buffer_limits(high=1)
         transport.set_protocol(self)
         self._transport = transport
-        self._writable.set()
 
     @property
     def is_open(self) -> bool:
-        """Can another transaction be tried on this connection?"""
-        return self._transport is not None and not self._transport.is_closing()
+        """Can another message be tried on this connection?"""
+        return self._is_connected() and not self._is_leaving
 
-    async def hand_over(self, sender: str, recipient: str, data: bytes) -> Reply:
+    @property
+    def is_used_up(self) -> bool:
+        """Has it carried so many messages that another connection should take its place?"""
+        return self._left <= 0
+
+    def begin(self, errand: Errand) -> None:
+        """Send this message. The dialogue must rest."""
+        self._current = self._fitting(errand)
+        if self._current is None:
+            self._desk.rests(self)
+        else:
+            self._write(self._envelope(self._current))
+
+    def drop(self, errand: Errand) -> None:
         """
-        Send one message (CRLF line ends) to one recipient, and return the reply that took it over.
-
-        An address beyond ASCII needs a server that takes those (RFC 6531), and is refused before anything is sent
-        where it does not. Raises `TryLater` or `Refused`. The end of the connection, or silence, is `TryLater`,
-        `unknown` only when it came after the final dot; the connection is closed then. Whoever cancels this must
-        `abort`: a reply may still come, and would be taken for the answer to whatever is asked next.
+        Nobody waits for this errand any more. What the server was told of it cannot be untold, and a reply must not be
+        taken for the answer to something else, so the connection ends: at once, or with the answer to the message
+        before it.
         """
-        self.phase = "idle"
-        utf8 = not recipient.isascii()
-        if utf8 and not self._takes_utf8:
-            raise Refused("the mail server takes no address beyond ASCII (no SMTPUTF8)", outcome="needs-smtputf8")
-        if self._needs_reset:
-            await self._command("RSET")
-        self._needs_reset = True
-        await self._expect("MAIL", f"MAIL FROM:<{sender}>" + (" SMTPUTF8" if utf8 else ""), 2, recipient)
-        self.phase = "envelope"
-        await self._expect("RCPT", f"RCPT TO:<{recipient}>", 2, recipient)
-        await self._expect("DATA", "DATA", 3, recipient)
-        self.phase = "body"
-        await self._body(_stuffed(data), recipient)
-        self.phase = "dot"
-        reply = await self._asked(b".\r\n", "after the whole message, before its answer", self._after_dot)
-        self.phase = "idle"
-        if reply.code // 100 != 2:
-            raise self._refusal(reply, "message", recipient)
-        self._needs_reset = False
-        self.sent += 1
-        return reply
+        if errand is self._current:
+            self.abort()
+        elif errand is self._next:
+            self._next, self._is_ending = None, True
 
-    async def quit(self) -> None:
-        """Take leave (QUIT) and close; silence is waited for no longer than two seconds."""
+    def leave(self) -> None:
+        """Take leave (QUIT) and close; silence is waited for no longer than two seconds. The dialogue must rest."""
         if self.is_open:
-            self._timeout = min(self._timeout, 2.0)
-            with contextlib.suppress(TryLater):  # they left first
-                await self._command("QUIT")
-        self.abort()
+            self._is_leaving = True
+            self._timeout = min(self._timeout, LEAVE)
+            self._asked.append("QUIT")
+            self._write(b"QUIT\r\n")
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once, whatever was under way."""
@@ -99,128 +183,296 @@ class Dialogue(asyncio.Protocol):
 
     async def closed(self) -> None:
         """Return once the connection is gone."""
-        await self._lost.wait()
+        await self._closed.wait()
 
-    async def _body(self, data: bytes, recipient: str) -> None:
+    # ---------------------------------------------------------------- what we say
+
+    def _is_connected(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def _fitting(self, errand: Errand | None) -> Errand | None:
+        """This errand, or the next one that this server can take."""
+        while errand is not None and errand.needs_utf8 and not self._takes_utf8:
+            told = "the mail server takes no address beyond ASCII (no SMTPUTF8)"
+            errand.fail(Refused(told, outcome="needs-smtputf8"))
+            errand = self._desk.next_errand()
+        return errand
+
+    def _envelope(self, errand: Errand) -> bytes:
+        """What begins this errand: all of it where the server pipelines, else its first command."""
+        errand.phase = "envelope"
+        self._left -= 1
+        mail = f"MAIL FROM:<{errand.sender}>{' SMTPUTF8' if errand.needs_utf8 else ''}\r\n"
+        rcpt = f"RCPT TO:<{errand.recipient}>\r\n"
+        if self._pipelines and not self._needs_reset:
+            self._asked += ("MAIL", "RCPT", "DATA")
+            return f"{mail}{rcpt}DATA\r\n".encode()
+        if self._needs_reset:
+            self._unsaid.append(("RSET", "RSET\r\n"))
+            self._needs_reset = False
+        self._unsaid += (("MAIL", mail), ("RCPT", rcpt), ("DATA", "DATA\r\n"))
+        return self._said()
+
+    def _said(self) -> bytes:
+        said = ""
+        while self._unsaid and (self._pipelines or not self._asked):
+            asked, command = self._unsaid.popleft()
+            self._asked.append(asked)
+            said += command
+        return said.encode()
+
+    def _look_first(self) -> None:
         """
-        Send all but the final dot. A server that hangs up or complains before it has not taken the message over, so
-        the loop gets one look at the socket while that can still be told.
+        The server wants the message. If it hung up or complained right after, it has not taken the message over, and
+        the loop gets one look at the socket while that can still be told: two turns, since the first one's events were
+        there before.
         """
-        place = "in the middle of the message"
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._write(data)
-        except TimeoutError as error:
+        self._loop.call_soon(self._loop.call_soon, self._send_body)
+
+    def _send_body(self) -> None:
+        """The whole message, and behind its last line the envelope of the next one."""
+        errand = self._current
+        if errand is None or not self._is_connected():
+            return
+        if errand.ended.done():  # cancelled this very moment
             self.abort()
-            raise self._ended(place) from error
-        await asyncio.sleep(0)
-        if self._early is not None:
-            self.abort()
-            raise self._refusal(self._early, "message", recipient)
-        if not self.is_open:
-            raise self._ended(place)
+            return
+        self._asked.append("message")
+        said = errand.data + b".\r\n"
+        if self._pipelines and self._left > 0:
+            self._next = self._fitting(self._desk.next_errand())
+            if self._next is not None:
+                said += self._envelope(self._next)
+        self._body_at = self._loop.time()
+        self._write(said)
+        if not self._is_full:
+            errand.phase = "dot"
+            self._wait_on()
 
-    async def _expect(self, stage: Stage, command: str, family: int, recipient: str) -> None:
-        reply = await self._command(command)
-        if reply.code // 100 != family:
-            raise self._refusal(reply, stage, recipient)
-
-    async def _command(self, command: str) -> Reply:
-        verb = command.partition(" ")[0]
-        return await self._asked(f"{command}\r\n".encode(), f"after {verb}", self._timeout)
-
-    async def _asked(self, line: bytes, place: str, seconds: float) -> Reply:
-        if not self.is_open:
-            raise self._ended(place)
-        self._awaited = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._write(line)
-                return await self._awaited
-        except (TimeoutError, ConnectionError) as error:
-            self.abort()
-            raise self._ended(place) from error
-        finally:
-            self._awaited = None
-
-    async def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
-        await self._writable.wait()
+        self._wait_on()
 
-    def _ended(self, place: str) -> TryLater:
-        unknown = self.phase == "dot"
-        return TryLater(
-            f"the mail server fell silent or hung up {place}" + ("; it may have arrived" if unknown else ""),
-            outcome="unknown" if unknown else "cut-off",
-            unknown=unknown,
-            after=900.0 if unknown else None,
-        )
+    # ---------------------------------------------------------------- what they answer
 
-    def _refusal(self, reply: Reply, stage: Stage, recipient: str) -> Exception:
-        if reply.code == 421:
+    def _answered(self, asked: Asked, code: int, lines: list[bytes]) -> None:
+        """The server has answered the oldest of what it was asked."""
+        if code == 421:
+            self._turned_away(asked, _reply(lines))
+        elif asked == "message":
+            self._message_ended(code, lines)
+        elif asked in {"MAIL", "RCPT", "DATA"}:
+            self._envelope_answered(asked, code, lines)
+        elif asked == "void":
+            self._go_on()
+        elif asked == "QUIT":
             self.abort()
-        return judged(reply, stage, recipient)
+        elif self._unsaid:
+            self._write(self._said())
 
-    # ---------------------------------------------------------------- asyncio.Protocol
+    def _envelope_answered(self, asked: Asked, code: int, lines: list[bytes]) -> None:
+        errand = self._current
+        if errand is None:
+            return
+        errand.was_heard = True
+        is_last = asked == "DATA"
+        if self._error is None and code // 100 != (3 if is_last else 2):
+            self._error = judged(_reply(lines), _stage(asked), errand.recipient)
+        if self._error is None:
+            if is_last:
+                errand.phase = "body"
+                self._look_first()
+            elif self._unsaid:
+                self._write(self._said())
+        elif is_last or self._unsaid:
+            self._envelope_refused(errand, self._error, wants_body=is_last and code // 100 == 3)
+
+    def _envelope_refused(self, errand: Errand, error: Exception, *, wants_body: bool) -> None:
+        self._unsaid.clear()
+        self._needs_reset = True
+        self._finished()
+        errand.fail(error)
+        if wants_body:
+            # The server asks for a message to nobody, and shall have none (RFC 2920, 3.1).
+            self._asked.append("void")
+            self._write(b".\r\n")
+        else:
+            self._go_on()
+
+    def _message_ended(self, code: int, lines: list[bytes]) -> None:
+        errand = self._current
+        if errand is None:
+            return
+        self._finished()
+        if code // 100 != 2:
+            errand.fail(judged(_reply(lines), "message", errand.recipient))
+        elif not errand.ended.done():
+            errand.ended.set_result(_reply(lines))
+        self._go_on()
+
+    def _finished(self) -> None:
+        self._current, self._error, self._is_fresh = None, None, False
+
+    def _go_on(self) -> None:
+        """To the errand whose envelope is out already, or to another one, or to rest."""
+        if self._is_ending:
+            self.abort()
+        elif self._next is not None:
+            self._current, self._next = self._next, None
+        else:
+            self._desk.rests(self)
+
+    def _turned_away(self, asked: Asked, reply: Reply) -> None:
+        """421: the server closes. Who was to go over this connection, or waits for one, need not try yet."""
+        errand, following = self._current, self._next
+        self._current = self._next = None
+        if errand is not None:
+            error = judged(reply, _stage(asked), errand.recipient)
+            if isinstance(error, TryLater):
+                error.scope, error.counts = "route", False
+                self._desk.busy(error)
+                if following is not None:
+                    following.fail(untried(error))
+            errand.fail(error)
+        self.abort()
+
+    # ---------------------------------------------------------------- what is late
+
+    def _wait_on(self) -> None:
+        """Give the server its time for what it is to answer next."""
+        is_after_dot = self._current is not None and self._current.phase == "dot"
+        self._deadline = self._loop.time() + (self._after_dot if is_after_dot else self._timeout)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._every, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._asked and self._current is None:
+            return
+        now = self._loop.time()
+        self._look_at_progress(now)
+        if now >= self._deadline:
+            self.abort()
+            return
+        if self._next is not None and now - self._body_at > PATIENCE:
+            # The answer to the message before it is long in coming. Nobody shall wait for another's.
+            moved, self._next, self._is_ending = self._next, None, True
+            self._desk.give_back(moved)
+        self._timer = self._loop.call_later(self._every, self._look)
+
+    def _look_at_progress(self, now: float) -> None:
+        """A server that reads slowly has its time as long as it reads, up to that for the final dot."""
+        if self._transport is not None and self._is_full:
+            held = self._transport.get_write_buffer_size()
+            if held != self._held:
+                self._held = held
+                self._deadline = min(now + self._timeout, self._body_at + self._after_dot)
+
+    # ---------------------------------------------------------------- asyncio.BufferedProtocol
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._space
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._space[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """Collect a reply (RFC 5321, 4.2.1); what comes unasked means that we no longer understand each other."""
-        self._buffer += data
-        try:
-            reply, rest = _read(self._buffer)
-        except ValueError:
+        """Take the replies in this piece for the answers to what was asked before it came (RFC 5321, 4.2.1)."""
+        replies, is_sound = self._replies(data)
+        due = len(self._asked)
+        # What is no reply, or comes unasked, means that we no longer understand each other; nothing more is said.
+        if not is_sound or len(replies) > due:
             self.abort()
-            return
-        if reply is None:
-            return
-        self._buffer = bytearray(rest)
-        waiting = self._awaited is not None and not self._awaited.done()
-        if self._awaited is not None and waiting:
-            self._awaited.set_result(reply)
-        elif self.phase == "body":
-            self._early = reply
-        if rest or not (waiting or self.phase == "body"):
-            self.abort()
+            is_sound = False
+        for code, lines in replies:
+            if self._current is not None and self._current.phase == "body":
+                self._interrupted(self._current, _reply(lines))
+                return
+            if due == 0 or (is_sound and not self._is_connected()):
+                return
+            due -= 1
+            self._answered(self._asked.popleft(), code, lines)
+        if replies and self._asked:
+            self._wait_on()
+
+    def _replies(self, data: bytes) -> tuple[list[tuple[int, list[bytes]]], bool]:
+        """The replies that are whole with this piece, each a code and its lines; and whether that is all there was."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        found: list[tuple[int, list[bytes]]] = []
+        for line in lines:
+            code, mark = line[:3], line[3:4]
+            if not code.isdigit() or mark not in _MARKS:
+                return found, False
+            self._lines.append(line)
+            if mark != b"-":
+                found.append((int(code), self._lines))
+                self._lines = []
+        return found, len(self._rest) + sum(map(len, self._lines)) <= LIMIT
+
+    def _interrupted(self, errand: Errand, reply: Reply) -> None:
+        """A server that answers before the message is whole has not taken it, and gets no dot."""
+        self._finished()
+        errand.fail(judged(reply, "message", errand.recipient))
+        self.abort()
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self._is_full = True
+        self._held = self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        self._is_full = False
+        if self._current is not None and self._current.phase == "body" and self._asked:
+            self._current.phase = "dot"
+            self._wait_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._writable.set()
-        self._lost.set()
-        if self._awaited is not None and not self._awaited.done():
-            self._awaited.set_exception(ConnectionResetError("the connection was lost"))
+        """Tell everyone who is concerned how he stands."""
+        self._closed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        errand, following = self._current, self._next
+        self._current = self._next = None
+        if following is not None:
+            self._desk.give_back(following)
+        if errand is not None:
+            # A server may end a connection that waits, and nothing of this message was sent on it.
+            if errand.phase == "envelope" and not errand.was_heard and not self._is_fresh:
+                self._desk.give_back(errand)
+            else:
+                errand.fail(self._cut_off(errand))
+        self._desk.gone(self)
+
+    def _cut_off(self, errand: Errand) -> TryLater:
+        told = "the mail server fell silent or hung up"
+        if errand.phase == "dot":
+            told += " after the whole message, before its answer; it may have arrived"
+            return TryLater(told, outcome="unknown", unknown=True, after=UNSURE)
+        if errand.phase == "body":
+            return TryLater(f"{told} in the middle of the message", outcome="cut-off")
+        return TryLater(f"{told} after {self._asked[0] if self._asked else 'a greeting'}", outcome="cut-off")
 
 
-def _read(buffer: bytearray) -> tuple[Reply | None, bytes]:
-    """The first whole reply and what follows it; None while it is not whole. Raises ValueError for what is none."""
-    lines: list[str] = []
-    at = 0
-    while (end := buffer.find(b"\n", at)) >= 0:
-        line = bytes(buffer[at:end]).rstrip(b"\r").decode("utf-8", "replace")
-        at = end + 1
-        if not line[:3].isdigit() or line[3:4] not in {"", " ", "-"}:
-            raise ValueError("no SMTP reply")
-        text = line[4:].strip()
-        if lines and lines[0][:1].isdigit():
-            text = text.removeprefix(lines[0].partition(" ")[0]).strip()  # each line repeats the enhanced code
-        lines.append(text)
-        if line[3:4] != "-":
-            return Reply(int(line[:3]), " ".join(part for part in lines if part)), bytes(buffer[at:])
-        if at > LIMIT:
-            break
-    if len(buffer) > LIMIT:
-        raise ValueError("a reply without end")
-    return None, b""
+_MARKS = {b" ", b"-", b"", b"\r"}
 
 
-def _stuffed(data: bytes) -> bytes:
-    """The message as it travels: no line is a lone dot (RFC 5321, 4.5.2), and the last line is ended."""
-    stuffed = data.replace(b"\r\n.", b"\r\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
+def untried(error: TryLater) -> TryLater:
+    """The same for who need not even try, because the way out is shut to everyone."""
+    return TryLater(str(error), outcome=error.outcome, after=error.after, scope="route", counts=False)
+
+
+def _stage(asked: Asked) -> Stage:
+    match asked:
+        case "RCPT" | "DATA" | "message":
+            return asked
+        case _:
+            return "MAIL"
+
+
+def _reply(lines: list[bytes]) -> Reply:
+    """A whole reply. Each of its lines repeats the code, and the enhanced code if there is one."""
+    texts = [line[4:].decode("utf-8", "replace").strip() for line in lines]
+    if len(texts) > 1 and texts[0][:1].isdigit():
+        status = texts[0].partition(" ")[0]
+        texts[1:] = [text.removeprefix(status).strip() for text in texts[1:]]
+    return Reply(int(lines[0][:3]), " ".join(text for text in texts if text))

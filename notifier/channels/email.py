@@ -7,46 +7,56 @@ aiosmtplib opens the connection, secures it and logs in; from the first MAIL on 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
+from collections.abc import Callable
 from typing import cast
 
 import aiosmtplib
 
 from notifier.channels.address import mailbox, masked
-from notifier.channels.dialogue import Dialogue
-from notifier.channels.mail import HTML, SUBJECT, TEXT, composed
+from notifier.channels.dialogue import Desk, Dialogue, Errand
+from notifier.channels.mail import HTML, SUBJECT, TEXT, Composer
+from notifier.channels.pool import AT_ONCE, Pool
 from notifier.channels.relay import Relay
-from notifier.channels.replies import POLICY, Reply
-from notifier.errors import Refused, TryLater
+from notifier.channels.replies import POLICY, SHOWN, Reply
+from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.message import Message, Receipt
 
-CONNECTIONS = 4  # to the mail server at once, so that one slow recipient does not hold up the others
-IDLE = 5.0  # seconds that a connection is kept for the next message
-COOLING = 5.0  # seconds that a server which could not be reached is left alone
-RECYCLED = 100  # messages over one connection; some servers count
+# An address that is as it travels, and needs no second look; what is not of this kind gets one.
+_EASY = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9]+(?:[._+-][A-Za-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}")
+# A reply that can be shown as it is, if it does not name the recipient.
+_EASY_REPLY = re.compile("[!-?A-~]+(?: [!-?A-~]+)*")
+_LOCAL = 24  # letters before the @ of where bounces go, so that with the token they are no more than 64
+_TOKEN = re.compile("[A-Za-z0-9=._-]+")
 
 
 class EmailChannel:
     """
-    Mail over SMTP. `tls_context` replaces the system's certificate authorities (a company's own, a test's).
+    Mail over SMTP. `tls_context` replaces the system's certificate authorities (a company's own, a test's). `sign` is
+    given each whole mail, and returns header lines (CRLF ended) to stand in front of it.
 
     Raises `Misconfigured` for a relay that cannot be used as it is.
     """
 
     kind = "email"
     forms: tuple[str, ...] = (SUBJECT, TEXT, HTML)
-    at_once = 16
+    at_once = AT_ONCE
 
-    def __init__(self, relay: Relay, *, tls_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        *,
+        tls_context: ssl.SSLContext | None = None,
+        sign: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         self._relay = relay
         self._sender = relay.checked()
+        self._bounces = _bounces(relay.bounces)
         self._tls_context = tls_context
-        self._places = asyncio.Semaphore(CONNECTIONS)
-        self._idle: list[Dialogue] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._shut_until = 0.0
-        self._shut_by: TryLater | None = None
+        self._sign = sign
+        self._composer = Composer(self._sender)
+        self._pool = Pool(self._new_connection)
 
     def refusal(self, address: str) -> str:
         """Why no mail can go to this address, "" when it looks right. Asks no server."""
@@ -67,100 +77,42 @@ class EmailChannel:
     async def send(self, message: Message, address: str) -> Receipt:
         """Hand one mail to the server for one recipient. Raises `TryLater` or `Refused`."""
         try:
-            recipient = mailbox(address)
+            recipient = address if _EASY.fullmatch(address) else mailbox(address)
         except ValueError as error:
             raise Refused("the subscriber's address is no address for mail", outcome="no-such-address") from error
-        async with self._places:
-            reply = await self._hand_over(composed(message, self._sender, recipient), recipient)
-        return Receipt(reply.shown(recipient))
+        data = self._composer.composed(message, recipient)
+        if self._sign is not None:
+            data = self._sign(data) + data
+        reply = await self._pool.hand_over(Errand(self._returns_to(message.bounce), recipient, data))
+        return Receipt(_shown(reply, recipient))
+
+    def _returns_to(self, token: str) -> str:
+        """The envelope's sender: whom a bounce goes to, and which message it is about (VERP)."""
+        if not token or self._bounces is None:
+            return self._sender.address
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("a token for bounces may have letters, digits and . _ = - alone")
+        local, domain = self._bounces
+        return f"{local}+{token}@{domain}"
 
     async def check(self) -> str:
         """Connect, secure and log in, without sending."""
-        self._shut_until = 0.0
-        dialogue = await self._connected()
-        await dialogue.quit()
+        self._pool.reopen()
+        dialogue = await self._new_connection(self._pool)
+        dialogue.leave()
+        await dialogue.closed()
         secured = {"starttls": "secured with STARTTLS", "implicit": "secured with TLS", "none": "in clear"}
         login = "logged in" if self._relay.username else "no login asked for"
         return f"{self._relay.host}:{self._relay.port} answers, {secured[self._relay.tls]}, {login}"
 
     async def close(self) -> None:
         """Take leave of the server on every connection that is open."""
-        self._leave_idle()
-        while self._leaving:
-            await asyncio.gather(*self._leaving)
+        await self._pool.close()
 
     # ---------------------------------------------------------------- connections
 
-    async def _hand_over(self, data: bytes, recipient: str) -> Reply:
-        while True:
-            dialogue, is_fresh = await self._at_hand()
-            try:
-                reply = await dialogue.hand_over(self._sender.address, recipient, data)
-            except TryLater as error:
-                self._put_back(dialogue)
-                # A server may end a connection that waits, and nothing of this message was sent on it.
-                if not is_fresh and dialogue.phase == "idle" and error.outcome == "cut-off":
-                    continue
-                raise
-            except Refused:
-                self._put_back(dialogue)
-                raise
-            except BaseException as error:
-                dialogue.abort()
-                if isinstance(error, asyncio.CancelledError) and dialogue.phase == "dot":
-                    told = "we stopped before the mail server's answer to the whole message; it may have arrived"
-                    raise TryLater(told, outcome="unknown", after=POLICY, unknown=True) from None
-                raise
-            self._put_back(dialogue)
-            return reply
-
-    async def _at_hand(self) -> tuple[Dialogue, bool]:
-        while self._idle:
-            dialogue = self._idle.pop()
-            if dialogue.is_open:
-                return dialogue, False
-        return await self._connected(), True
-
-    def _put_back(self, dialogue: Dialogue) -> None:
-        if not dialogue.is_open:
-            return
-        if dialogue.sent >= RECYCLED:
-            self._leave(dialogue)
-            return
-        self._idle.append(dialogue)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(IDLE, self._leave_idle)
-
-    def _leave_idle(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        while self._idle:
-            self._leave(self._idle.pop())
-
-    def _leave(self, dialogue: Dialogue) -> None:
-        task = asyncio.create_task(dialogue.quit())
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-
-    async def _connected(self) -> Dialogue:
+    async def _new_connection(self, desk: Desk) -> Dialogue:
         """A new connection, secured and logged in. Raises `TryLater`: whatever is wrong here can be mended."""
-        now = asyncio.get_running_loop().time()
-        if self._shut_by is not None and now < self._shut_until:
-            by = self._shut_by
-            raise TryLater(str(by), outcome=by.outcome, after=by.after) from by
-        try:
-            return await self._new_connection()
-        except TryLater as error:
-            # Those who wait behind this one are told the same: a dead server costs a few time-outs, not one for each
-            # message, and one that counts wrong passwords does not lock the account.
-            self._shut_by = error
-            wait = POLICY if error.outcome == "login-refused" else COOLING
-            self._shut_until = asyncio.get_running_loop().time() + wait
-            raise
-
-    async def _new_connection(self) -> Dialogue:
         relay, place = self._relay, f"the mail server {self._relay.host}:{self._relay.port}"
         client = aiosmtplib.SMTP(
             hostname=relay.host,
@@ -172,19 +124,21 @@ class EmailChannel:
             tls_context=None if relay.tls == "none" else self._context(),
         )
         try:
-            return await self._opened(client, place)
+            return await self._opened(client, place, desk)
         except aiosmtplib.SMTPAuthenticationError as error:
             raise _login_refused(place, Reply(error.code, error.message).shown(relay.username), error.code) from error
         except aiosmtplib.SMTPResponseException as error:
             told = Reply(error.code, error.message).shown(relay.username)
-            raise TryLater(f"{place} does not take our mails now: {told}", outcome="try-later") from error
+            raise TryLater(
+                f"{place} does not take our mails now: {told}", outcome="try-later", scope="route"
+            ) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise _unreachable(place, error) from error
         finally:
             # Does nothing where the dialogue has taken the connection over.
             client.close()
 
-    async def _opened(self, client: aiosmtplib.SMTP, place: str) -> Dialogue:
+    async def _opened(self, client: aiosmtplib.SMTP, place: str, desk: Desk) -> Dialogue:
         relay = self._relay
         await client.connect()
         await _greet(client)
@@ -195,6 +149,7 @@ class EmailChannel:
                     "notifier.toml",
                     outcome="no-tls",
                     after=POLICY,
+                    scope="route",
                 )
             await client.starttls()
             await _greet(client)
@@ -202,9 +157,15 @@ class EmailChannel:
             if not client.supports_extension("auth"):
                 raise _login_refused(place, "it offers none", 502)
             await client.login(relay.username, relay.password)
-        dialogue = Dialogue(relay.timeout, relay.after_dot, takes_utf8=client.supports_extension("smtputf8"))
+        dialogue = Dialogue(
+            desk,
+            relay.timeout,
+            relay.after_dot,
+            pipelines=client.supports_extension("pipelining"),
+            takes_utf8=client.supports_extension("smtputf8"),
+        )
         transport = client.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             raise aiosmtplib.SMTPServerDisconnected("gone at once")
         dialogue.take_over(cast(asyncio.Transport, transport))
         client.transport = client.protocol = None
@@ -220,8 +181,8 @@ class EmailChannel:
 def _login_refused(place: str, told: str, code: int) -> TryLater:
     because = f"{place} refuses our login: {told}; see username and password under [email] in notifier.toml"
     if code // 100 == 4:
-        return TryLater(because, outcome="try-later")
-    return TryLater(because, outcome="login-refused", after=POLICY)
+        return TryLater(because, outcome="try-later", scope="route")
+    return TryLater(because, outcome="login-refused", after=POLICY, scope="route")
 
 
 async def _greet(client: aiosmtplib.SMTP) -> None:
@@ -239,14 +200,38 @@ def _unreachable(place: str, error: Exception) -> TryLater:
             f"{place} shows a certificate that does not hold ({cause.verify_message}); nothing was sent",
             outcome="bad-certificate",
             after=POLICY,
+            scope="route",
         )
     if isinstance(cause, ssl.SSLError):
         return TryLater(
             f"{place} does not speak TLS here; see port and tls under [email] in notifier.toml",
             outcome="no-tls",
             after=POLICY,
+            scope="route",
         )
     if isinstance(cause, TimeoutError):
-        return TryLater(f"{place} does not answer", outcome="unreachable")
+        return TryLater(f"{place} does not answer", outcome="unreachable", scope="route")
     reason = getattr(cause, "strerror", None) or "it hung up"
-    return TryLater(f"{place} cannot be reached: {reason}", outcome="unreachable")
+    return TryLater(f"{place} cannot be reached: {reason}", outcome="unreachable", scope="route")
+
+
+def _bounces(address: str) -> tuple[str, str] | None:
+    """The two halves of the address that bounces go to, None where there is none."""
+    if not address:
+        return None
+    try:
+        local, _, domain = mailbox(address).rpartition("@")
+    except ValueError as error:
+        raise Misconfigured([Mistake("notifier.toml", 0, "[email]: bounces cannot be used", str(error))]) from error
+    if not local.isascii() or len(local) > _LOCAL:
+        mend = "use a short one in ASCII; a token is put behind its name"
+        raise Misconfigured([Mistake("notifier.toml", 0, "[email]: bounces cannot be used", mend)])
+    return local, domain
+
+
+def _shown(reply: Reply, recipient: str) -> str:
+    """The reply fit for the log. Most need no search for what must not be told."""
+    text = reply.text
+    if len(text) <= SHOWN and _EASY_REPLY.fullmatch(text) and recipient.rpartition("@")[0].lower() not in text.lower():
+        return f"{reply.code} {text}"
+    return reply.shown(recipient)
