@@ -93,7 +93,14 @@ class Dialogue(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, desk: Desk, timeout: float, after_dot: float, *, pipelines: bool = False, takes_utf8: bool = False
+        self,
+        desk: Desk,
+        timeout: float,
+        after_dot: float,
+        *,
+        pipelines: bool = False,
+        takes_utf8: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
         self.rested_at = 0.0  # by the loop's clock; the desk's to write
         self._desk = desk
@@ -101,6 +108,7 @@ class Dialogue(asyncio.BufferedProtocol):
         self._after_dot = after_dot
         self._pipelines = pipelines
         self._takes_utf8 = takes_utf8
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._closed = asyncio.Event()
@@ -118,11 +126,12 @@ class Dialogue(asyncio.BufferedProtocol):
         self._error: TryLater | Refused | None = None  # what the current one will end with
         self._needs_reset = False
         self._is_fresh = True  # no errand has ended here
+        self._was_idle = False  # before the current errand
         self._is_ending = False  # after the current errand, since what is sent of the next must not be gone on with
         self._is_leaving = False
         # One timer that looks what is late, instead of one for each reply.
         self._timer: asyncio.TimerHandle | None = None
-        self._every = min(timeout, after_dot, LOOK)
+        self._every = min(timeout, after_dot, patience, LOOK)
         self._deadline = 0.0
         self._body_at = 0.0
         self._is_full = False  # the transport holds bytes that the network does not take
@@ -147,8 +156,9 @@ class Dialogue(asyncio.BufferedProtocol):
         """Has it carried so many messages that another connection should take its place?"""
         return self._left <= 0
 
-    def begin(self, errand: Errand) -> None:
-        """Send this message. The dialogue must rest."""
+    def begin(self, errand: Errand, *, was_idle: bool = False) -> None:
+        """Send this message. The dialogue must rest; `was_idle` where it has for some time."""
+        self._was_idle = was_idle
         self._current = self._fitting(errand)
         if self._current is None:
             self._desk.rests(self)
@@ -312,7 +322,8 @@ class Dialogue(asyncio.BufferedProtocol):
         self._go_on()
 
     def _finished(self) -> None:
-        self._current, self._error, self._is_fresh = None, None, False
+        self._current, self._error = None, None
+        self._is_fresh = self._was_idle = False
 
     def _go_on(self) -> None:
         """To the errand whose envelope is out already, or to another one, or to rest."""
@@ -327,7 +338,10 @@ class Dialogue(asyncio.BufferedProtocol):
         """421: the server closes. Who was to go over this connection, or waits for one, need not try yet."""
         errand, following = self._current, self._next
         self._current = self._next = None
-        if errand is not None:
+        if errand is not None and self._was_idle and self._is_untouched(errand):
+            # It was on its way before we said anything: this connection has waited too long, and another may do.
+            self._desk.give_back(errand)
+        elif errand is not None:
             error = judged(reply, _stage(asked), errand.recipient)
             if isinstance(error, TryLater):
                 error.scope, error.counts = "route", False
@@ -355,7 +369,7 @@ class Dialogue(asyncio.BufferedProtocol):
         if now >= self._deadline:
             self.abort()
             return
-        if self._next is not None and now - self._body_at > PATIENCE:
+        if self._next is not None and now - self._body_at > self._patience:
             # The answer to the message before it is long in coming. Nobody shall wait for another's.
             moved, self._next, self._is_ending = self._next, None, True
             self._desk.give_back(moved)
@@ -437,11 +451,15 @@ class Dialogue(asyncio.BufferedProtocol):
             self._desk.give_back(following)
         if errand is not None:
             # A server may end a connection that waits, and nothing of this message was sent on it.
-            if errand.phase == "envelope" and not errand.was_heard and not self._is_fresh:
+            if self._is_untouched(errand):
                 self._desk.give_back(errand)
             else:
                 errand.fail(self._cut_off(errand))
         self._desk.gone(self)
+
+    def _is_untouched(self, errand: Errand) -> bool:
+        """Has the connection served before, and the server shown no sign that it read anything of this errand?"""
+        return errand.phase == "envelope" and not errand.was_heard and not self._is_fresh
 
     def _cut_off(self, errand: Errand) -> TryLater:
         told = "the mail server fell silent or hung up"

@@ -129,7 +129,7 @@ class Pool:
         while self._idle:
             dialogue = self._idle.pop()
             if dialogue.is_open:
-                dialogue.begin(errand)
+                dialogue.begin(errand, was_idle=True)
                 return
         self._waiting.append(errand)
         self._settle()

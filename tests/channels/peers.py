@@ -68,7 +68,9 @@ class MailPeer(Peer):
     end of the message), or several replies in turn, the last of them for ever. What is not in the script goes well.
 
     `said` are the commands it was given, `read` the messages it was given, `taken` those it answered with 250, as
-    (recipient, bytes).
+    (recipient, bytes), `empty` how many of no line it was given. `crowded` are the commands behind which more came
+    before they were answered; it says so where it does not advertise PIPELINING. While `hold` is unset no message is
+    answered.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class MailPeer(Peer):
         *,
         extensions: Sequence[str] = ("SMTPUTF8",),
         tls: ssl.SSLContext | None = None,
+        hold: asyncio.Event | None = None,
     ) -> None:
         super().__init__(self._talk, tls)
         self._answers = {
@@ -87,6 +90,16 @@ class MailPeer(Peer):
         self.read: list[bytes] = []
         self._heard = asyncio.Event()
         self.taken: list[tuple[str, bytes]] = []
+        self.empty = 0
+        self.crowded: list[str] = []
+        self._hold = hold
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def dismiss(self) -> None:
+        """Say 421 to everyone unasked, and hang up."""
+        for writer in self._open:
+            writer.write(b"421 4.4.2 idle for too long\r\n")
+            writer.close()
 
     async def heard(self, verb: str) -> None:
         """Return once a command with this verb has come."""
@@ -107,26 +120,46 @@ class MailPeer(Peer):
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        state = _Transaction()
+        self._open.add(writer)
+        try:
+            await self._converse(_Transaction(reader), writer)
+        finally:
+            self._open.discard(writer)
+
+    async def _converse(self, state: _Transaction, writer: asyncio.StreamWriter) -> None:
         answer = self._answer("greeting", "220 peer.example ready")
         while answer != HANG_UP:
             if answer != SILENCE:
                 writer.write(f"{answer}\r\n".encode())
             if answer.startswith("221") or answer == HANG_UP_AFTER_354:
                 return
-            line = (await reader.readuntil(b"\r\n")).decode().rstrip("\r\n")
+            line = (await state.line()).decode().rstrip("\r\n")
             self.said.append(line)
             self._heard.set()
+            if state.has_more:
+                self.crowded.append(line)
             answer = self._obey(line, state)
             if answer == "354 go on":
                 writer.write(b"354 go on\r\n")
-                data = await reader.readuntil(b"\r\n.\r\n")
-                self.read.append(data)
-                self._heard.set()
-                answer = self._answer(".", "250 2.0.0 taken")
-                if answer.startswith("250"):
-                    self.taken.append((state.recipient, data[:-3].replace(b"\r\n..", b"\r\n.")))
-                    state.is_open = False
+                answer = await self._take_message(state)
+
+    async def _take_message(self, state: _Transaction) -> str:
+        lines = []
+        while (line := await state.line()) != b".\r\n":
+            lines.append(line.removeprefix(b"."))
+        state.is_open = False
+        if not lines:
+            self.empty += 1
+            return "554 5.5.1 a message without recipients"
+        data = b"".join(lines)
+        self.read.append(data)
+        self._heard.set()
+        if self._hold is not None:
+            await self._hold.wait()
+        answer = self._answer(".", "250 2.0.0 taken")
+        if answer.startswith("250"):
+            self.taken.append((state.recipient, data))
+        return answer
 
     def _obey(self, line: str, state: _Transaction) -> str:
         match line[:4].upper():
@@ -150,8 +183,28 @@ class MailPeer(Peer):
 
 
 class _Transaction:
+    """One connection's input, line by line, and where it stands."""
+
     is_open = False
     recipient = ""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._read = b""
+
+    async def line(self) -> bytes:
+        while b"\r\n" not in self._read:
+            piece = await self._reader.read(2**16)
+            if not piece:
+                raise ConnectionResetError
+            self._read += piece
+        line, end, self._read = self._read.partition(b"\r\n")
+        return line + end
+
+    @property
+    def has_more(self) -> bool:
+        """Has more come than was taken?"""
+        return bool(self._read)
 
 
 class WebPeer(Peer):

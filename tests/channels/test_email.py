@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import email
 import email.message
-from collections.abc import AsyncIterator
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -15,6 +17,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from notifier.channels.email import EmailChannel
 from notifier.channels.relay import Relay
 from notifier.errors import Misconfigured, Refused, TryLater
+from notifier.message import Receipt
 from tests.channels.messages import message
 from tests.channels.peers import (
     HANG_UP,
@@ -22,6 +25,7 @@ from tests.channels.peers import (
     SILENCE,
     Answers,
     MailPeer,
+    Peer,
     server_tls,
     trusting_tls,
 )
@@ -209,6 +213,203 @@ async def test_a_dead_server_costs_a_few_time_outs() -> None:
 
         assert {(type(end), getattr(end, "outcome", "")) for end in ends} == {(TryLater, "unreachable")}
         assert peer.connections == 1
+
+
+# ---------------------------------------------------------------- several messages together
+
+PIPELINING = ("PIPELINING", "SMTPUTF8")
+DESKS = [f"desk{n}@bank.example" for n in range(60)]
+
+End = Receipt | BaseException
+
+
+async def ends(channel: EmailChannel, addresses: Sequence[str], at_once: int = 24) -> list[End]:
+    """How messages to all of them end, so many at once."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(address: str) -> Receipt:
+        async with places:
+            return await channel.send(message(), address)
+
+    async with asyncio.timeout(20):
+        return await asyncio.gather(*(one(address) for address in addresses), return_exceptions=True)
+
+
+def taken_by(peer: MailPeer) -> list[str]:
+    return sorted(recipient for recipient, _ in peer.taken)
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
+async def test_each_of_many_gets_his_own_once(extensions: Sequence[str]) -> None:
+    """Over eight connections, whichever commands go out together: every address once, with its own header."""
+    async with MailPeer(extensions=extensions) as peer, to(peer) as channel:
+        assert all(isinstance(end, Receipt) for end in await ends(channel, DESKS))
+
+        assert taken_by(peer) == sorted(DESKS)
+        assert all(f"\r\nTo: {recipient}\r\n".encode() in data for recipient, data in peer.taken)
+        assert peer.connections <= 8
+
+
+async def test_without_pipelining_commands_go_one_by_one() -> None:
+    """A server that does not advertise it (RFC 2920) never finds a second command behind the one it reads."""
+    async with MailPeer({"RCPT": ["250 ok", "550 5.1.1 nobody", "250 ok"]}) as peer, to(peer) as channel:
+        await ends(channel, DESKS)
+
+        assert peer.crowded == []
+        assert len(peer.taken) == len(DESKS) - 1
+
+
+async def test_with_pipelining_an_envelope_is_one_journey() -> None:
+    """MAIL, RCPT and DATA come together where the server says that it can."""
+    async with MailPeer(extensions=PIPELINING) as peer, to(peer) as channel:
+        await channel.send(message(), DESK)
+
+        assert [line[:4] for line in peer.crowded] == ["MAIL", "RCPT"]
+
+
+async def test_a_refused_recipient_in_a_group_gets_a_lone_dot() -> None:
+    """RCPT is refused and DATA is not: nothing is sent, and the connection serves on."""
+    answers = {"RCPT": ["550 5.1.1 unknown", "250 ok"]}
+    async with MailPeer(answers, extensions=PIPELINING) as peer, to(peer) as channel:
+        refused, *others = await ends(channel, DESKS)
+
+        assert isinstance(refused, Refused)
+        assert all(isinstance(end, Receipt) for end in others)
+        assert taken_by(peer) == sorted(DESKS[1:])
+        assert peer.empty == 1
+        assert peer.connections <= 8
+
+
+async def test_a_sender_refused_in_a_group_is_refused_once() -> None:
+    """What the server says to the commands behind MAIL is only that MAIL is missing."""
+    answers = {"MAIL": ["550 5.7.1 not you", "250 ok"], "RCPT": ["503 5.5.1 no MAIL", "250 ok"]}
+    answers["DATA"] = ["503 5.5.1 no RCPT", "354 go on"]
+    async with MailPeer(answers, extensions=PIPELINING) as peer, to(peer) as channel:
+        with pytest.raises(TryLater, match="not you") as caught:
+            await channel.send(message(), DESK)
+        await channel.send(message(), DESK)
+
+        assert caught.value.outcome == "policy"
+        assert (len(peer.taken), peer.connections, peer.empty) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
+async def test_one_answer_lost_is_one_message_in_doubt(extensions: Sequence[str]) -> None:
+    """The connection died after one message's last line; those beside and behind it arrive, once."""
+    answers = {".": ["250 taken", HANG_UP, "250 taken"]}
+    async with MailPeer(answers, extensions=extensions) as peer, to(peer) as channel:
+        all_ends = await ends(channel, DESKS)
+
+    (doubt,) = [end for end in all_ends if not isinstance(end, Receipt)]
+    assert isinstance(doubt, TryLater)
+    assert (doubt.unknown, doubt.after) == (True, 900)
+    assert taken_by(peer) == sorted(set(DESKS) - {DESKS[all_ends.index(doubt)]})
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
+async def test_a_busy_server_turns_away_all_who_wait(extensions: Sequence[str]) -> None:
+    """421 at the third of ten: two are sent, eight are owed as before, and none of those counts it as an attempt."""
+    answers = {"MAIL": ["250 ok", "250 ok", "421 4.7.0 too busy"]}
+    async with MailPeer(answers, extensions=extensions) as peer, to(peer) as channel:
+        all_ends = await ends(channel, DESKS[:10])
+
+    postponed = [end for end in all_ends if isinstance(end, TryLater)]
+    assert len(peer.taken) == 10 - len(postponed) == 2
+    assert {(end.outcome, end.unknown, end.counts, end.scope) for end in postponed} == {
+        ("throttled", False, False, "route")
+    }
+
+
+async def test_a_slow_answer_is_waited_for() -> None:
+    """The time after the dot is its own, far longer than that for a command."""
+    hold = asyncio.Event()
+    async with MailPeer(hold=hold) as peer, to(peer, timeout=0.05) as channel:
+        sending = asyncio.create_task(channel.send(message(), DESK))
+        await peer.has_read(1)
+        done, _ = await asyncio.wait([sending], timeout=0.2)
+        hold.set()
+
+        assert not done
+        assert (await sending).reply == "250 2.0.0 taken"
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
+async def test_a_goodbye_to_an_idle_connection_is_not_heard(extensions: Sequence[str]) -> None:
+    """421 and an end while nothing is asked: the next message makes another connection, and nobody hears of it."""
+    async with MailPeer(extensions=extensions) as peer, to(peer) as channel:
+        await channel.send(message(), DESK)
+        peer.dismiss()
+        await channel.send(message(), DESK)
+
+        assert (len(peer.taken), peer.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("dripped", [b"250-and more\r\n", b"2"])
+async def test_a_reply_that_never_ends_is_bounded(dripped: bytes) -> None:
+    """Line after line, or byte after byte: what does not become a reply in the time for one is none."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 peer.example ready\r\n")
+        await reader.readline()
+        writer.write(b"250 peer.example\r\n")
+        while True:
+            writer.write(dripped)
+            await asyncio.sleep(0.005)
+
+    async with Peer(drip) as peer:
+        channel = EmailChannel(Relay(host="127.0.0.1", port=peer.port, tls="none", sender=SENDER, timeout=0.1))
+        async with asyncio.timeout(4):
+            with pytest.raises(TryLater) as caught:
+                await channel.send(message(), DESK)
+        await channel.close()
+
+    assert (caught.value.outcome, caught.value.unknown) == ("cut-off", False)
+
+
+def moods(chance: random.Random) -> dict[str, list[str]]:
+    """A server that is mostly well."""
+    bad = {
+        "MAIL": ["451 4.3.0 not now", "550 5.7.1 not you", HANG_UP],
+        "RCPT": ["550 5.1.1 nobody", "450 4.2.0 not now", HANG_UP],
+        "DATA": ["451 4.3.0 not now", HANG_UP_AFTER_354, HANG_UP],
+        ".": ["554 5.6.0 no", "451 4.3.0 not now", HANG_UP],
+    }
+    if chance.random() < 0.3:
+        bad["."].append("421 4.3.2 bye")
+    usual = {"DATA": "354 go on"}
+    return {
+        verb: [chance.choice(ways) if chance.random() < 0.08 else usual.get(verb, "250 2.0.0 ok") for _ in range(200)]
+        for verb, ways in bad.items()
+    }
+
+
+@pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
+@pytest.mark.parametrize("seed", range(12))
+async def test_what_is_told_of_a_message_is_true(seed: int, extensions: Sequence[str]) -> None:
+    """
+    Whatever the server does, and whoever is cancelled when: told taken, it was taken once; told not, it was not; and in
+    doubt, at most once.
+    """
+    chance = random.Random(seed)  # noqa: S311
+    async with MailPeer(moods(chance), extensions=extensions) as peer, to(peer, timeout=2) as channel:
+        tasks = [asyncio.create_task(channel.send(message(), address)) for address in DESKS]
+        for number in sorted(chance.sample(range(len(DESKS)), 12)):
+            for _ in range(chance.randrange(40)):
+                await asyncio.sleep(0)
+            tasks[number].cancel()
+        async with asyncio.timeout(20):
+            all_ends = await asyncio.gather(*tasks, return_exceptions=True)
+
+    taken = Counter(recipient for recipient, _ in peer.taken)
+    for address, end in zip(DESKS, all_ends, strict=True):
+        if isinstance(end, Receipt):
+            assert taken[address] == 1
+        elif isinstance(end, TryLater) and end.unknown:
+            assert taken[address] <= 1
+        else:
+            assert isinstance(end, TryLater | Refused | asyncio.CancelledError)
+            assert taken[address] == 0, end
+    assert taken.keys() <= set(DESKS)
 
 
 # ---------------------------------------------------------------- addresses
