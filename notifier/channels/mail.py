@@ -138,7 +138,7 @@ class _Words:
 
     def __init__(self, parts: Mapping[str, str], fills: Mapping[str, Mapping[str, str]]) -> None:
         self._marks = {form: frozenset(fills.get(form, _NONE)) for form in (SUBJECT, *_TYPES)}
-        self._forms = {form: Part(parts[form], self._marks[form]) for form in _TYPES if form in parts}
+        self._forms = {form: Part(parts[form], fills.get(form, _NONE)) for form in _TYPES if form in parts}
         boundary = "=_" + hashlib.blake2b(b"\0".join(self._common()), digest_size=15).hexdigest()
         between = [
             f"--{boundary}\r\nContent-Type: text/{_TYPES[form]}; charset=utf-8\r\n"

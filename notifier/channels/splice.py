@@ -50,8 +50,7 @@ class Part:
 
 def parted(text: str, marks: Iterable[str]) -> tuple[list[str], list[str]]:
     """The text cut at its marks: what stands around them, and the marks in the order in which they stand."""
-    # The longest first: one mark may begin like another.
-    either = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
+    either = "|".join(map(re.escape, marks))
     if not either:
         return [text], []
     pieces = re.split(f"({either})", text)

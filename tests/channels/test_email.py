@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
@@ -465,6 +466,67 @@ def test_masking_keeps_the_first_letter_and_the_domain() -> None:
     channel = EmailChannel(Relay(host="localhost", tls="none", sender=SENDER))
 
     assert channel.masked(DESK) == "d…@bank.example"
+
+
+# ---------------------------------------------------------------- whom a bounce goes to, and signatures
+
+
+async def test_a_bounce_comes_back_to_an_address_that_names_the_message() -> None:
+    """The envelope's sender bears the message's token (VERP); the mail itself says who writes, as ever."""
+    async with MailPeer() as peer, to(peer, bounces="bounces@house.example") as channel:
+        await channel.send(msgspec.structs.replace(message(), bounce="k7Zq_-1"), DESK)
+        await channel.send(message(), DESK)
+
+        assert [line for line in peer.said if line.startswith("MAIL")] == [
+            "MAIL FROM:<bounces+k7Zq_-1@house.example>",
+            "MAIL FROM:<alerts@house.example>",
+        ]
+        assert all(b"From: Policy alerts <alerts@house.example>\r\n" in data for _, data in peer.taken)
+
+
+async def test_without_an_address_for_bounces_the_token_stays_at_home() -> None:
+    """They come back to the sender then, as he is."""
+    async with MailPeer() as peer, to(peer) as channel:
+        await channel.send(msgspec.structs.replace(message(), bounce="k7Zq_-1"), DESK)
+
+        assert "MAIL FROM:<alerts@house.example>" in peer.said
+
+
+async def test_a_token_that_is_no_part_of_an_address_is_a_bug() -> None:
+    """Nothing is sent with it."""
+    async with MailPeer() as peer, to(peer, bounces="bounces@house.example") as channel:
+        with pytest.raises(ValueError, match="token"):
+            await channel.send(msgspec.structs.replace(message(), bounce="a> SIZE=1"), DESK)
+
+        assert peer.said == []
+
+
+@pytest.mark.parametrize(
+    "address", ["bounces", "Bounces <b@house.example>", "büro@house.example", "b" * 60 + "@x.example"]
+)
+def test_an_address_for_bounces_that_cannot_work_is_a_mistake_of_the_settings(address: str) -> None:
+    """It is told with the place to mend, before anything is sent."""
+    with pytest.raises(Misconfigured, match=r"notifier\.toml: \[email\]: bounces"):
+        EmailChannel(Relay(host="localhost", tls="none", sender=SENDER, bounces=address))
+
+
+async def test_a_signature_stands_before_what_it_signs() -> None:
+    """The signer is given the whole mail as it goes out, and its lines stand in front."""
+    signed: list[bytes] = []
+
+    def sign(mail: bytes) -> bytes:
+        signed.append(mail)
+        return b"DKIM-Signature: v=1;\r\n b=abc\r\n"
+
+    async with MailPeer() as peer:
+        relay = Relay(host="127.0.0.1", port=peer.port, tls="none", sender=SENDER)
+        channel = EmailChannel(relay, sign=sign)
+        await channel.send(message(), DESK)
+        await channel.close()
+
+    ((_, data),) = peer.taken
+    assert data == b"DKIM-Signature: v=1;\r\n b=abc\r\n" + signed[0]
+    assert signed[0].startswith(b"From: ")
 
 
 # ---------------------------------------------------------------- TLS and login

@@ -5,6 +5,8 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.mail import Sender, composed, encoded
+from notifier.channels.mail import ALERTS, Composer, Sender, composed, encoded
 from notifier.message import Message, without_controls
 from tests.channels.messages import HOSTILE, WRITTEN_AT, message
 
@@ -260,3 +262,195 @@ def test_a_long_plain_subject_is_folded_between_words() -> None:
 
     assert "=?" not in folded
     assert max(len(line) for line in folded.split("\r\n")) <= 76
+
+
+# ---------------------------------------------------------------- splicing
+
+MARKS = ("@@name@@", "@@names@@", "\ue000\ue001")
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="@\ue000\ue001")
+WORDS = st.one_of(
+    st.text(LETTERS, max_size=120),
+    st.text("香港殊待遇", max_size=120),
+    st.sampled_from(
+        [".", "..", ".\n", " .", "=", "x" * 74, "x" * 75, "x" * 76, "." * 90, "\n", " ", "\t", "ü" * 25, *HOSTILE]
+    ),
+).map(lambda text: re.sub("[@\ue000\ue001]", "", text))
+# A form with marks, and what stands in place of each for two readers.
+FORM = st.lists(st.one_of(WORDS, st.sampled_from(MARKS)), max_size=8).map("".join)
+FILLS = st.fixed_dictionaries(dict.fromkeys(MARKS, WORDS))
+
+
+def said(to: int, parts: Mapping[str, str], fills: Mapping[str, Mapping[str, str]]) -> Message:
+    return Message(id=f"{to:032x}", parts=parts, written_at=WRITTEN_AT, fills=fills, follows="f00d" * 8)
+
+
+def expected(of: Message, to: str) -> EmailMessage:
+    """The same mail, as the standard library builds it; but for the subject, which it reads where it should write."""
+    mail = EmailMessage(policy=email.policy.SMTP)
+    mail["From"] = "Policy alerts <alerts@house.example>"
+    mail["To"] = to
+    mail["Date"] = of.written_at
+    mail["Message-ID"] = f"<{of.id}@house.example>"
+    mail["In-Reply-To"] = mail["References"] = f"<{of.follows}@house.example>"
+    mail["List-Id"] = "<policy-alerts.house.example>"
+    mail["List-Post"] = "NO"
+    mail["Feedback-ID"] = "alert:policy-alerts"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(unified(of.text("body.txt")), cte="base64")
+    mail.add_alternative(unified(of.text("body.html")), subtype="html", cte="base64")
+    return parsed(mail.as_bytes())
+
+
+def content(mail: EmailMessage) -> list[tuple[str, str, str | None, str]]:
+    """The parts as a reader's program sees them."""
+    found = []
+    for part in mail.iter_parts():
+        raw = part.get_payload(decode=True)
+        assert isinstance(raw, bytes)
+        found.append(
+            (part.get_content_type(), part.get_content_disposition() or "", part.get_content_charset(), lines_of(raw))
+        )
+    return found
+
+
+def lines_of(raw: bytes) -> str:
+    return unified(raw.decode()).rstrip("\n")
+
+
+@given(WORDS, FORM, FORM, FILLS, FILLS)
+def test_a_spliced_mail_is_the_mail_that_the_library_builds(
+    title: str, text: str, html: str, first: dict[str, str], second: dict[str, str]
+) -> None:
+    """Headers and parts are the same to a reader, whatever the words and whatever is filled in."""
+    parts = {"subject.txt": f"[@@name@@] {title}"[:150], "body.txt": text, "body.html": html}
+    composer = Composer(HOUSE)
+    for number, fills in enumerate((first, second)):
+        of = said(number, parts, dict.fromkeys(parts, fills))
+        to = f"desk{number}@bank.example"
+
+        data = composer.composed(of, to)
+
+        mail, oracle = parsed(data), expected(of, to)
+        assert content(mail) == content(oracle)
+        assert {name: mail[name] for name in oracle if name != "Content-Type"} == {
+            name: oracle[name] for name in oracle if name != "Content-Type"
+        }
+        assert subject(data).split() == without_controls(of.text("subject.txt")[:200]).split()
+        assert sorted(header_lines(data)) == sorted([*oracle.keys(), "Subject"])
+        assert composed(of, HOUSE, to) == data
+
+
+@given(FORM, FORM, FILLS)
+def test_a_spliced_mail_keeps_to_the_rules_of_the_wire(text: str, html: str, fills: dict[str, str]) -> None:
+    """Seven bits, CRLF, at most 76 columns, and no line begins with a dot, so that none has to be stuffed."""
+    parts = {"subject.txt": "@@name@@", "body.txt": text, "body.html": html}
+
+    data = composed(said(1, parts, dict.fromkeys(parts, fills)), HOUSE, "desk@bank.example")
+
+    assert data.isascii()
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n", data)
+    assert not re.search(rb"(?m)^\.", data)
+    assert data.endswith(b"--\r\n")
+    *_, text_lines, html_lines = re.split(rb"\r\n--=_.*\r\n", data)[:3]
+    for lines in (text_lines, html_lines):
+        assert max(map(len, lines.partition(b"\r\n\r\n")[2].split(b"\r\n"))) <= 76
+
+
+def test_what_is_said_to_all_is_encoded_once() -> None:
+    """A hundred recipients cost a hundredth of a hundred mails, or so."""
+    text = "Curbs on “exports” are = suspended.\n" * 200
+    parts = {"subject.txt": "Curbs", "body.txt": f"{text}@@name@@\n", "body.html": f"<p>{text}@@name@@</p>\n"}
+    shared = [said(n, parts, {"body.txt": {"@@name@@": f"Desk {n}"}, "body.html": {}}) for n in range(400)]
+    apart = [msgspec.structs.replace(of, parts=dict(of.parts)) for of in shared]
+
+    assert 4 * seconds(shared) < seconds(apart)
+
+
+def seconds(messages: list[Message]) -> float:
+    composer, began = Composer(HOUSE), time.process_time()
+    for of in messages:
+        composer.composed(of, "desk@bank.example")
+    return time.process_time() - began
+
+
+def test_marks_are_those_of_the_message() -> None:
+    """Two messages may share their words and not their marks: what is no mark of one stands in it as it is."""
+    parts = {"subject.txt": "Curbs", "body.txt": "For @@name@@\n", "body.html": "<p>@@name@@</p>\n"}
+    composer = Composer(HOUSE)
+
+    filled = composer.composed(said(1, parts, {"body.txt": {"@@name@@": "the desk"}}), "desk@bank.example")
+    plain = composer.composed(said(2, parts, {}), "desk@bank.example")
+
+    assert [body(parsed(filled), kind).strip() for kind in ("plain", "html")] == ["For the desk", "<p>@@name@@</p>"]
+    assert body(parsed(plain), "plain").strip() == "For @@name@@"
+
+
+def test_words_of_many_alerts_do_not_get_mixed_up() -> None:
+    """More of them than are kept, over and over, some at the place in memory of others gone."""
+    composer = Composer(HOUSE)
+    for round in range(3):
+        for number in range(3 * ALERTS):
+            text = f"Alert {number} of round {round} for @@name@@\n"
+            of = said(number, {"subject.txt": "", "body.txt": text, "body.html": ""}, {"body.txt": {"@@name@@": "you"}})
+
+            mail = parsed(composer.composed(of, "desk@bank.example"))
+
+            assert body(mail, "plain").strip() == f"Alert {number} of round {round} for you"
+
+
+def test_a_mail_that_would_be_too_large_for_one_is_cut_for_him_alone() -> None:
+    """His own words made it so; the others get the HTML."""
+    parts = {"subject.txt": "Curbs", "body.txt": "For @@name@@\n", "body.html": "<p>@@name@@</p>\n"}
+    composer = Composer(HOUSE)
+
+    long, short = (
+        composer.composed(said(1, parts, {form: {"@@name@@": name} for form in parts}), "desk@bank.example")
+        for name in ("long " * 20_000, "short")
+    )
+
+    assert [part.get_content_type() for part in parsed(long).iter_parts()] == ["text/plain"]
+    assert len(list(parsed(short).iter_parts())) == 2
+    assert len(long) < 90_000
+
+
+# ---------------------------------------------------------------- unsubscribing
+
+
+def leaving(address: str) -> bytes:
+    return written(msgspec.structs.replace(message(), unsubscribe=address))
+
+
+@pytest.mark.parametrize("token", ["x", "abcDEF123-_.~" * 60, "a?b=c&d=%C3%BC#e"])
+def test_one_click_stands_in_the_bytes_as_it_is(token: str) -> None:
+    """Mail programs read the address between the brackets; encoded or folded it is none (RFC 8058)."""
+    data = leaving(f"https://alerts.house.example/unsubscribe/{token}")
+
+    line = f"List-Unsubscribe: <https://alerts.house.example/unsubscribe/{token}>"
+    assert f"\r\n{line}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode() in data
+    assert header_lines(data).count("List-Unsubscribe") == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://alerts.house.example/u",
+        "mailto:leave@house.example",
+        "https://",
+        "https://alerts.house.example/u\r\nBcc: x@y.example",
+        "https://alerts.house.example/u\n",
+        "https://alerts.house.example/a b",
+        "https://alerts.house.example/\0",
+        "https://alerts.house.example/>,<https://evil.example/",
+        "https://bücher.example/u",
+        f"https://alerts.house.example/{'x' * 1000}",
+    ],
+)
+def test_an_address_that_could_not_stand_there_is_a_bug(address: str) -> None:
+    """No mail is written with it."""
+    with pytest.raises(ValueError, match="unsubscribing"):
+        leaving(address)
+
+
+def test_without_an_address_there_is_no_one_click() -> None:
+    """A promise that nobody keeps is worse than none."""
+    assert b"Unsubscribe" not in written(message())
