@@ -32,6 +32,7 @@ import msgspec
 from benchmarks._sending_peers import HOST, delay, delayed, program, sink, source
 from notifier import shipped
 from notifier.alerts.render import Renderer
+from notifier.alerts.timing import Timing
 from notifier.channels.email import EmailChannel
 from notifier.channels.pool import CONNECTIONS
 from notifier.channels.relay import Relay
@@ -116,7 +117,7 @@ def relay(port: int) -> Relay:
 
 def subscriber(id: str) -> Subscriber:
     way = ChannelAddress("email", "email", Secret(f"{id}@bank.example"))
-    return Subscriber(id=id, name=id, timezone="UTC", frequency="immediately", watchlists=(), channels=(way,))
+    return Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=(way,))
 
 
 def statement(number: int = 0) -> StatementPublished:
