@@ -54,14 +54,16 @@ def _embed(embed: dict[str, Any]) -> Iterator[str]:
         yield f"an embed has {sorted(extra)}"
     if not urlsplit(embed.get("url", "https://x.example")).scheme.startswith("http"):
         yield "a link is http(s)"
-    yield from _marked("title", embed["title"], 256)
-    yield from _marked("description", embed["description"], 4096)
+    for name, most in (("title", 256), ("description", 4096)):
+        if name in embed:
+            yield from _marked(name, embed[name], most)
     for name, key, most in (("author", "name", 256), ("footer", "text", 2048)):
         if name in embed and (embed[name].keys() != {key} or not 1 <= len(embed[name][key].strip()) <= most):
             yield f"{name} has a text within its limit, and nothing else"
-    if len(embed["fields"]) > 25:
+    fields = embed.get("fields", [])
+    if len(fields) > 25:
         yield "at most 25 fields"
-    for field in embed["fields"]:
+    for field in fields:
         if field.keys() != {"name", "value"} or not 1 <= len(field["name"]) <= 256:
             yield f"a field has a name and a value: {field}"
         yield from _marked("value", field["value"], 1024)
@@ -75,5 +77,6 @@ def _marked(what: str, text: str, most: int) -> Iterator[str]:
 
 
 def _letters(embed: dict[str, Any]) -> int:
-    texts = [embed["title"], embed["description"], embed["footer"]["text"], embed.get("author", {}).get("name", "")]
-    return sum(map(len, texts)) + sum(len(field["name"]) + len(field["value"]) for field in embed["fields"])
+    texts = [embed.get("title", ""), embed.get("description", "")]
+    texts += [embed.get("author", {}).get("name", ""), embed.get("footer", {}).get("text", "")]
+    return sum(map(len, texts)) + sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", []))
