@@ -127,6 +127,25 @@ def test_a_missing_mail_server_is_a_mistake(tmp_path: Path):
     assert "add [email] with host and sender to notifier.toml" in told.err
 
 
+def test_apprise_is_for_whom_the_operator_lets(tmp_path: Path):
+    """Its connections are not guarded, so a subscriber's file alone does not open them; nor is a URL ever shown."""
+    text = "[[watchlist]]\nname = 'Asia'\nquery = 'HKSAR'\n[[channel]]\napprise = '${URL}'\n"
+    home = made(tmp_path, {"desk.toml": text})
+    url = "tgram://123456789:nosuchsecretnosuchsecretnosuchsecret/chat"
+
+    refused = run("--home", home, "subscriptions", "check", URL=url)
+    (home / "notifier.toml").write_text(SETTINGS + "[apprise]\nenabled = true\n")
+    taken = run("--home", home, "subscriptions", "check", URL=url)
+    wrong = run("--home", home, "subscriptions", "check", URL="tgram://nosuchsecret")
+    shown = run("--home", home, "subscriptions", "list", URL=url)
+
+    assert (refused.code, taken.code, wrong.code, shown.code) == (3, 0, 3, 0)
+    assert "add [apprise] with enabled = true" in refused.err
+    assert "its URL is not complete" in wrong.err
+    assert "tgram:…" in shown.out
+    assert "nosuchsecret" not in "".join(told.out + told.err for told in (refused, taken, wrong, shown))
+
+
 @pytest.mark.parametrize(
     ("files", "warning"),
     [
