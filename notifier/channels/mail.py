@@ -28,7 +28,7 @@ NAME = 200  # characters of a subject that are sent; mail programs show about se
 WHOLE = 90_000  # bytes of a mail; large providers cut off what is beyond a hundred thousand
 LETTERS = 15_000  # of a text that is sent alone, since its mail would be larger than that: six bytes each at most
 NAMED = 4_096  # header texts that are kept encoded; one alert's subjects differ by the name of a watchlist
-ALERTS = 8  # whose words are kept encoded; of how many alerts the messages go out side by side
+ALERTS = 64  # wordings that are kept encoded: of so many watchlists and zones the readers of one statement may be
 
 FOLD = "\r\n "
 
