@@ -24,7 +24,7 @@ from notifier.alerts.suspensions import FORBIDDEN, TRIES, Suspensions, notice_of
 from notifier.alerts.turns import Turns
 from notifier.channels.channel import Channel, Paced
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
-from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import Appended, Duplicate, EventLog
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
@@ -62,7 +62,9 @@ TYPES = tuple(
 UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
 PATIENCE = 5.0  # seconds that `run` waits for an address's turn
-UNRECORDED = 128  # messages at most that were sent and not recorded yet: so many second copies a power cut may make
+UNRECORDED = 256  # messages at most that were sent and not recorded yet: so many second copies a power cut may make
+TOGETHER = 64  # outcomes that are worth a commit; fewer wait for others that are under way
+LINGER = 0.005  # seconds, at most
 CONSUMER = "deliver"  # the name under which it keeps what no event may hold
 NOWHERE = ""  # the kind of a channel that there is none of: withdrawn, or not set up
 _LADDERS = {"mailbox-full": OF_FULL_MAILBOX, "webhook": OF_WEBHOOK}  # by outcome, or else by kind
@@ -130,6 +132,17 @@ class Deliverer:
                     self._position = recorded.position
                     await self._fold(recorded)
             self._position = max(self._position, page.position)
+
+    async def _fold_own(self, ends: list[Event], answers: Sequence[Appended | Duplicate]) -> None:
+        """Fold in what we have recorded ourselves; where nothing came in between, the log need not tell us of it."""
+        first = self._position + 1
+        if [each.position for each in answers] != list(range(first, first + len(ends))):
+            await self.catch_up()
+            return
+        now = self._clock()
+        for position, end in enumerate(ends, first):
+            self._position = position
+            await self._fold(Recorded(position, "", now, end))
 
     async def _fold(self, recorded: Recorded) -> None:
         self.outbox.apply(recorded)
@@ -301,13 +314,15 @@ class Deliverer:
 
     async def _record(self) -> None:
         while self._ended:
+            if len(self._ended) < TOGETHER and len(self._under_way) > len(self._ended):
+                await asyncio.sleep(LINGER)
             group, self._ended = self._ended, []
             ends = [end for _, ends in group for end in ends]
             try:
-                await self._log.append(ends)
+                answers = await self._log.append(ends)
                 for end in ends:
                     self._unrecorded.pop(id(end), None)
-                await self.catch_up()
+                await self._fold_own(ends, answers)
                 await self._remember()
             except LogError as error:
                 # Here it ends: outcomes wait in `_unrecorded`, and all lanes go on once those are stored.

@@ -8,6 +8,7 @@ are told alike is put into words once: only a few marked places differ, and thos
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import secrets
 from collections import OrderedDict
@@ -91,13 +92,19 @@ class Messages:
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
             parts=words.parts,
-            fills={form: {mark: self._renderer.safe(form, fills[mark]) for mark in fills} for form in words.marked},
+            fills=self._safe(fills, words.marked),
             written_at=owed.raised_at,
             # On a channel that he has added since, there is nothing to follow.
             follows=delivery_id(first.id, owed.channel) if first and owed.channel in first.channels else "",
             unsubscribe=link,
             bounce=bounce,
         )
+
+    def _safe(self, fills: Mapping[str, str], forms: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """What stands in place of the marks, by form."""
+        if all(map(self._renderer.is_plain, fills.values())):
+            return dict.fromkeys(forms, fills)
+        return {form: {mark: self._renderer.safe(form, fill) for mark, fill in fills.items()} for form in forms}
 
     async def _first(self, raised: AlertRaised) -> AlertRaised | None:
         event = (await found(self._log, raised.follows)).event if raised.follows else None
@@ -113,7 +120,7 @@ class Messages:
         link: str,
     ) -> tuple[_Words, Mapping[str, str]]:
         """The words, and what stands in place of their marks."""
-        fills = {NAME: Reader(who.name).shown, UNSUBSCRIBE: link}
+        fills = {NAME: _shown(who.name), UNSUBSCRIBE: link} if link else {NAME: _shown(who.name)}
         if isinstance(owed.event, NoticeRaised):
             return self._rendered(owed.event.notice, forms, self._notice(owed.event, who, way, link)), {}
         reader = Reader(who.name, who.timezone, link)
@@ -151,6 +158,11 @@ class Messages:
             self._faults[folder, form] = fault
         marked = tuple(form for form, text in parts.items() if _NONCE in text)
         return _Words(parts, marked, asyncio.get_running_loop().time() + FRESH)
+
+
+@functools.lru_cache(65_536)
+def _shown(name: str) -> str:
+    return Reader(name).shown
 
 
 def _recorded(owed: Owed) -> Recorded:

@@ -105,6 +105,11 @@ class Renderer:
         return _writes_as_is(environment, source, frozenset(names))
 
     @staticmethod
+    def is_plain(value: str) -> bool:
+        """Does every form write this value as it stands?"""
+        return _PLAIN.fullmatch(value) is not None
+
+    @staticmethod
     def safe(form: str, value: str) -> str:
         """A value as a template of this form would write it."""
         if _PLAIN.fullmatch(value):
