@@ -34,6 +34,7 @@ DESK = """
 [[watchlist]]
 name = "Dual use"
 query = "dual-use AND export*"
+urgent = true  # so many at once would be a burst
 
 [[channel]]
 email = "desk@bank.example"

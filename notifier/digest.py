@@ -74,6 +74,8 @@ class Digester:
         self._applied_at: datetime | None = None
         self._in_force: Mapping[str, Subscriber] = {}
         self._next: dict[str, datetime | None] = {}  # when each subscriber is to be told next, as far as we know
+        self._soonest: datetime | None = None  # of these, where `_all_known`
+        self._all_known = False
         self._feeds_of: dict[frozenset[_Scope], tuple[Feed, ...]] = {}
 
     async def run(self) -> int:
@@ -123,17 +125,25 @@ class Digester:
                 self._feeds[change.feed] = _told(change, self._feeds.get(change.feed))
             case SubscriptionsApplied() as applied:
                 self._applied_at = applied.applied_at
-                self._next.clear()
+                self._look_again()
             case _:
                 pass
 
-    def _look_again(self, subscriber: str) -> None:
-        self._next.pop(subscriber, None)
+    def _look_again(self, subscriber: str | None = None) -> None:
+        """Forget when a subscriber is to be told next, or when everybody is."""
+        self._all_known = False
+        if subscriber is None:
+            self._next.clear()
+        else:
+            self._next.pop(subscriber, None)
 
     # ---------------------------------------------------------------- what is due
 
     async def _due(self, now: datetime) -> AsyncIterator[DigestRaised]:
         self._look_at_subscribers()
+        # The log grows with every delivery, and we are asked each time.
+        if self._all_known and (self._soonest is None or self._soonest > now):
+            return
         also_empty = (id for id, who in self._in_force.items() if who.timing.empty_digests)
         for subscriber in dict.fromkeys([*self._held.subscribers(), *also_empty]):
             if subscriber not in self._next:
@@ -149,12 +159,14 @@ class Digester:
                 await asyncio.sleep(0)
             else:
                 self._next[subscriber] = quiet_until(self._in_force[subscriber].timing, now)
+        self._soonest = min((at for at in self._next.values() if at), default=None)
+        self._all_known = True
 
     def _look_at_subscribers(self) -> None:
         in_force = self._subscribers()
         if in_force is not self._in_force:
             self._in_force = in_force
-            self._next.clear()
+            self._look_again()
             self._feeds_of.clear()
 
     def _next_at(self, subscriber: str) -> datetime | None:

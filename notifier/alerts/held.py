@@ -115,8 +115,7 @@ def released_at(waiting: Sequence[Waiting], timing: Timing, last: datetime | Non
     What waits for a digest that he does not want any more is told with those that he wants, or else now; nothing is
     told in his quiet hours.
     """
-    bursts = [each.since for each in waiting if each.wait == BURST]
-    moments = _Moments(timing, last, burst_over(min(bursts), max(bursts)) if bursts else None)
+    moments = _Moments(timing, last, _bursts_over(each for each in waiting if each.wait == BURST))
     return [moments.of(each) for each in waiting]
 
 
@@ -150,10 +149,10 @@ def _period(each: Waiting, timing: Timing) -> str:
 class _Moments:
     """When what waits is released. Hundreds may wait for one moment, which is reckoned once."""
 
-    def __init__(self, timing: Timing, last: datetime | None, burst: datetime | None) -> None:
+    def __init__(self, timing: Timing, last: datetime | None, bursts: Mapping[str, datetime]) -> None:
         self._timing = timing
         self._last = last
-        self._burst = burst
+        self._bursts = bursts
         self._next: dict[str, tuple[datetime, datetime]] = {}  # by period: from when on which moment is the next
         self._out_of_quiet: dict[datetime, datetime] = {}
 
@@ -168,7 +167,7 @@ class _Moments:
         period = _period(each, self._timing)
         if period in PERIODS:
             return self._digest(period, max(each.since, self._last or each.since))
-        over = self._burst if period == BURST else quiet_until(self._timing, each.since) if period == QUIET else None
+        over = quiet_until(self._timing, each.since) if period == QUIET else self._bursts.get(each.id)
         if over and (self._last is None or over > self._last):
             return over
         # Too late for the digest of that moment, or it waits for what is no more.
@@ -180,6 +179,16 @@ class _Moments:
             moment = next_moment(period, self._timing, after)
             self._next[period] = after, moment
         return moment
+
+
+def _bursts_over(waiting: Iterable[Waiting]) -> dict[str, datetime]:
+    """When the burst is over that each of these alerts belongs to, by its id; one that comes after is another's."""
+    bursts: list[list[Waiting]] = []
+    for each in sorted(waiting, key=lambda each: each.since):
+        if not bursts or each.since >= burst_over(bursts[-1][0].since, bursts[-1][-1].since):
+            bursts.append([])
+        bursts[-1].append(each)
+    return {each.id: burst_over(burst[0].since, burst[-1].since) for burst in bursts for each in burst}
 
 
 def _later(at: datetime, last: datetime | None) -> datetime:

@@ -13,12 +13,14 @@ import click
 import msgspec
 from rich.text import Text
 
+from notifier.alerts.timing import DAILY, WEEKLY, Timing
 from notifier.app import channels_of, reading_log, subscriptions_of, wall_clock
 from notifier.breadth import Breadth, breadth
 from notifier.cli.resume import resume
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
 from notifier.confirm import KIND
 from notifier.errors import Misconfigured, Mistake
+from notifier.handwritten.subscriber import WEEK
 from notifier.settings import Settings
 from notifier.standing import Standing
 from notifier.subscriptions import Subscriptions
@@ -101,16 +103,30 @@ def list_(home: Path, as_json: bool) -> None:
                 "name": who.name,
                 "timezone": who.timezone,
                 "frequency": who.timing.frequency,
-                "watchlists": [{"name": wish.name, "query": wish.query.said} for wish in who.watchlists],
+                "digest_at": f"{who.timing.digest_at:%H:%M}",
+                "digest_on": WEEK[who.timing.digest_on],
+                "quiet_hours": _quiet_hours(who.timing),
+                "empty_digests": who.timing.empty_digests,
+                "watchlists": [
+                    {
+                        "name": wish.name,
+                        "query": wish.query.said,
+                        "frequency": wish.frequency,
+                        "urgent": wish.urgent,
+                    }
+                    for wish in who.watchlists
+                ],
                 "channels": channels,
             }
             click.echo(msgspec.json.encode(row))
             continue
         console = stdout()
-        about = plain(f"{who.name} · {who.timezone} · {who.timing.frequency}")
+        about = plain(f"{who.name} · {who.timezone} · {_when(who.timing)}")
         console.print(Text.assemble((id, "bold"), (f"  {about}", "dim")))
         for wish in who.watchlists:
-            hanging(console, Text.assemble("  ", (plain(wish.name), "cyan"), ": "), Text(plain(wish.query.reading())))
+            own = "urgent" if wish.urgent else wish.frequency if wish.frequency != who.timing.frequency else ""
+            name = Text.assemble("  ", (plain(wish.name), "cyan"), f" ({own})" if own else "", ": ")
+            hanging(console, name, Text(plain(wish.query.reading())))
         for way in channels:
             how = f"  {plain(_how(way))}" if _how(way) else ""
             hanging(console, Text("  → "), Text.assemble(plain(f"{way.name}: {way.to}"), (how, "yellow")))
@@ -165,6 +181,19 @@ async def _standing(home: Path) -> Standing | None:
 def _confirm(home: Path) -> bool:
     door = Settings.load(home, os.environ).door
     return door is not None and door.confirm
+
+
+def _when(timing: Timing) -> str:
+    """When somebody is told, in a few words."""
+    day = f" on {WEEK[timing.digest_on].capitalize()}" if timing.frequency == WEEKLY else ""
+    at = f" at {timing.digest_at:%H:%M}" if timing.frequency in {DAILY, WEEKLY} else ""
+    quiet = _quiet_hours(timing)
+    return f"{timing.frequency}{day}{at}" + (f", quiet {quiet}" if quiet else "")
+
+
+def _quiet_hours(timing: Timing) -> str:
+    begin, end = timing.quiet_from, timing.quiet_until
+    return f"{begin:%H:%M}-{end:%H:%M}" if begin is not None and end is not None else ""
 
 
 async def _wide(home: Path, found: Subscriptions) -> list[str]:

@@ -176,7 +176,10 @@ def test_the_list_is_an_object_a_subscriber(tmp_path: Path):
     (row,) = told.rows
     assert (told.code, told.err) == (0, "")
     assert row["subscriber"] == "newsroom"
-    assert row["watchlists"] == [{"name": "Asia", "query": "HKSAR OR 香港"}]
+    assert row["watchlists"] == [
+        {"name": "Asia", "query": "HKSAR OR 香港", "frequency": "immediately", "urgent": False}
+    ]
+    assert (row["frequency"], row["quiet_hours"], row["empty_digests"]) == ("immediately", "", False)
     assert [(each["name"], each["kind"]) for each in row["channels"]] == [
         ("desk", "slack"),
         ("email", "email"),
@@ -271,6 +274,25 @@ def test_for_people_the_query_is_written_out(tmp_path: Path):
         "  Asia: HKSAR OR 香港",
     ]
     assert "  → email: f…@newsroom.example" in told.out.splitlines()
+
+
+def test_when_somebody_is_told_is_listed(tmp_path: Path):
+    """In a few words, and of a watchlist what is other than the rest."""
+    weekly = 'frequency = "weekly"\ndigest_at = "09:30"\ndigest_on = "friday"\nquiet_hours = "22:00–07:00"\n'
+    apart = 'frequency = "hourly"\n[[watchlist]]\nname = "Now"\nquery = "now"\nurgent = true\n[[channel]]'
+    file = weekly + NEWSROOM.replace("[[channel]]", apart, 1)
+    home = made(tmp_path, {"newsroom.toml": file})
+
+    people = run("--home", home, "subscriptions", "list", HOOK=HOOK)
+    (row,) = run("--home", home, "subscriptions", "list", "--json", HOOK=HOOK).rows
+
+    assert people.out.splitlines()[:3] == [
+        "newsroom  Asia newsroom · Asia/Singapore · weekly on Friday at 09:30, quiet 22:00-07:00",
+        "  Asia (hourly): HKSAR OR 香港",
+        "  Now (urgent): now",
+    ]
+    assert (row["digest_at"], row["digest_on"], row["quiet_hours"]) == ("09:30", "friday", "22:00-07:00")
+    assert [wish["urgent"] for wish in row["watchlists"]] == [False, True]
 
 
 def test_wrong_files_cannot_be_listed(tmp_path: Path):
