@@ -32,6 +32,7 @@ from notifier.channels.discord import DiscordChannel
 from notifier.channels.elsewhere import ElsewhereChannel
 from notifier.channels.email import EmailChannel
 from notifier.channels.inbox import ImapInbox, Inbox, MaildirInbox
+from notifier.channels.relay import Relay
 from notifier.channels.slack import SlackChannel
 from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
@@ -53,6 +54,7 @@ from notifier.poll import Poll, Poller
 from notifier.read import Reader
 from notifier.recheck import Rechecker
 from notifier.schedule import Rounds, Schedule
+from notifier.settings import Bounces as BounceSettings
 from notifier.settings import ImapBox, Settings
 from notifier.standing import Standing
 from notifier.subscriptions import Subscriber, Subscriptions
@@ -124,7 +126,7 @@ async def record_beside(home: Path, events: Sequence[Event]) -> None:
 def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, Channel]:
     """The ways out, by the word that a subscriber's file uses. A new channel is one line here."""
     ways: list[Channel] = [
-        *([EmailChannel(settings.email)] if settings.email else []),
+        *([_email(settings.email, settings.bounces)] if settings.email else []),
         SlackChannel(allowed=settings.fetch.allow),
         TeamsChannel(allowed=settings.fetch.allow),
         DiscordChannel(allowed=settings.fetch.allow),
@@ -134,6 +136,11 @@ def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, C
         ConsoleChannel(terminal),
     ]
     return {way.kind: way for way in ways}
+
+
+def _email(relay: Relay, bounces: BounceSettings | None) -> EmailChannel:
+    """Mail, signed where the operator wants that, and sent so that what comes back is known."""
+    return EmailChannel(relay, bounces=bounces.address if bounces else "", sign=relay.signer())
 
 
 def links_of(settings: Settings) -> Links | None:
@@ -216,7 +223,9 @@ class App:
         self.reader = Reader(log, visitor, with_pages, clock, chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
         self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
-        self.digester = Digester(log, lambda: self.subscriptions.subscribers, settings.feeds, clock)
+        self.digester = Digester(
+            log, lambda: self.subscriptions.subscribers, settings.feeds, clock, lambda who: self._channels_of(who.id)
+        )
         self.links = links_of(settings)
         self.standing = Standing(log)
         self._confirmer = (

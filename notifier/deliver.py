@@ -428,7 +428,7 @@ class Deliverer:
         after = max(failure.after or 0, UNSURE) if failure.unknown else failure.after
         ladder: Sequence[float] = _LADDERS.get(failure.outcome) or _LADDERS.get(way.kind) or LADDER
         due_at = now + timedelta(seconds=backoff(max(attempt, 1), after, self._random, ladder))
-        if failure.scope in ("place", "route"):
+        if failure.scope == "route" or (failure.scope == "place" and _is_sure(failure, turns, place)):
             there = place if failure.scope == "place" else None
             due_at = turns.hold(there, now, after or 0, self._random, busy=failure.outcome == "throttled")
             self._wake_in((due_at - now).total_seconds())
@@ -466,6 +466,11 @@ class Deliverer:
             and self.suspensions.of((subscriber, way.name), now) is None
         ]
         return [way.name for way in sorted(ways, key=lambda way: way.kind != "email")]
+
+
+def _is_sure(failure: TryLater, turns: Turns, place: str) -> bool:
+    """Is it the whole place, as it seems, and not this address alone? One closed mailbox must not close a domain."""
+    return failure.outcome not in ("policy", "cut-off", "unknown") or turns.struck(place)
 
 
 def _answered(failure: TryLater) -> bool | None:

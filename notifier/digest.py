@@ -53,7 +53,8 @@ class Digester:
     """
     Raises the digests that are due. Run twice over the same events at the same time, it raises them once.
 
-    `subscribers` are those in force, by id: the same mapping until they change. `feeds` are those that are polled.
+    `subscribers` are those in force, by id: the same mapping until they change. `feeds` are those that are polled, and
+    `channels` names those on which one may be told.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class Digester:
         subscribers: Callable[[], Mapping[str, Subscriber]],
         feeds: Collection[Feed],
         clock: Callable[[], datetime],
+        channels: Callable[[Subscriber], tuple[str, ...]] = lambda who: tuple(way.name for way in who.channels),
     ) -> None:
         self._log = log
         self._subscribers = subscribers
         self._polled = tuple(feeds)
         self._clock = clock
+        self._channels = channels
         self._consumer: Consumer | None = None
         self._position: int | None = None
         self._held = Held()
@@ -207,7 +210,7 @@ class Digester:
     def _raised(self, subscriber: str, found: Gathered) -> Iterator[DigestRaised]:
         """The digest in as many parts as it takes."""
         who = self._in_force.get(subscriber)
-        channels = [way.name for way in who.channels] if who else [to for each in found.alerts for to in each.channels]
+        channels = self._channels(who) if who else [to for each in found.alerts for to in each.channels]
         parts = [found.alerts[first : first + PART] for first in range(0, len(found.alerts), PART)] or [()]
         told = self._told_of_feeds(who) if who else {}
         for number, alerts in enumerate(parts, 1):

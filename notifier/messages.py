@@ -95,7 +95,7 @@ class Messages:
             fills=self._safe(fills, words.marked),
             written_at=owed.raised_at,
             # On a channel that he has added since, there is nothing to follow.
-            follows=delivery_id(first.id, owed.channel) if first and owed.channel in first.channels else "",
+            follows=delivery_id(first.id, owed.channel) if first and _went_alone(first, owed.channel) else "",
             unsubscribe=link,
             bounce=bounce,
         )
@@ -158,6 +158,11 @@ class Messages:
             self._faults[folder, form] = fault
         marked = tuple(form for form, text in parts.items() if _NONCE in text)
         return _Words(parts, marked, asyncio.get_running_loop().time() + FRESH)
+
+
+def _went_alone(first: AlertRaised, channel: str) -> bool:
+    """Did this alert go on this channel under its own name? What was held went in a digest."""
+    return channel in first.channels and not first.held
 
 
 @functools.lru_cache(65_536)

@@ -21,20 +21,22 @@ FIRST = 4
 # Seconds that a place or a whole way out is left alone after its first, second, … failure in a row. Then one message
 # is tried, and the others only if that went well.
 HOLDS: tuple[float, ...] = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+# Ends in a row that say the same of their place before it is believed, where each may be the fault of one address.
+STRIKES = 3
 SPREAD = 0.2  # of a wait, added by chance, so that not all come back together
 
 
 class _Place:
     """One host or domain: how many messages are under way there, may be, and who waits, by urgency."""
 
-    __slots__ = ("failures", "held_until", "listed", "most", "trusted", "under_way", "waiting")
+    __slots__ = ("failures", "held_until", "listed", "most", "strikes", "trusted", "under_way", "waiting")
 
     def __init__(self) -> None:
         self.waiting: tuple[deque[Lane], ...] = tuple(deque() for _ in WEIGHTS)
         self.under_way = 0
         self.most = FIRST
         self.trusted = True
-        self.failures = 0
+        self.failures = self.strikes = 0
         self.held_until: datetime | None = None
         self.listed = [False] * len(WEIGHTS)  # does it stand in the round of each class?
 
@@ -95,6 +97,7 @@ class Turns:
         if not at.trusted:
             self._distrusted -= 1
         if well:
+            at.strikes = 0
             for each in (at, self._route):
                 # What was begun before a hold says nothing of the time after it.
                 if each.held_until is None:
@@ -108,6 +111,12 @@ class Turns:
             self._distrust(at)
         self._relist(place, at)
         self._forget(place, at)
+
+    def struck(self, place: str) -> bool:
+        """An end that may be its address's fault, or its place's: is it time to believe the latter?"""
+        at = self._places.setdefault(place, _Place())
+        at.strikes += 1
+        return at.strikes >= STRIKES or at.failures > 0
 
     def hold(
         self,

@@ -33,7 +33,8 @@ _TOKEN = re.compile("[A-Za-z0-9=._-]+")
 
 class EmailChannel:
     """
-    Mail over SMTP. `tls_context` replaces the system's certificate authorities (a company's own, a test's). `sign` is
+    Mail over SMTP. `bounces` is the address that mail which cannot be delivered comes back to, with each message's
+    token behind its name (default: the sender's, without). `tls_context` replaces the system's certificate authorities (a company's own, a test's). `sign` is
     given each whole mail, and returns header lines (CRLF ended) to stand in front of it.
 
     Raises `Misconfigured` for a relay that cannot be used as it is.
@@ -47,12 +48,13 @@ class EmailChannel:
         self,
         relay: Relay,
         *,
+        bounces: str = "",
         tls_context: ssl.SSLContext | None = None,
         sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._relay = relay
         self._sender = relay.checked()
-        self._bounces = _bounces(relay.bounces)
+        self._bounces = _bounces(bounces)
         self._tls_context = tls_context
         self._sign = sign
         self._composer = Composer(self._sender)
@@ -222,10 +224,10 @@ def _bounces(address: str) -> tuple[str, str] | None:
     try:
         local, _, domain = mailbox(address).rpartition("@")
     except ValueError as error:
-        raise Misconfigured([Mistake("notifier.toml", 0, "[email]: bounces cannot be used", str(error))]) from error
+        raise Misconfigured([Mistake("notifier.toml", 0, "[bounces]: address cannot be used", str(error))]) from error
     if not local.isascii() or len(local) > _LOCAL:
         mend = "use a short one in ASCII; a token is put behind its name"
-        raise Misconfigured([Mistake("notifier.toml", 0, "[email]: bounces cannot be used", mend)])
+        raise Misconfigured([Mistake("notifier.toml", 0, "[bounces]: address cannot be used", mend)])
     return local, domain
 
 

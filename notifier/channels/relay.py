@@ -37,9 +37,8 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
 
     `tls`: `starttls` (usually port 587) and `implicit` (465) never send anything in clear, and never to a server whose
     certificate does not hold; `none` is for a server on this machine. `sender` is `Name <address>`, `hello` our own
-    host name (default: the sender's domain). `bounces` is the address that mail which cannot be delivered comes back to
-    (default: the sender's). `timeout` is seconds for connecting and for each command. `dkim` is what our mails are
-    signed with, None where the mail server signs them.
+    host name (default: the sender's domain). `timeout` is seconds for connecting and for each command. `dkim` is what
+    our mails are signed with, None where the mail server signs them.
     """
 
     host: str
@@ -49,7 +48,6 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
     username: str = ""
     password: str = ""
     hello: str = ""
-    bounces: str = ""
     timeout: float = 60.0
     after_dot: float = AFTER_DOT
     dkim: Dkim | None = None

@@ -37,10 +37,10 @@ DESK = "desk@bank.example"
 
 
 @contextlib.asynccontextmanager
-async def to(peer: MailPeer, **relay: Any) -> AsyncIterator[EmailChannel]:
+async def to(peer: MailPeer, bounces: str = "", **relay: Any) -> AsyncIterator[EmailChannel]:
     """A channel to this peer."""
     settings: dict[str, Any] = {"host": "127.0.0.1", "port": peer.port, "tls": "none", "sender": SENDER} | relay
-    channel = EmailChannel(Relay(**settings), tls_context=trusting_tls())
+    channel = EmailChannel(Relay(**settings), bounces=bounces, tls_context=trusting_tls())
     try:
         yield channel
     finally:
@@ -506,8 +506,8 @@ async def test_a_token_that_is_no_part_of_an_address_is_a_bug() -> None:
 )
 def test_an_address_for_bounces_that_cannot_work_is_a_mistake_of_the_settings(address: str) -> None:
     """It is told with the place to mend, before anything is sent."""
-    with pytest.raises(Misconfigured, match=r"notifier\.toml: \[email\]: bounces"):
-        EmailChannel(Relay(host="localhost", tls="none", sender=SENDER, bounces=address))
+    with pytest.raises(Misconfigured, match=r"notifier\.toml: \[bounces\]: address"):
+        EmailChannel(Relay(host="localhost", tls="none", sender=SENDER), bounces=address)
 
 
 async def test_a_signature_stands_before_what_it_signs() -> None:
