@@ -67,10 +67,11 @@ async def _in_full(log: EventLog, story: Story) -> Story:
     """A story with the words of its latest wording, and what else its alerts name."""
     latest, first = story.wordings[-1], story.pieces[0].raised
     statement, _, queries = await _worded(log, latest.raised, latest.told)
+    before = await wording_before(log, story.wordings[0].told)
     earlier = await found(log, first.follows) if first.follows else None
     return msgspec.structs.replace(
         story,
-        words=Words(statement, _spans(queries.values(), statement)),
+        words=Words(statement, _spans(queries.values(), statement), before),
         also=tuple([await found(log, id) for each in story.pieces for id in each.raised.also]),
         follows=await found(log, earlier.event.cause) if earlier else None,
     )

@@ -89,6 +89,7 @@ async def test_what_follows_an_earlier_digest_says_so() -> None:
         ("revised", first.statement.title),
         ("withdrawn", "Hong Kong: a notice"),
     ]
+    assert [each.text for each in group.entries[0].changed if each.kind == "inserted"] == ["Corrected."]
     assert view.period == "Tue 30 Jun 2020, 16:00 to Wed 1 Jul 2020, 16:00 (Hong Kong time)"
 
 

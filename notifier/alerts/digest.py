@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from notifier.alerts.alert import Reader, alert_view, kind_of, moment, other
+from notifier.alerts.alert import Reader, alert_view, changes, kind_of, moment, other
 from notifier.alerts.passage import Run, Span
+from notifier.alerts.redline import Excerpts, Stretch
 from notifier.events import (
     AlertRaised,
     DigestRaised,
@@ -43,8 +44,8 @@ FEEDS = 10  # that are not well and named
 
 # Bytes that entries may take of a mail, in full and all told. It may have 90,000, and begins with some of its own.
 ROOM_IN_FULL, ROOM = 58_000, 74_000
-# What templates write around an entry, a title, a telling, a group.
-_AROUND_ENTRY, _AROUND_TITLE, _AROUND_TELLING, _AROUND_GROUP = "=" * 330, "=" * 130, "=" * 90, "=" * 90
+# Bytes that templates write around an entry, a title, a telling, a group; and in it around a hit, or a change.
+_ENTRY, _TITLE, _TELLING, _GROUP, _HIT, _CHANGE = 600, 170, 130, 220, 70, 120
 
 CALLED = {
     "hourly": "Hourly digest",
@@ -86,7 +87,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` is what it is to the reader: `new` also where it was revised since, and `revised_since` says when that was
     seen, "" where it was not. `silent`: the publisher, who else marks what he changes, did not. `reason` is how we know
-    of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around the hits.
+    of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around the hits,
+    and `changed` shows the first thing that a revision changed of what the reader knows, `changes_left_out` how many
+    more there are.
 
     `also` are others that tell the same news, `also_left_out` how many more; `follows` is the statement of an earlier
     message on it, None where there was none. Of a `brief` one only kind, title, issuer, link and `at` are filled.
@@ -104,6 +107,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     title_runs: tuple[Run, ...] = ()
     passage: tuple[Run, ...] = ()
+    changed: tuple[Stretch, ...] = ()
+    changes_left_out: int = 0
     lang: str = ""
     words: str = ""
     watchlists: str = ""
@@ -185,10 +190,13 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Words(msgspec.Struct, frozen=True):
-    """A statement with its words attached, and where they hit, by field."""
+    """
+    A statement with its words attached, where they hit, by field, and what it said before the first alert of a digest.
+    """
 
     statement: Statement
     spans: Mapping[str, Sequence[Span]]
+    before: Statement | None = None
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,12 +283,13 @@ class _Room:
     def __init__(self, feeds: Iterable[FeedState]) -> None:
         self._quoted = self._data = 0
         for each in feeds:
-            self.take(_AROUND_TELLING, each.feed, each.issuer, each.state, each.since, each.detail)
+            self.take(_TELLING, each.feed, each.issuer, each.state, each.since, each.detail)
 
-    def take(self, around: str, *texts: str) -> int:
-        """Take room for texts; how many bytes are taken now."""
+    def take(self, around: int, *texts: str) -> int:
+        """Take room for texts, and so many bytes around them; how many are taken now."""
         text = " ".join(texts)
-        data = f"{around}{html.escape(text)} {text}".encode()
+        # A tenth of what is around is signs that travel as three bytes.
+        data = f"{'=' * (around // 10)}{'x' * (around - around // 10)}{html.escape(text)} {text}".encode()
         self._data += len(data)
         self._quoted += len(quopri.encodestring(data))
         # What would cost more when quoted goes in base64.
@@ -295,7 +304,7 @@ def _grouped(told: Sequence[Story], reader: Reader, room: _Room) -> tuple[tuple[
         matches = story.pieces[0].raised.matches
         watchlist = _line(matches[0].watchlist) if matches else ""
         if watchlist not in entries:
-            taken = room.take(_AROUND_GROUP, watchlist)
+            taken = room.take(_GROUP, watchlist)
         group = entries.setdefault(watchlist, [])
         if story.words and full < FULL and taken < ROOM_IN_FULL:
             entry = _entry(story, story.words, reader)
@@ -317,11 +326,13 @@ def _grouped(told: Sequence[Story], reader: Reader, room: _Room) -> tuple[tuple[
 
 
 def _took(entry: Entry, room: _Room) -> int:
-    quoted = "".join(run.text for run in entry.passage)
+    # A change is shown in place of the passage.
+    quoted = "".join([each.text for each in entry.changed] or [each.text for each in entry.passage])
+    marked = _HIT * sum(run.hit for run in (*entry.title_runs, *entry.passage)) + _CHANGE * len(entry.changed)
     for each in (*entry.also, *([entry.follows] if entry.follows else [])):
-        room.take(_AROUND_TELLING, each.title, each.issuer, each.link, each.at)
+        room.take(_TELLING, each.title, each.issuer, each.link, each.at)
     return room.take(
-        _AROUND_TITLE if entry.brief else _AROUND_ENTRY,
+        (_TITLE if entry.brief else _ENTRY) + marked,
         *(entry.title, entry.issuer, entry.link, entry.at, entry.reason, entry.words, entry.watchlists, quoted),
     )
 
@@ -330,6 +341,7 @@ def _entry(story: Story, words: Words, reader: Reader) -> Entry:
     """A story in full: the latest wording of the statement that told it first."""
     first, latest, zone = story.wordings[0], story.wordings[-1], ZoneInfo(reader.timezone)
     seen = alert_view(latest.alert, latest.cause, words.spans, statement=words.statement, readings={}, reader=reader)
+    revised = changes(words.before, words.statement) if words.before and _kind(story) == "revised" else Excerpts()
     others = _others(story, zone)
     return Entry(
         kind=_kind(story),
@@ -343,6 +355,8 @@ def _entry(story: Story, words: Words, reader: Reader) -> Entry:
         silent=seen.silent,
         reason=clipped(seen.reason, REASON),
         passage=_runs(seen.passages[0], PASSAGE) if seen.passages else (),
+        changed=_stretches(revised.passages[0], PASSAGE) if revised.passages else (),
+        changes_left_out=max(len(revised.passages) - 1, 0) + revised.left_out,
         lang=seen.lang,
         words=clipped(seen.words, 120),
         watchlists=clipped(seen.watchlists, 160),
@@ -437,6 +451,18 @@ def _runs(runs: Sequence[Run], most: int) -> tuple[Run, ...]:
             break
         kept.append(run)
         most -= len(run.text)
+    return tuple(kept)
+
+
+def _stretches(stretches: Sequence[Stretch], most: int) -> tuple[Stretch, ...]:
+    """The first `most` letters of a redline, likewise."""
+    kept: list[Stretch] = []
+    for each in stretches:
+        if len(each.text) > most:
+            kept.append(Stretch(clipped(each.text, most), each.kind) if most > 1 else Stretch("…"))
+            break
+        kept.append(each)
+        most -= len(each.text)
     return tuple(kept)
 
 

@@ -35,6 +35,7 @@ class Told:
         self.pieces: list[Piece] = []
         self.also: dict[str, tuple[Recorded, ...]] = {}
         self.before: dict[str, Recorded] = {}
+        self.known: dict[str, Statement] = {}
         self._position = 0
 
     def new(self, title: str = "Licences for Hong Kong end", *, id: str = "", **more: object) -> Piece:
@@ -44,7 +45,9 @@ class Told:
         said = StatementRevised(
             statement=self._statement(title, of.raised.statement_id), replaces="0" * 24, seen_at=self._at()
         )
-        return self._tell(said, follows=of.raised.follows or of.alert.id, **more)
+        told = self._tell(said, follows=of.raised.follows or of.alert.id, **more)
+        self.known[told.alert.id] = of.told.statement
+        return told
 
     def withdrawn(self, of: Piece, reason: str = "its page is gone (410)", **more: object) -> Piece:
         said = StatementWithdrawn(statement=of.told.statement, revises=of.cause.id, reason=reason, seen_at=self._at())
@@ -70,10 +73,10 @@ class Told:
         follows: str = "",
         also: Sequence[Recorded] = (),
         words: Sequence[str] = ("Hong Kong",),
-        of: Statement | None = None,
+        like: Statement | None = None,
     ) -> Piece:
-        if of:
-            said = msgspec.structs.replace(said, statement=msgspec.structs.replace(of, id=said.statement.id))
+        if like:
+            said = msgspec.structs.replace(said, statement=msgspec.structs.replace(like, id=said.statement.id))
         at = self._at()
         self._position += 2
         cause = recorded(said, self._position - 1, at)
@@ -126,7 +129,7 @@ class Told:
         }
         return msgspec.structs.replace(
             story,
-            words=Words(said, spans),
+            words=Words(said, spans, self.known.get(story.pieces[0].alert.id)),
             also=tuple(each for piece in story.pieces for each in self.also[piece.alert.id]),
             follows=self.before.get(story.pieces[0].raised.follows),
         )

@@ -86,6 +86,23 @@ def test_what_the_reader_knows_is_revised_or_withdrawn() -> None:
     assert (view.headline.kind, view.headline.title) == ("withdrawn", "Licences 1 end")
 
 
+def test_a_revision_shows_what_changed_of_what_the_reader_knows() -> None:
+    """From what an earlier message told to the latest wording; of what he never saw there is no change to show."""
+    told = Told()
+    early = told.new("Licences end in April", id="early")
+    told.pieces.clear()
+    told.revised(told.revised(early, "Licences end in May"), "Licences end in June")
+    told.revised(told.new("Rules on chips"), "Rules on all chips")
+
+    revised, new = entries(told.view())
+
+    assert [(each.kind, each.text.strip()) for each in revised.changed if each.kind != "kept"] == [
+        ("deleted", "April"),
+        ("inserted", "June"),
+    ]
+    assert (revised.changes_left_out, new.changed) == (0, ())
+
+
 def test_what_was_told_and_taken_back_is_withdrawn() -> None:
     """Nobody is told as news what is no more; how we know is said."""
     told = Told()
@@ -206,7 +223,7 @@ def test_feeds_that_are_not_well_are_told_in_words() -> None:
 def test_an_undated_statement_says_when_it_was_seen() -> None:
     """As an alert does."""
     told = Told()
-    told.new(of=statement(link="javascript:alert(1)", published_at=None, text=""))
+    told.new(like=statement(link="javascript:alert(1)", published_at=None, text=""))
 
     (entry,) = entries(told.view())
 

@@ -124,6 +124,30 @@ def test_every_form_carries_the_same_facts() -> None:
         assert re.search('(?i)withdrawn(: |", |</b> )', parts[form] + parts["body.html"]), form
 
 
+def test_a_revision_shows_its_change_in_every_form() -> None:
+    """In signs, strokes or marks, and nobody can forge one."""
+    told = Told()
+    early = told.new("Licences [-never-] end in April", id="early")
+    told.pieces.clear()
+    told.revised(early, "Licences [-never-] end in June")
+
+    parts = forms(told.view())
+
+    for form in ("body.txt", "console.txt"):
+        assert "| Licences [ -never- ] end in [-April-]{+June+}" in parts[form], form
+    assert re.search(r"<del class=\"d\"[^>]*>April</del> <ins class=\"i\"[^>]*>June</ins>", parts["body.html"])
+    (quote,) = [
+        part
+        for block in json.loads(parts["slack.json"])["blocks"]
+        for part in block.get("elements", [])
+        if part["type"] == "rich_text_quote"
+    ]
+    assert [(part["text"].strip(), part.get("style")) for part in quote["elements"][1:]] == [
+        ("April", {"strike": True}),
+        ("June", {"bold": True}),
+    ]
+
+
 def test_the_subject_says_how_much_and_what_first() -> None:
     """What was withdrawn goes before all else; a single statement is named with who spoke."""
     one, gone = Told(), Told()
@@ -193,16 +217,23 @@ def test_what_there_was_no_room_for_is_counted_in_every_form() -> None:
     assert "and 375 more" in parts["slack.json"]
 
 
-@pytest.mark.parametrize("letter", ["&", "香", "🚢", "'", "x"])
-def test_a_mail_is_never_large(letter: str) -> None:
-    """Under 90 kB with its HTML, whatever titles, issuers, links, feeds and watchlists come: large providers cut it."""
+@pytest.mark.parametrize("revised", [False, True], ids=["new", "revised"])
+@pytest.mark.parametrize("spread", [False, True], ids=["solid", "spread"])
+@pytest.mark.parametrize("letter", ["&", "香", "🚢", "'", "x", "="])
+def test_a_mail_is_never_large(letter: str, spread: bool, revised: bool) -> None:
+    """Under 90 kB with its HTML, whatever titles, links, feeds, hits and changes come: large providers cut it."""
     told = Told()
-    long = statement(
-        letter * 20_000, f"{letter * 999} " * 30, issuer=letter * 5_000, link="https://x.example/" + "&" * 1_900
-    )
+    word = f"{letter} z " if spread else letter
+    long = statement(word * 5_000, f"{word * 99} " * 30, issuer=letter * 5_000, link="https://x.example/" + "&" * 1_900)
     also = [told.statement(letter * 5_000, f"also{n}") for n in range(24)]
     for n in range(400):
-        told.new(of=long, id=f"s{n}", watchlists=(f"{n:04}" + letter * 60,), words=(letter * 80,) * 12, also=also)
+        piece = told.new(
+            like=long, id=f"s{n}", watchlists=(f"{n:04}" + letter * 60,), words=(letter * 80,) * 12, also=also
+        )
+        if revised:
+            told.pieces.pop()
+            other = msgspec.structs.replace(long, title=long.title.replace("z", "y"), text=long.text.replace("z", "y"))
+            told.revised(piece, like=other, watchlists=(f"{n:04}",), also=also)
     feeds = [FeedTold(feed="f" * 64, issuer=letter * 100, outcome="gap", since=NOW, detail=letter * 150)] * 30
 
     parts = forms(told.view(feeds=feeds, name=letter * 5_000, hits=letter))
@@ -260,11 +291,14 @@ def test_any_title_is_only_text(title: str) -> None:
 def _digest(title: str) -> dict[str, str]:
     told = Told()
     said = statement(title=title, text=title, issuer=title)
-    first = told.new(of=said, also=[told.statement(title, "also")], words=(title,))
+    first = told.new(like=said, also=[told.statement(title, "also")], words=(title,))
     told.revised(first, title)
-    told.withdrawn(told.new(of=said), reason=title)
+    told.withdrawn(told.new(like=said), reason=title)
+    early = told.new("Other words", id="early")
+    told.pieces.remove(early)
+    told.revised(early, title)
     for n in range(70):
-        told.new(of=said, id=f"more{n}")
+        told.new(like=said, id=f"more{n}")
     feeds = (FeedTold(feed="f", issuer=title[:100], outcome="gap", since=NOW, detail=title[:150]),)
     return forms(told.view(feeds=feeds, hits=""))
 
@@ -279,7 +313,7 @@ def _nothing_acts(title: str) -> None:
     assert len(parts["subject.txt"]) < 250
     for form in ("subject.txt", "body.txt", "console.txt", "body.html"):
         assert not set(parts[form]) & set("\r\x00\x07\x1b\x9b\u202e\u2066\ud800"), form
-    assert set(Page(parts["body.html"]).tags) <= {*Page(PLAIN["body.html"]).tags, "mark", "blockquote"}
+    assert set(Page(parts["body.html"]).tags) <= {*Page(PLAIN["body.html"]).tags, "mark", "blockquote", "del", "ins"}
     payload = json.loads(parts["slack.json"])
     assert {block["type"] for block in payload["blocks"]} <= {"header", "context", "rich_text"}
     assert not set(payload["text"].replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")) & set("<>&")
