@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.alerts.timing import Timing
-from notifier.digest import FEEDS, NAME, Digester
+from notifier.digest import FAR, FEEDS, NAME, Digester
 from notifier.errors import LogFull
 from notifier.eventlog.codec import encode
 from notifier.eventlog.log import EventLog
 from notifier.events import (
     AlertRaised,
     DigestRaised,
+    FeedBaselined,
     FeedHealthChanged,
     FeedTold,
     StatementPublished,
@@ -507,6 +508,23 @@ async def test_without_digests_nothing_is_written() -> None:
     await desk.digests(EIGHT + DAY)
 
     assert (await desk.log.consumer(NAME)).version == 0
+
+
+async def test_a_long_log_is_not_read_from_its_beginning_for_ever() -> None:
+    """Without any digest our place is stored all the same, once it is worth it; what is held stays before it."""
+    desk = Desk()
+    for first in range(0, FAR + 1_000, 1_000):
+        await desk.log.append([FeedBaselined(feed=f"feed-{first + n}", entries=0) for n in range(1_000)])
+    held = await desk.holds()
+
+    await desk.digests()
+    await desk.digests()
+    place = await desk.log.consumer(NAME)
+    desk.restart()
+    (digest,) = await desk.digests(EIGHT)
+
+    assert (place.version, place.position) == (1, FAR + 1_001)
+    assert digest.alerts == (held,)
 
 
 # ---------------------------------------------------------------- the whole of it
