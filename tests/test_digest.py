@@ -264,6 +264,18 @@ async def test_what_was_missed_is_one_digest_of_the_latest_moment() -> None:
     assert [(each.due_at, each.alerts) for each in digests] == [(EIGHT + 8 * DAY, tuple(held))]
 
 
+async def test_what_was_missed_is_not_told_in_quiet_hours() -> None:
+    """The service comes back at night: what was due in the morning before waits until the next."""
+    desk = Desk(subscriber("desk", Timing(frequency="daily", quiet_from=time(22), quiet_until=time(7))))
+    held = await desk.holds()
+
+    at_night = await desk.digests(EIGHT + 15 * HOUR)
+    (digest,) = await desk.digests(EIGHT + 23 * HOUR)
+
+    assert at_night == []
+    assert (digest.alerts, digest.due_at) == ((held,), EIGHT)
+
+
 async def test_nothing_is_told_in_quiet_hours_that_are_new() -> None:
     """Whatever was due before: they hold from when the file says so."""
     desk = Desk()
@@ -497,6 +509,23 @@ async def test_a_digester_that_begins_anew_finds_the_same(log_in: LogIn, tmp_pat
         assert len(from_zero[0].alerts) == 2
         assert from_zero[0].since == EIGHT
         assert await desk.digests() == await events(log, DigestRaised)
+
+
+async def test_what_was_last_told_is_known_when_others_have_been_told_since() -> None:
+    """After a start that no longer reads the digest itself, no other gets its moment, nor an empty one again."""
+    desk = Desk(subscriber("desk", EMPTY), subscriber("newsroom", Timing(frequency="hourly")))
+    await in_force_since(desk, NOON)
+    await desk.digests(EIGHT)
+    await desk.holds("hourly", "newsroom")
+    await desk.digests(EIGHT + HOUR)
+    desk.restart()
+    await desk.holds("daily", "desk")
+
+    await desk.digests(EIGHT + 2 * HOUR)
+    digests = await desk.digests(EIGHT + DAY)
+
+    of_desk = [each for each in digests if each.subscriber == "desk"]
+    assert [(each.due_at, each.since) for each in of_desk] == [(EIGHT, None), (EIGHT + DAY, EIGHT)]
 
 
 async def test_without_digests_nothing_is_written() -> None:
