@@ -63,13 +63,13 @@ class Digester:
         subscribers: Callable[[], Mapping[str, Subscriber]],
         feeds: Collection[Feed],
         clock: Callable[[], datetime],
-        channels: Callable[[Subscriber], tuple[str, ...]] = lambda who: tuple(way.name for way in who.channels),
+        channels: Callable[[Subscriber], tuple[str, ...]] | None = None,
     ) -> None:
         self._log = log
         self._subscribers = subscribers
         self._polled = tuple(feeds)
         self._clock = clock
-        self._channels = channels
+        self._channels = channels or _all_channels
         self._consumer: Consumer | None = None
         self._position: int | None = None
         self._held = Held()
@@ -266,6 +266,10 @@ class Digester:
         await self._log.append(last, commit=consumer.moved_to(place, msgspec.json.encode(kept)))
         self._consumer = msgspec.structs.replace(consumer, position=place, version=consumer.version + 1)
         return True
+
+
+def _all_channels(who: Subscriber) -> tuple[str, ...]:
+    return tuple(way.name for way in who.channels)
 
 
 def _told(change: FeedHealthChanged, before: FeedTold | None) -> FeedTold:

@@ -17,7 +17,7 @@ from notifier.alerts.outbox import Lane
 # Turns in a row that each class of urgency gets while others wait: weighted, so that none starves.
 WEIGHTS = (8, 4, 2)
 # Messages under way to a place that we know nothing of. Each that is handed over allows one more.
-FIRST = 4
+FIRST = 3
 # Seconds that a place or a whole way out is left alone after its first, second, … failure in a row. Then one message
 # is tried, and the others only if that went well.
 HOLDS: tuple[float, ...] = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)

@@ -53,11 +53,11 @@ def story_of(title: str, number: int = 30) -> DigestView:
     """A day on which all that is foreign is this."""
     told = Told()
     one = statement(title=title, text=title, issuer=title)
-    first = told.new(of=one, also=[told.statement(title, "also")], words=(title,))
+    first = told.new(like=one, also=[told.statement(title, "also")], words=(title,))
     told.revised(first, title)
-    told.withdrawn(told.new(of=one), reason=title)
+    told.withdrawn(told.new(like=one), reason=title)
     for n in range(number):
-        told.new(of=one, id=f"more{n}", watchlists=(f"{n} {title[:60]}" if title.isprintable() else "Exports",))
+        told.new(like=one, id=f"more{n}", watchlists=(f"{n} {title[:60]}" if title.isprintable() else "Exports",))
     feeds = (FeedTold(feed="f", issuer=title[:100], outcome="gap", since=NOW, detail=title[:150]),)
     return told.view(feeds=feeds, hits="")
 

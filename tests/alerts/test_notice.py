@@ -19,7 +19,18 @@ RENDERER = Renderer([TEMPLATES])
 LINK = "https://alerts.example.org/confirm/WyJjb25maXJtIiwiZGVzayJd.MAC"
 FORMS = {
     "confirm": ("subject.txt", "body.txt", "body.html"),
-    "suspended": ("subject.txt", "body.txt", "body.html", "slack.json", "console.txt", "webhook.json"),
+    "suspended": (
+        "subject.txt",
+        "body.txt",
+        "body.html",
+        "slack.json",
+        "teams.json",
+        "discord.json",
+        "atom.json",
+        "atom.html",
+        "console.txt",
+        "webhook.json",
+    ),
 }
 RAISED = NoticeRaised(
     subscriber="desk",
@@ -43,9 +54,12 @@ def test_a_suspended_channel_is_told_in_every_form():
     assert all(
         "team" in text and "the Slack channel is archived" in text
         for form, text in forms.items()
-        if form != "subject.txt"
+        if form not in {"subject.txt", "discord.json", "atom.json", "atom.html"}
     )
-    assert all("Hong Kong desk" in forms[form] for form in forms if form != "subject.txt")
+    for whole in (forms["discord.json"], forms["atom.json"] + forms["atom.html"]):
+        assert "team" in whole
+        assert "the Slack channel is archived" in whole
+    assert all("Hong Kong desk" in forms[form] for form in forms if form not in {"subject.txt", "atom.json"})
     assert "mend what is" in forms["body.txt"]
     assert json.loads(forms["webhook.json"]) == {
         "type": "channel.suspended.v1",

@@ -16,6 +16,7 @@ from notifier.alerts.passage import Run
 from notifier.alerts.redline import Excerpts, Stretch
 from notifier.alerts.render import Renderer
 from notifier.channels.mail import Sender, composed
+from notifier.cli.preview import FORMS as PREVIEWED
 from notifier.events import WatchlistMatched
 from notifier.message import Message
 from tests.alerts.builders import FORMS, NOW, TEMPLATES, TEXT, statement, view
@@ -392,3 +393,11 @@ def _nothing_acts(parts: dict[str, str]) -> None:
     assert all(len(text) <= 3000 for text in texts(payload["blocks"]))
     assert sum(map(len, texts(payload["blocks"]))) <= 12_000
     assert "mrkdwn" not in parts["slack.json"]
+
+
+@pytest.mark.parametrize("folder", ["alert", "digest", "suspended"])
+def test_there_is_a_template_for_every_channel(folder: str) -> None:
+    """Whatever a channel wants, there is a form of it for each kind of message that may go there."""
+    wanted = {form for forms in PREVIEWED.values() for form in forms}
+
+    assert {path.name for path in (TEMPLATES / folder).iterdir()} >= wanted
