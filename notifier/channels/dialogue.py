@@ -69,6 +69,10 @@ class Desk(Protocol):
         """Nothing of this errand can have been taken; it may go over another connection."""
         ...
 
+    def has_another(self) -> bool:
+        """Could another connection take an errand now?"""
+        ...
+
     def rests(self, dialogue: Dialogue) -> None:
         """The dialogue has nothing to do."""
         ...
@@ -369,8 +373,8 @@ class Dialogue(asyncio.BufferedProtocol):
         if now >= self._deadline:
             self.abort()
             return
-        if self._next is not None and now - self._body_at > self._patience:
-            # The answer to the message before it is long in coming. Nobody shall wait for another's.
+        if self._next is not None and now - self._body_at > self._patience and self._desk.has_another():
+            # The answer to the message before it is long in coming, and nobody need wait for another's.
             moved, self._next, self._is_ending = self._next, None, True
             self._desk.give_back(moved)
         self._timer = self._loop.call_later(self._every, self._look)
@@ -429,6 +433,11 @@ class Dialogue(asyncio.BufferedProtocol):
         self._finished()
         errand.fail(judged(reply, "message", errand.recipient))
         self.abort()
+
+    def eof_received(self) -> bool:
+        """Who says nothing more cannot answer what we have still to say."""
+        self.abort()
+        return False
 
     def pause_writing(self) -> None:
         self._is_full = True

@@ -24,13 +24,15 @@ COOLING = 5.0  # seconds that a server which could not be reached is left alone
 
 class Pool:
     """
-    Hands errands over to dialogues. `opened` opens a connection, and raises `TryLater` where that cannot be.
+    Hands errands over to dialogues. `opened` opens a connection, and raises `TryLater` where that cannot be; one that
+    rests is kept for `idle` seconds.
 
     Once it could not be opened, and while no other connection is, messages are postponed unasked for a while.
     """
 
-    def __init__(self, opened: Callable[[Desk], Awaitable[Dialogue]]) -> None:
+    def __init__(self, opened: Callable[[Desk], Awaitable[Dialogue]], *, idle: float = IDLE) -> None:
         self._opened = opened
+        self._kept_for = idle
         self._waiting: deque[Errand] = deque()
         self._dialogues: set[Dialogue] = set()
         self._idle: list[Dialogue] = []
@@ -71,6 +73,7 @@ class Pool:
             task.cancel()
         if self._opening:
             await asyncio.wait(self._opening)
+        self.busy(TryLater("the notifier let go of the mail server before this message was begun"))
         while self._idle:
             self._leave(self._idle.pop())
         while self._leaving:
@@ -96,6 +99,10 @@ class Pool:
             self._waiting.appendleft(errand)
             asyncio.get_running_loop().call_soon(self._settle)
 
+    def has_another(self) -> bool:
+        """Is a connection idle, or may one be opened?"""
+        return bool(self._idle) or (self._has_room() and not self._is_shut())
+
     def rests(self, dialogue: Dialogue) -> None:
         """Give it the next message, keep it for a while, or let it go."""
         if dialogue.is_used_up or not dialogue.is_open:
@@ -110,7 +117,7 @@ class Pool:
             dialogue.rested_at = loop.time()
             self._idle.append(dialogue)
             if self._timer is None:
-                self._timer = loop.call_later(IDLE, self._leave_idle)
+                self._timer = loop.call_later(self._kept_for, self._leave_idle)
 
     def busy(self, error: TryLater) -> None:
         """Whoever waits is told, and tries nothing."""
@@ -162,8 +169,12 @@ class Pool:
             while (errand := self.next_errand()) is not None:
                 errand.fail(error)
         else:
-            self._dialogues.add(dialogue)
-            self.rests(dialogue)
+            if dialogue.is_open:
+                self._dialogues.add(dialogue)
+                self.rests(dialogue)
+            else:
+                told = "the mail server hung up on a new connection"
+                self._shut(TryLater(told, outcome="unreachable", scope="route"))
         finally:
             if task is not None:
                 self._opening.discard(task)
@@ -195,7 +206,7 @@ class Pool:
         """Let go of those that have rested long; the longest stand first."""
         loop = asyncio.get_running_loop()
         self._timer = None
-        while self._idle and self._idle[0].rested_at + IDLE <= loop.time():
+        while self._idle and self._idle[0].rested_at + self._kept_for <= loop.time():
             self._leave(self._idle[0])
         if self._idle:
-            self._timer = loop.call_at(self._idle[0].rested_at + IDLE, self._leave_idle)
+            self._timer = loop.call_at(self._idle[0].rested_at + self._kept_for, self._leave_idle)

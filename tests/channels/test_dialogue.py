@@ -31,6 +31,7 @@ class Shelf:
         self.back: list[Errand] = []
         self.has_some_back = asyncio.Event()
         self.is_gone = False
+        self.is_open_elsewhere = True
 
     def next_errand(self) -> Errand | None:
         return self.waiting.popleft() if self.waiting else None
@@ -38,6 +39,9 @@ class Shelf:
     def give_back(self, errand: Errand) -> None:
         self.back.append(errand)
         self.has_some_back.set()
+
+    def has_another(self) -> bool:
+        return self.is_open_elsewhere
 
     def rests(self, dialogue: Dialogue) -> None:
         if dialogue.is_open and (errand := self.next_errand()):
@@ -339,6 +343,34 @@ async def test_who_waited_behind_a_message_goes_over_another_connection() -> Non
     assert talk.wire.written == [DESK, WORDS + OTHER]
 
 
+async def test_who_has_no_other_connection_to_go_over_waits() -> None:
+    """A server that is slow with everyone is not left for every message."""
+    talk = Talk(*in_turn(OK + OK + GO_ON), waiting=1, patience=0.01)
+    talk.shelf.is_open_elsewhere = False
+    await talk.wrote(2)
+    await asyncio.wait([talk.errands[0].ended], timeout=0.1)
+
+    talk.wire.say(TAKEN + OK + OK + GO_ON)
+    await talk.wrote(3)
+    talk.wire.say(TAKEN)
+
+    assert await talk.ends() == [Reply(250, "2.0.0 taken")] * 2
+
+
+async def test_a_mailbox_that_the_server_cannot_take_does_not_hold_up_the_next() -> None:
+    """It is refused where its envelope would have gone out, and another one goes in its place."""
+    talk = Talk(*in_turn(OK + OK + GO_ON, TAKEN + OK + OK + GO_ON, TAKEN), waiting=1)
+    talk.errands.insert(1, errand("büro"))
+    talk.shelf.waiting.appendleft(talk.errands[1])
+
+    first, refused, last = await talk.ends()
+
+    assert isinstance(refused, Refused)
+    assert refused.outcome == "needs-smtputf8"
+    assert first == last == Reply(250, "2.0.0 taken")
+    assert talk.wire.written == [DESK, WORDS + OTHER, WORDS]
+
+
 # ---------------------------------------------------------------- goodbyes
 
 
@@ -452,6 +484,24 @@ async def test_a_server_that_stops_reading_has_not_taken_the_message() -> None:
 
     assert told(caught.value) == ("cut-off", False)
     assert "in the middle of the message" in str(caught.value)
+
+
+async def test_a_server_that_hangs_up_on_a_half_read_message_has_not_taken_it() -> None:
+    """It is told at once, and not when the time for a command is over."""
+    loop, large = asyncio.get_running_loop(), Errand(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
+    dialogue = Dialogue(Shelf(), timeout=60, after_dot=60, pipelines=True)
+    async with narrow(dialogue) as server:
+        dialogue.begin(large)
+        await loop.sock_recv(server, 1000)
+        await loop.sock_sendall(server, OK + OK + GO_ON)
+        await loop.sock_recv(server, 1000)
+        server.shutdown(socket.SHUT_WR)
+
+        async with asyncio.timeout(4):
+            with pytest.raises(TryLater) as caught:
+                await large.ended
+
+    assert told(caught.value) == ("cut-off", False)
 
 
 async def test_a_server_that_reads_slowly_is_given_time() -> None:

@@ -251,6 +251,15 @@ async def test_each_of_many_gets_his_own_once(extensions: Sequence[str]) -> None
         assert peer.connections <= 8
 
 
+async def test_a_connection_is_renewed_after_a_hundred_messages() -> None:
+    """Some servers count."""
+    async with MailPeer(extensions=PIPELINING) as peer, to(peer) as channel:
+        for number in range(150):
+            await channel.send(message(), f"desk{number}@bank.example")
+
+        assert (len(peer.taken), peer.connections) == (150, 2)
+
+
 async def test_without_pipelining_commands_go_one_by_one() -> None:
     """A server that does not advertise it (RFC 2920) never finds a second command behind the one it reads."""
     async with MailPeer({"RCPT": ["250 ok", "550 5.1.1 nobody", "250 ok"]}) as peer, to(peer) as channel:
@@ -598,6 +607,28 @@ async def test_a_mail_goes_over_implicit_tls_after_a_login() -> None:
 
     assert len(peer.taken) == 1
     assert [line[:10] for line in peer.said if line.startswith("AUTH")] == ["AUTH PLAIN"]
+
+
+async def test_groups_of_commands_go_over_tls_too() -> None:
+    """Sixty messages, as over a bare connection."""
+    async with (
+        MailPeer(extensions=PIPELINING, tls=server_tls()) as peer,
+        to(peer, host="localhost", tls="implicit") as channel,
+    ):
+        assert all(isinstance(end, Receipt) for end in await ends(channel, DESKS))
+
+        assert taken_by(peer) == sorted(DESKS)
+        assert peer.crowded
+
+
+async def test_a_large_mail_goes_over_tls() -> None:
+    """More than a record of TLS holds, and than the network takes at once."""
+    text = "Exports are curbed, at length.\n" * 2_500
+    async with MailPeer(tls=server_tls()) as peer, to(peer, host="localhost", tls="implicit") as channel:
+        await channel.send(message(text=text, html=""), DESK)
+
+        ((_, data),) = peer.taken
+        assert data.count(b"at length.") == 2_500
 
 
 async def test_a_certificate_that_does_not_hold_gets_nothing_over_starttls() -> None:
