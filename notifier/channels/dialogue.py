@@ -65,6 +65,10 @@ class Desk(Protocol):
         """Another message to send, None when none waits."""
         ...
 
+    def following(self) -> Errand | None:
+        """Another message to send behind one that is not answered yet, None where it would better wait."""
+        ...
+
     def give_back(self, errand: Errand) -> None:
         """Nothing of this errand can have been taken; it may go over another connection."""
         ...
@@ -254,7 +258,7 @@ class Dialogue(asyncio.BufferedProtocol):
         self._asked.append("message")
         said = errand.data + b".\r\n"
         if self._pipelines and self._left > 0:
-            self._next = self._fitting(self._desk.next_errand())
+            self._next = self._fitting(self._desk.following())
             if self._next is not None:
                 said += self._envelope(self._next)
         self._body_at = self._loop.time()

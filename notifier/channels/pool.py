@@ -92,6 +92,10 @@ class Pool:
                 return errand
         return None
 
+    def following(self) -> Errand | None:
+        """The same, but for those for whom connections are being opened: nobody waits for another's answer for long."""
+        return self.next_errand() if len(self._waiting) > len(self._opening) else None
+
     def give_back(self, errand: Errand) -> None:
         """Before all others: it has waited already."""
         if not errand.ended.done():

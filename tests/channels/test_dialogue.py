@@ -36,6 +36,9 @@ class Shelf:
     def next_errand(self) -> Errand | None:
         return self.waiting.popleft() if self.waiting else None
 
+    def following(self) -> Errand | None:
+        return self.next_errand()
+
     def give_back(self, errand: Errand) -> None:
         self.back.append(errand)
         self.has_some_back.set()
