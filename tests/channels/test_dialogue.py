@@ -331,6 +331,21 @@ async def test_a_connection_that_ended_meanwhile_is_not_told() -> None:
     assert not late.ended.done()
 
 
+async def test_an_end_after_an_answer_to_the_message_is_told() -> None:
+    """A server that hangs up on one recipient, always, must not be asked in a circle."""
+    talk = Talk(*in_turn(OK + OK + GO_ON, TAKEN, OK))
+    await talk.end()
+    talk.errands[0] = errand()
+    talk.dialogue.begin(talk.errands[0])
+    await talk.wrote(3)
+    await asyncio.sleep(0)
+
+    talk.wire.abort()
+
+    assert told(await talk.end()) == ("cut-off", False)
+    assert talk.shelf.back == []
+
+
 async def test_who_waited_behind_a_message_goes_over_another_connection() -> None:
     """Where its answer is long in coming, nobody else waits for it; the connection ends with it."""
     talk = Talk(*in_turn(OK + OK + GO_ON), waiting=1, patience=0.01)

@@ -216,6 +216,22 @@ async def test_a_dead_server_costs_a_few_time_outs() -> None:
         assert peer.connections == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("250 2.0.0 taken as 7F3A", "250 2.0.0 taken as 7F3A"),
+        ("250 2.0.0 queued for desk@bank.example", "250 2.0.0 queued for …"),
+        ("250 ok, Desk", "250 ok, …"),
+        ("250 two  spaces\t", "250 two spaces"),
+        (f"250 {'x' * 300}", f"250 {'x' * 160}…"),
+    ],
+)
+async def test_a_receipt_is_a_line_without_addresses(said: str, shown: str) -> None:
+    """What the server said is kept, and not to whom."""
+    async with MailPeer({".": said}) as peer, to(peer) as channel:
+        assert (await channel.send(message(), DESK)).reply == shown
+
+
 # ---------------------------------------------------------------- several messages together
 
 PIPELINING = ("PIPELINING", "SMTPUTF8")

@@ -371,6 +371,23 @@ def test_a_spliced_mail_keeps_to_the_rules_of_the_wire(text: str, html: str, fil
         assert max(map(len, lines.partition(b"\r\n\r\n")[2].split(b"\r\n"))) <= 76
 
 
+@pytest.mark.parametrize("last", ["x", ".", "=", "ü", " "])
+@pytest.mark.parametrize("fill", ["", ".", "..", ".QUIT", "x", "= ", "x" * 71, f"{'x' * 75}.", f"{'x' * 76}=", "香"])
+def test_a_slot_may_stand_anywhere(last: str, fill: str) -> None:
+    """At every column, behind and before whatever letter: the lines are short, and none begins with a dot."""
+    composer = Composer(HOUSE)
+    for column in range(68, 80):
+        text = f"{'x' * column}{last}@@name@@.{'x' * column}\n@@name@@\n.\n@@name@@ more plain words to be quoted"
+        of = said(1, {"subject.txt": "", "body.txt": text, "body.html": ""}, {"body.txt": {"@@name@@": fill}})
+
+        data = composer.composed(of, "desk@bank.example")
+
+        quoted = data.partition(b"quoted-printable\r\n\r\n")[2].partition(b"\r\n--=_")[0]
+        assert max(map(len, quoted.split(b"\r\n"))) <= 76
+        assert not re.search(rb"(?m)^\.", data)
+        assert body(parsed(data), "plain").rstrip("\n") == text.replace("@@name@@", fill)
+
+
 def test_what_is_said_to_all_is_encoded_once() -> None:
     """A hundred recipients cost a hundredth of a hundred mails, or so."""
     text = "Curbs on “exports” are = suspended.\n" * 200

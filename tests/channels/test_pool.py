@@ -11,7 +11,7 @@ from notifier.channels.dialogue import Desk, Dialogue, Errand
 from notifier.channels.pool import AT_ONCE, CONNECTIONS, Pool
 from notifier.channels.replies import Reply
 from notifier.errors import TryLater
-from tests.channels.peers import MailPeer
+from tests.channels.peers import SILENCE, MailPeer
 
 DOWN = TryLater("the mail server cannot be reached", outcome="unreachable", after=7, scope="route")
 
@@ -22,6 +22,7 @@ class Door:
     def __init__(self, peer: MailPeer | None, *errors: Exception | None) -> None:
         self.opened = 0
         self.asked = asyncio.Event()
+        self.dialogues: list[Dialogue] = []
         self.held = asyncio.Event()
         self.held.set()
         self._peer = peer
@@ -39,6 +40,7 @@ class Door:
         await greeting.came.wait()
         dialogue = Dialogue(desk, timeout=5, after_dot=5, pipelines=True)
         dialogue.take_over(transport)
+        self.dialogues.append(dialogue)
         return dialogue
 
 
@@ -185,4 +187,20 @@ async def test_who_is_cancelled_before_his_message_is_out_is_cancelled(phase: st
         assert isinstance((await asyncio.gather(late, return_exceptions=True))[0], asyncio.CancelledError)
         assert all(isinstance(end, Reply) for end in await busy)
         assert "late@bank.example" not in [recipient for recipient, _ in peer.taken]
+        await pool.close()
+
+
+async def test_a_connection_ends_with_the_message_that_nobody_waits_for() -> None:
+    """The server may be silent for ever: it is not waited for, and its connection is not kept."""
+    async with MailPeer({"RCPT": SILENCE}) as peer:
+        door = Door(peer)
+        pool = Pool(door)
+        sending = asyncio.create_task(ends(pool, 1))
+        await peer.heard("RCPT")
+
+        sending.cancel()
+
+        async with asyncio.timeout(4):
+            await door.dialogues[0].closed()
+        await asyncio.wait([sending])
         await pool.close()
