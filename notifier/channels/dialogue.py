@@ -13,49 +13,18 @@ import asyncio
 from collections import deque
 from typing import Literal, Protocol
 
+from notifier.channels.answers import Answers, whole
+from notifier.channels.errand import Errand, untried
 from notifier.channels.replies import Reply, Stage, judged
 from notifier.errors import Refused, TryLater
 
-LIMIT = 64 * 1024  # bytes of a reply; a server that says more has nothing to say
 MOST = 100  # messages over one connection; some servers count
 PATIENCE = 2.0  # seconds that a message waits behind another's answer before it goes over another connection
 LEAVE = 2.0  # seconds to wait for the answer to QUIT
-UNSURE = 900.0  # seconds before the second copy that an unknown end allows
 LOOK = 1.0  # seconds between looks at what is late
 
-Phase = Literal["waiting", "envelope", "body", "dot"]
 # What a reply may be to. `void` is the end of a message that goes to nobody.
 Asked = Literal["RSET", "MAIL", "RCPT", "DATA", "message", "void", "QUIT"]
-
-
-class Errand:
-    """
-    One message for one recipient: CRLF line ends, the last line ended, and no line that begins with a dot.
-
-    `phase` tells how far it got: `waiting` before anything of it was sent, `envelope` until the server wants the
-    message, `body` until its last line is out of our hands, `dot` from there to the reply. `ended` becomes the reply
-    that took it over, or why not: `TryLater` or `Refused`. The end of the connection, or silence, is `TryLater`,
-    `unknown` only when it came after the final dot.
-    """
-
-    __slots__ = ("data", "ended", "phase", "recipient", "sender", "was_heard")
-
-    def __init__(self, sender: str, recipient: str, data: bytes) -> None:
-        self.sender = sender
-        self.recipient = recipient
-        self.data = data
-        self.phase: Phase = "waiting"
-        self.was_heard = False  # the server has answered to something of it
-        self.ended: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-
-    @property
-    def needs_utf8(self) -> bool:
-        return not self.recipient.isascii()
-
-    def fail(self, error: Exception) -> None:
-        """It ends with this error, if anybody waits for it still."""
-        if not self.ended.done():
-            self.ended.set_exception(error)
 
 
 class Desk(Protocol):
@@ -121,10 +90,8 @@ class Dialogue(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._closed = asyncio.Event()
         self._left = MOST
-        # What comes in: space for it, the beginning of a line, the lines of a reply that is not whole.
-        self._space = memoryview(bytearray(8192))
-        self._rest = b""
-        self._lines: list[bytes] = []
+        self._space = memoryview(bytearray(8192))  # for what comes in
+        self._answers = Answers()
         # What is under way: the replies that must come, the commands that wait for them, the errand that they are
         # about, and the one whose envelope went out behind its last line.
         self._asked: deque[Asked] = deque()
@@ -277,7 +244,7 @@ class Dialogue(asyncio.BufferedProtocol):
     def _answered(self, asked: Asked, code: int, lines: list[bytes]) -> None:
         """The server has answered the oldest of what it was asked."""
         if code == 421:
-            self._turned_away(asked, _reply(lines))
+            self._turned_away(asked, whole(lines))
         elif asked == "message":
             self._message_ended(code, lines)
         elif asked in {"MAIL", "RCPT", "DATA"}:
@@ -296,7 +263,7 @@ class Dialogue(asyncio.BufferedProtocol):
         errand.was_heard = True
         is_last = asked == "DATA"
         if self._error is None and code // 100 != (3 if is_last else 2):
-            self._error = judged(_reply(lines), _stage(asked), errand.recipient)
+            self._error = judged(whole(lines), _stage(asked), errand.recipient)
         if self._error is None:
             if is_last:
                 errand.phase = "body"
@@ -324,9 +291,9 @@ class Dialogue(asyncio.BufferedProtocol):
             return
         self._finished()
         if code // 100 != 2:
-            errand.fail(judged(_reply(lines), "message", errand.recipient))
+            errand.fail(judged(whole(lines), "message", errand.recipient))
         elif not errand.ended.done():
-            errand.ended.set_result(_reply(lines))
+            errand.ended.set_result(whole(lines))
         self._go_on()
 
     def _finished(self) -> None:
@@ -401,7 +368,7 @@ class Dialogue(asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the replies in this piece for the answers to what was asked before it came (RFC 5321, 4.2.1)."""
-        replies, is_sound = self._replies(data)
+        replies, is_sound = self._answers.read(data)
         due = len(self._asked)
         # What is no reply, or comes unasked, means that we no longer understand each other; nothing more is said.
         if not is_sound or len(replies) > due:
@@ -409,7 +376,7 @@ class Dialogue(asyncio.BufferedProtocol):
             is_sound = False
         for code, lines in replies:
             if self._current is not None and self._current.phase == "body":
-                self._interrupted(self._current, _reply(lines))
+                self._interrupted(self._current, whole(lines))
                 return
             if due == 0 or (is_sound and not self._is_connected()):
                 return
@@ -417,20 +384,6 @@ class Dialogue(asyncio.BufferedProtocol):
             self._answered(self._asked.popleft(), code, lines)
         if replies and self._asked:
             self._wait_on()
-
-    def _replies(self, data: bytes) -> tuple[list[tuple[int, list[bytes]]], bool]:
-        """The replies that are whole with this piece, each a code and its lines; and whether that is all there was."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        found: list[tuple[int, list[bytes]]] = []
-        for line in lines:
-            code, mark = line[:3], line[3:4]
-            if not code.isdigit() or mark not in _MARKS:
-                return found, False
-            self._lines.append(line)
-            if mark != b"-":
-                found.append((int(code), self._lines))
-                self._lines = []
-        return found, len(self._rest) + sum(map(len, self._lines)) <= LIMIT
 
     def _interrupted(self, errand: Errand, reply: Reply) -> None:
         """A server that answers before the message is whole has not taken it, and gets no dot."""
@@ -467,29 +420,12 @@ class Dialogue(asyncio.BufferedProtocol):
             if self._is_untouched(errand):
                 self._desk.give_back(errand)
             else:
-                errand.fail(self._cut_off(errand))
+                errand.cut_off(f"after {self._asked[0] if self._asked else 'a greeting'}")
         self._desk.gone(self)
 
     def _is_untouched(self, errand: Errand) -> bool:
         """Has the connection served before, and the server shown no sign that it read anything of this errand?"""
         return errand.phase == "envelope" and not errand.was_heard and not self._is_fresh
-
-    def _cut_off(self, errand: Errand) -> TryLater:
-        told = "the mail server fell silent or hung up"
-        if errand.phase == "dot":
-            told += " after the whole message, before its answer; it may have arrived"
-            return TryLater(told, outcome="unknown", unknown=True, after=UNSURE)
-        if errand.phase == "body":
-            return TryLater(f"{told} in the middle of the message", outcome="cut-off")
-        return TryLater(f"{told} after {self._asked[0] if self._asked else 'a greeting'}", outcome="cut-off")
-
-
-_MARKS = {b" ", b"-", b"", b"\r"}
-
-
-def untried(error: TryLater) -> TryLater:
-    """The same for who need not even try, because the way out is shut to everyone."""
-    return TryLater(str(error), outcome=error.outcome, after=error.after, scope="route", counts=False)
 
 
 def _stage(asked: Asked) -> Stage:
@@ -498,12 +434,3 @@ def _stage(asked: Asked) -> Stage:
             return asked
         case _:
             return "MAIL"
-
-
-def _reply(lines: list[bytes]) -> Reply:
-    """A whole reply. Each of its lines repeats the code, and the enhanced code if there is one."""
-    texts = [line[4:].decode("utf-8", "replace").strip() for line in lines]
-    if len(texts) > 1 and texts[0][:1].isdigit():
-        status = texts[0].partition(" ")[0]
-        texts[1:] = [text.removeprefix(status).strip() for text in texts[1:]]
-    return Reply(int(lines[0][:3]), " ".join(text for text in texts if text))

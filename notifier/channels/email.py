@@ -15,7 +15,8 @@ from typing import cast
 import aiosmtplib
 
 from notifier.channels.address import mailbox, masked
-from notifier.channels.dialogue import Desk, Dialogue, Errand
+from notifier.channels.dialogue import Desk, Dialogue
+from notifier.channels.errand import Errand
 from notifier.channels.mail import HTML, SUBJECT, TEXT, Composer
 from notifier.channels.pool import AT_ONCE, Pool
 from notifier.channels.relay import Relay

@@ -11,7 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from notifier.channels.dialogue import UNSURE, Desk, Dialogue, Errand, untried
+from notifier.channels.dialogue import Desk, Dialogue
+from notifier.channels.errand import Errand, unsure, untried
 from notifier.channels.replies import POLICY, Reply
 from notifier.errors import TryLater
 
@@ -58,8 +59,7 @@ class Pool:
             for dialogue in list(self._dialogues):
                 dialogue.drop(errand)
             if errand.phase == "dot":
-                told = "we stopped before the mail server's answer to the whole message; it may have arrived"
-                raise TryLater(told, outcome="unknown", after=UNSURE, unknown=True) from None
+                raise unsure("we stopped before the mail server's answer to the whole message") from None
             raise
 
     def reopen(self) -> None:

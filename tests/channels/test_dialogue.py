@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.channels.dialogue import MOST, Dialogue, Errand
+from notifier.channels.dialogue import MOST, Dialogue
+from notifier.channels.errand import Errand
 from notifier.channels.replies import Reply
 from notifier.errors import Refused, TryLater
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from notifier.channels.dialogue import Desk, Dialogue, Errand
+from notifier.channels.dialogue import Desk, Dialogue
+from notifier.channels.errand import Errand
 from notifier.channels.pool import AT_ONCE, CONNECTIONS, Pool
 from notifier.channels.replies import Reply
 from notifier.errors import TryLater
