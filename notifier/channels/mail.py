@@ -20,7 +20,7 @@ from email.utils import format_datetime
 
 import msgspec
 
-from notifier.channels.splice import WIDTH, Part
+from notifier.channels.splice import WIDTH, Part, slot
 from notifier.message import Message, without_controls
 
 SUBJECT, TEXT, HTML = "subject.txt", "body.txt", "body.html"
@@ -139,19 +139,33 @@ class _Words:
     def __init__(self, parts: Mapping[str, str], fills: Mapping[str, Mapping[str, str]]) -> None:
         self._marks = {form: frozenset(fills.get(form, _NONE)) for form in (SUBJECT, *_TYPES)}
         self._forms = {form: Part(parts[form], fills.get(form, _NONE)) for form in _TYPES if form in parts}
-        boundary = "=_" + hashlib.blake2b(b"\0".join(self._common()), digest_size=15).hexdigest()
-        between = [
-            f"--{boundary}\r\nContent-Type: text/{_TYPES[form]}; charset=utf-8\r\n"
-            f"Content-Transfer-Encoding: {part.encoding}\r\n\r\n"
-            for form, part in self._forms.items()
-        ]
-        between[0] = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n{between[0]}'
-        first, *others = between
-        self._between = [first.encode(), *(f"\r\n{other}".encode() for other in others)]
-        self._end = f"\r\n--{boundary}--\r\n".encode()
+        # Pieces of the mail, the headers the first. Some are empty until it is known to whom it goes.
+        self._pieces = [b""]
+        self._slots: list[tuple[int, str, str]] = []  # place, form, mark
+        self._packed: list[tuple[int, str]] = []  # place, form
+        self._lay()
 
-    def _common(self) -> list[bytes]:
-        return [literal for part in self._forms.values() for literal in part.literals]
+    def _lay(self) -> None:
+        common = b"\0".join(literal for part in self._forms.values() for literal in part.literals)
+        boundary = "=_" + hashlib.blake2b(common, digest_size=15).hexdigest()
+        self._pieces.append(f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'.encode())
+        for form, part in self._forms.items():
+            self._pieces.append(
+                f"\r\n--{boundary}\r\nContent-Type: text/{_TYPES[form]}; charset=utf-8\r\n"
+                f"Content-Transfer-Encoding: {part.encoding}\r\n\r\n".encode()
+            )
+            if part.is_packed:
+                self._packed.append((self._gap(), form))
+                continue
+            self._pieces.append(part.literals[0])
+            for mark, literal in zip(part.marks, part.literals[1:], strict=True):
+                self._slots.append((self._gap(), form, mark))
+                self._pieces.append(literal)
+        self._pieces.append(f"\r\n--{boundary}--\r\n".encode())
+
+    def _gap(self) -> int:
+        self._pieces.append(b"")
+        return len(self._pieces) - 1
 
     def has_marks_of(self, fills: Mapping[str, Mapping[str, str]]) -> bool:
         """Are these the marks that slots were made for?"""
@@ -159,10 +173,13 @@ class _Words:
 
     def laid_down(self, headers: bytes, fills: Mapping[str, Mapping[str, str]]) -> bytes:
         """The whole mail for one."""
-        pieces = [headers]
-        for before, (form, part) in zip(self._between, self._forms.items(), strict=True):
-            pieces += (before, part.filled(fills.get(form, _NONE)))
-        return b"".join((*pieces, self._end))
+        pieces = self._pieces.copy()
+        pieces[0] = headers
+        for place, form, mark in self._slots:
+            pieces[place] = slot(fills[form][mark])
+        for place, form in self._packed:
+            pieces[place] = self._forms[form].packed(fills.get(form, _NONE))
+        return b"".join(pieces)
 
 
 def _one_click(address: str) -> str:

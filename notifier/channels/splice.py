@@ -9,16 +9,18 @@ with a dot, so that nothing has to be stuffed on its way (RFC 5321, 4.5.2), and 
 from __future__ import annotations
 
 import binascii
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH = 76  # columns of an encoded line (RFC 2045, 6.7 and 6.8)
+KEPT = 512  # fillings that are kept encoded: many are named twice in a mail, or share a watchlist
 _SOFT = b"=\r\n"  # a line end that is none
 
 _LINE_ENDS = re.compile("\r\n?")
 _DOTS = re.compile(rb"(?m)^(\.+)(.*)$")
 _TOKENS = re.compile(rb"=..|[^=]")
-_PLAIN = re.compile("[ -<>-~]{0,70}(?<! )")
+_PLAIN = re.compile(r"(?!\.)[ -<>-~]{0,70}(?<! )")
 
 # What stands in place of each mark.
 Fills = Mapping[str, str]
@@ -28,24 +30,26 @@ class Part:
     """
     One form of a message: its text but for the slots, encoded.
 
-    `encoding` names it for Content-Transfer-Encoding, `literals` stand between the slots, first and last. Scripts other
-    than Latin cost nine bytes a letter when quoted, and four in base64; which it is follows from what the text says to
-    all, so it is the same for each of them.
+    `encoding` names it for Content-Transfer-Encoding. `literals` stand between the slots, first and last, and `marks`
+    are those that the slots are for. Scripts other than Latin cost nine bytes a letter when quoted, four in base64;
+    which it is follows from what the text says to all, so it is the same for each. Under base64 a slot cannot be
+    filled by itself: the literals are plain then, and the part is `packed` for each.
     """
 
     def __init__(self, text: str, marks: Iterable[str]) -> None:
-        literals, self._marks = parted(_unified(text), marks)
+        literals, self.marks = parted(_unified(text), marks)
         quoted = [_quoted(literal) for literal in literals]
         size = sum(len(literal.encode()) for literal in literals)
-        self.encoding = "base64" if sum(map(len, quoted)) > 1.5 * size else "quoted-printable"
-        is_packed = self.encoding == "base64"
-        self.literals = [literal.encode() for literal in literals] if is_packed else _joinable(literals, quoted)
+        self.is_packed = sum(map(len, quoted)) > 1.5 * size
+        self.encoding = "base64" if self.is_packed else "quoted-printable"
+        self.literals = [literal.encode() for literal in literals] if self.is_packed else _joinable(literals, quoted)
 
-    def filled(self, fills: Fills) -> bytes:
-        """The encoded part for one, CRLF line ends, without the last of them."""
-        if self.encoding == "base64":
-            return _packed(_between(self.literals, [_unified(fills[mark]).encode() for mark in self._marks]))
-        return _between(self.literals, [_slot(fills[mark]) for mark in self._marks])
+    def packed(self, fills: Fills) -> bytes:
+        """The whole part for one in base64, CRLF line ends, without the last of them."""
+        pieces = [self.literals[0]]
+        for mark, literal in zip(self.marks, self.literals[1:], strict=True):
+            pieces += (_unified(fills[mark]).encode(), literal)
+        return _packed(b"".join(pieces))
 
 
 def parted(text: str, marks: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -55,15 +59,6 @@ def parted(text: str, marks: Iterable[str]) -> tuple[list[str], list[str]]:
         return [text], []
     pieces = re.split(f"({either})", text)
     return pieces[::2], pieces[1::2]
-
-
-def _between(literals: Sequence[bytes], slots: Sequence[bytes]) -> bytes:
-    if not slots:
-        return literals[0]
-    pieces = [b""] * (len(literals) + len(slots))
-    pieces[::2] = literals
-    pieces[1::2] = slots
-    return b"".join(pieces)
 
 
 def _unified(text: str) -> str:
@@ -93,9 +88,10 @@ def _without_end(piece: bytes) -> bytes:
     return piece
 
 
-def _slot(text: str) -> bytes:
-    """What stands in a slot, as lines of their own."""
-    if _PLAIN.fullmatch(text) and not text.startswith("."):
+@functools.lru_cache(maxsize=KEPT)
+def slot(text: str) -> bytes:
+    """What stands in a slot of a quoted part, as lines of their own."""
+    if _PLAIN.fullmatch(text):
         return text.encode("ascii")
     return _open_ended(_quoted(_unified(text)))
 
