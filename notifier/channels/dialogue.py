@@ -104,6 +104,7 @@ class Dialogue(asyncio.BufferedProtocol):
         self._was_idle = False  # before the current errand
         self._is_ending = False  # after the current errand, since what is sent of the next must not be gone on with
         self._is_leaving = False
+        self._is_over = False  # we have ended it
         # One timer that looks what is late, instead of one for each reply.
         self._timer: asyncio.TimerHandle | None = None
         self._every = min(timeout, after_dot, patience, LOOK)
@@ -163,6 +164,7 @@ class Dialogue(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close at once, whatever was under way."""
+        self._is_over = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -378,7 +380,7 @@ class Dialogue(asyncio.BufferedProtocol):
             if self._current is not None and self._current.phase == "body":
                 self._interrupted(self._current, whole(lines))
                 return
-            if due == 0 or (is_sound and not self._is_connected()):
+            if due == 0 or (is_sound and self._is_over):
                 return
             due -= 1
             self._answered(self._asked.popleft(), code, lines)

@@ -143,7 +143,9 @@ class Pool:
                 dialogue.begin(errand, was_idle=True)
                 return
         self._waiting.append(errand)
-        self._settle()
+        # Nothing to settle while all that may be open are.
+        if len(self._dialogues) < CONNECTIONS:
+            self._settle()
 
     def _settle(self) -> None:
         """Open as many connections as those who wait can use, or tell them that there is no way."""
