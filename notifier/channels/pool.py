@@ -149,6 +149,8 @@ class Pool:
 
     def _settle(self) -> None:
         """Open as many connections as those who wait can use, or tell them that there is no way."""
+        while self._waiting and self._waiting[0].ended.done():  # given up meanwhile
+            self._waiting.popleft()
         if self._is_shut():
             if self._shut_by is not None and not self._dialogues and not self._opening:
                 self.busy(self._shut_by)

@@ -205,3 +205,21 @@ async def test_a_connection_ends_with_the_message_that_nobody_waits_for() -> Non
             await door.dialogues[0].closed()
         await asyncio.wait([sending])
         await pool.close()
+
+
+async def test_no_connection_is_opened_for_who_gave_up() -> None:
+    """All are cancelled at once, as on stopping: those given back by a connection that ends need no other."""
+    async with MailPeer(hold=asyncio.Event()) as peer:
+        door = Door(peer)
+        pool = Pool(door)
+        sending = asyncio.create_task(ends(pool, AT_ONCE))
+        await peer.has_read(CONNECTIONS)
+
+        sending.cancel()
+        await asyncio.wait([sending])
+        for dialogue in door.dialogues:
+            await dialogue.closed()
+        await asyncio.sleep(0)
+
+        assert door.opened == CONNECTIONS
+        await pool.close()
