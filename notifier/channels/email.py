@@ -35,8 +35,9 @@ _TOKEN = re.compile("[A-Za-z0-9=._-]+")
 class EmailChannel:
     """
     Mail over SMTP. `bounces` is the address that mail which cannot be delivered comes back to, with each message's
-    token behind its name (default: the sender's, without). `tls_context` replaces the system's certificate authorities (a company's own, a test's). `sign` is
-    given each whole mail, and returns header lines (CRLF ended) to stand in front of it.
+    token behind its name (default: the sender's, without). `tls_context` replaces the system's certificate authorities
+    (a company's own, a test's). `sign` is given each whole mail, and returns header lines (CRLF ended) to stand in
+    front of it.
 
     Raises `Misconfigured` for a relay that cannot be used as it is.
     """
