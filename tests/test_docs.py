@@ -13,6 +13,7 @@ from notifier.feeds.feed import Document, Entry, Kind
 from notifier.feeds.health import OUTCOMES
 from notifier.feeds.reading import read
 from notifier.settings import Settings
+from tests.channels.test_dkim import KEYS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -86,6 +87,7 @@ def test_the_ways_back_of_the_handbook_can_be_set(tmp_path: Path):
     ]
     (tmp_path / "notifier.toml").write_text("\n".join(block for each in shown for block in each))
     secrets = dict.fromkeys(("SMTP_PASSWORD", "DOOR_SECRET", "BOUNCE_PASSWORD"), "0123456789abcdef")
+    secrets["DKIM_KEY"] = next(iter(KEYS.values()))
 
     settings = Settings.load(tmp_path, secrets)
 
