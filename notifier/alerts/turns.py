@@ -21,6 +21,8 @@ FIRST = 3
 # Seconds that a place or a whole way out is left alone after its first, second, … failure in a row. Then one message
 # is tried, and the others only if that went well.
 HOLDS: tuple[float, ...] = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+# The whole way out is the operator's own: once it is mended, nobody shall wait for long.
+OUR_OWN = 60.0
 # Ends in a row that say the same of their place before it is believed, where each may be the fault of one address.
 STRIKES = 3
 SPREAD = 0.2  # of a wait, added by chance, so that not all come back together
@@ -136,7 +138,7 @@ class Turns:
         at = self._route if place is None else self._places.setdefault(place, _Place())
         if at.held_until is not None and at.held_until > now:
             return at.held_until  # those who were under way together failed together
-        step = HOLDS[min(at.failures, len(HOLDS) - 1)]
+        step = min(HOLDS[min(at.failures, len(HOLDS) - 1)], HOLDS[-1] if place is not None else OUR_OWN)
         at.failures += 1
         at.held_until = now + timedelta(seconds=max(step, seconds) * (1 + SPREAD * random()))
         under_way = self._under_way if place is None else at.under_way

@@ -162,6 +162,15 @@ def test_who_is_too_busy_gets_half() -> None:
     assert len([turn for _ in range(100) if (turn := turns.next(until))]) == 8
 
 
+def test_our_own_way_out_is_tried_every_minute() -> None:
+    """However long a mail server of ours was down, the mails go soon after it is up again."""
+    turns, until = waiting((1, "a.example", AT_ONCE)), NOW
+    for _ in range(9):
+        before, until = until, turns.hold(None, until, 0, unspread)
+
+    assert until - before == timedelta(seconds=60)
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 4), st.integers(0, 2)), max_size=60), st.data())
 def test_every_lane_has_its_turn_once(lanes: list[tuple[int, int, int]], data: st.DataObject) -> None:
     """Whatever ends how, and whatever is held, each lane that was added is given out once in the end."""
