@@ -12,18 +12,19 @@ import hashlib
 import heapq
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from notifier.alerts.outbox import LADDER, OF_FULL_MAILBOX, OF_WEBHOOK, Lane, Outbox, Owed, backoff
+from notifier.alerts.outbox import LADDER, OF_FULL_MAILBOX, OF_WEBHOOK, URGENT, Lane, Outbox, Owed, backoff
 from notifier.alerts.render import Renderer
 from notifier.alerts.suspensions import FORBIDDEN, TRIES, Suspensions, notice_of
+from notifier.alerts.timing import quiet_until
 from notifier.alerts.turns import Turns
 from notifier.channels.channel import Channel, Paced
-from notifier.errors import LogError, Misconfigured, Refused, TryLater
+from notifier.errors import Conflict, LogError, Misconfigured, Refused, TryLater
 from notifier.eventlog.log import Appended, Duplicate, EventLog
 from notifier.events import (
     AlertDelivered,
@@ -61,8 +62,10 @@ TYPES = tuple(
 )
 UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
+QUIET_LOOK = timedelta(minutes=5)  # between looks at who has quiet hours: his file may say something else by now
 PATIENCE = 5.0  # seconds that `run` waits for an address's turn
 UNRECORDED = 256  # messages at most that were sent and not recorded yet: so many second copies a power cut may make
+GROUP = 256  # messages at most whose outcomes, up to three events each, are stored in one commit
 TOGETHER = 64  # outcomes that are worth a commit; fewer wait for others that are under way
 LINGER = 0.005  # seconds, at most
 CONSUMER = "deliver"  # the name under which it keeps what no event may hold
@@ -81,7 +84,8 @@ class Deliverer:
     """
     Sends what is owed and records how it went.
 
-    `channels` are the ways out by kind, `subscriber` finds who is meant by an id, `random` spreads retries. One
+    `channels` are the ways out by kind, `subscriber` finds who is meant by an id, `random` spreads retries, `wanted`
+    names the channels on which somebody may be told of his own (all, where readers need not confirm them). One
     subscriber's alerts on one channel (a lane) go one after another, in the order of the log; lanes do not wait for
     each other. Of each kind so many messages are under way as its channel wants, urgent ones first. A lane goes on when
     the log has taken how its last message went; meanwhile others are sent.
@@ -96,12 +100,14 @@ class Deliverer:
         clock: Callable[[], datetime],
         random: Callable[[], float],
         links: Links | None = None,
+        wanted: Callable[[Subscriber], Collection[str]] | None = None,
     ) -> None:
         self._log = log
         self._channels = channels
         self._paces = {kind: channel for kind, channel in channels.items() if isinstance(channel, Paced)}
         self._messages = Messages(log, renderer, links)
         self._subscriber = subscriber
+        self._wanted = wanted or _all_channels
         self._clock = clock
         self._random = random
         self._position = 0
@@ -110,6 +116,7 @@ class Deliverer:
         self._busy: set[Lane] = set()  # taken from the outbox: they wait for a turn, are under way, or being recorded
         self._under_way: set[Lane] = set()  # those of them of which a message is being sent or recorded
         self._parked: list[tuple[float, Lane]] = []  # those that wait for their address's turn, by the loop's time
+        self._quiet: list[tuple[datetime, Lane]] = []  # those that wait for the end of quiet hours
         self._wake: asyncio.TimerHandle | None = None
         # Outcomes that the log has not taken yet. Where it refuses them they go first when it takes something again: to
         # send once more instead would be a second copy.
@@ -119,6 +126,8 @@ class Deliverer:
         self._is_stuck = False
         self._stopping = False
         self._made = 0
+        self._wishes: dict[tuple[str, str], list[str]] = {}  # the operator's retries, by alert and channel
+        self._keeping = asyncio.Lock()  # one at a time keeps what no event may hold
         self._addresses: dict[str, str] | None = None  # of suspended channels, as `_mark` makes them, by suspension
         self.outbox = Outbox()
         self.suspensions = Suspensions()
@@ -127,11 +136,28 @@ class Deliverer:
         """Fold into the outbox what the log has come to hold."""
         while (page := await self._log.read(self._position, TYPES)).position > self._position:
             for recorded in page.events:
+                again = await self._again(recorded)
                 # Readers may overlap; what another has folded meanwhile is not folded again.
                 if recorded.position > self._position:
                     self._position = recorded.position
-                    await self._fold(recorded)
+                    self._fold(recorded, again)
             self._position = max(self._position, page.position)
+
+    async def _again(self, recorded: Recorded) -> Recorded | None:
+        """
+        What the operator wants tried again. None where he does not, or where it was handed over since he looked: his
+        wish may have waited in the letterbox meanwhile.
+        """
+        wish = recorded.event
+        if not isinstance(wish, DeliveryRetried):
+            return None
+        of = {"cause": wish.alert, "alert": wish.alert, "subscriber": wish.subscriber, "channel": wish.channel}
+        for retry in ("", *self._wishes.get((wish.alert, wish.channel), ())):
+            delivered = await self._log.find(AlertDelivered(**of, attempt=1, retry=retry).id)
+            # Of one that came back later (a bounce) he knew when he looked.
+            if delivered and wish.retried_at <= delivered.recorded_at and delivered.position < recorded.position:
+                return None
+        return await self._log.find(wish.alert)
 
     async def _fold_own(self, ends: list[Event], answers: Sequence[Appended | Duplicate]) -> None:
         """Fold in what we have recorded ourselves; where nothing came in between, the log need not tell us of it."""
@@ -142,16 +168,20 @@ class Deliverer:
         now = self._clock()
         for position, end in enumerate(ends, first):
             self._position = position
-            await self._fold(Recorded(position, "", now, end))
+            self._fold(Recorded(position, end.id, now, end))
 
-    async def _fold(self, recorded: Recorded) -> None:
+    def _fold(self, recorded: Recorded, again: Recorded | None = None) -> None:
         self.outbox.apply(recorded)
         self.suspensions.apply(recorded)
         match recorded.event:
             case DeliveryRetried(alert=alert, subscriber=subscriber, channel=channel):
-                if not self.outbox.owes((subscriber, channel), alert) and (found := await self._log.find(alert)):
-                    self.outbox.again(found, recorded)
-            case AlertRaised(urgent=True, subscriber=subscriber, channels=channels):
+                self._wishes.setdefault((alert, channel), []).append(recorded.id)
+                if again and not self.outbox.owes((subscriber, channel), alert):
+                    self.outbox.again(again, recorded)
+            case (
+                AlertRaised(urgent=True, subscriber=subscriber, channels=channels)
+                | NoticeRaised(subscriber=subscriber, channels=channels)
+            ):
                 for lane in ((subscriber, channel) for channel in channels):
                     if lane in self._busy and lane not in self._under_way:
                         self._queue(lane)  # once more, among the urgent
@@ -162,8 +192,12 @@ class Deliverer:
         """Begin to send what is due, and do not wait for it: a slow lane holds up no other."""
         if self._stopping:
             return
+        stuck = self._is_stuck
         await self._settle()
         await self.catch_up()
+        if stuck and not self._unrecorded:
+            # Not before: who was under way meanwhile would send what is settled, and not folded in, once more.
+            self._is_stuck = False
         await self._remember()
         now = self._clock()
         for owed in self.outbox.take_expired(now):
@@ -173,6 +207,8 @@ class Deliverer:
         self._turns_came()
 
     def _take_due(self, now: datetime) -> None:
+        while self._quiet and self._quiet[0][0] <= now:
+            self._queue(heapq.heappop(self._quiet)[1])
         for lane in self.outbox.take_due(now):
             if lane not in self._busy:
                 self._busy.add(lane)
@@ -208,6 +244,11 @@ class Deliverer:
         await asyncio.gather(*workers, return_exceptions=True)
         if self._recorder is not None:
             await asyncio.wait([self._recorder])
+        try:
+            await self._settle()
+        except LogError as error:
+            told = "%d outcomes could not be recorded: what they tell of may be sent once more after the next start: %s"
+            logger.error(told, len(self._unrecorded), error)  # noqa: TRY400 its words say it all
         return len(cut_off)
 
     def _tasks(self) -> list[asyncio.Task[None]]:
@@ -316,7 +357,8 @@ class Deliverer:
         while self._ended:
             if len(self._ended) < TOGETHER and len(self._under_way) > len(self._ended):
                 await asyncio.sleep(LINGER)
-            group, self._ended = self._ended, []
+            # Thousands may expire in one second; the log takes so many at once and no more.
+            group, self._ended = self._ended[:GROUP], self._ended[GROUP:]
             ends = [end for _, ends in group for end in ends]
             try:
                 answers = await self._log.append(ends)
@@ -338,17 +380,26 @@ class Deliverer:
             self._work()
 
     async def _settle(self) -> None:
-        if self._is_stuck:
-            for outcome in list(self._unrecorded.values()):
+        """Tell the log what it did not take before, one by one: what is wrong with one is not wrong with the others."""
+        if not self._is_stuck:
+            return
+        for outcome in list(self._unrecorded.values()):
+            try:
                 await self._log.append([outcome])
-                self._unrecorded.pop(id(outcome), None)
-            self._is_stuck = False
+            except Conflict as error:
+                # The log has this end in other words, from another hand. It stands, and nothing waits for ever.
+                logger.error("an outcome is not recorded: %s", error)  # noqa: TRY400 its words say it all
+            self._unrecorded.pop(id(outcome), None)
 
     async def _remember(self) -> None:
         """
         Keep by which mark we know that a suspended channel got another address in its subscriber's file, and may be
         written to again. Not in an event: those hold nothing that was made from an address.
         """
+        async with self._keeping:
+            await self._keep()
+
+    async def _keep(self) -> None:
         suspended = {event.id: (lane, event) for lane, event in self.suspensions.all(self._clock()).items()}
         if self._addresses is None:
             state = (await self._log.consumer(CONSUMER)).state
@@ -384,7 +435,22 @@ class Deliverer:
                 return [_resumed(suspended, now)], None
             told = f"nothing is sent on this channel ({suspended.why}): {suspended.reason}"
             return [_abandoned(owed, owed.attempts, told, "suspended")], None
+        if self._is_for_later(owed, who, now):
+            return [], None
         return await self._sent(owed, who, way, turns, place)
+
+    def _is_for_later(self, owed: Owed, who: Subscriber, now: datetime) -> bool:
+        """
+        Leave for the morning what is not urgent: what was put off in the evening, or by the operator. That is no
+        attempt, and nothing is told. What is urgent takes with it what stands before it in its lane, and what would be
+        too old by the morning is sent: quiet hours hold, and drop nothing.
+        """
+        over = quiet_until(who.timing, now)
+        if over is None or over >= owed.expires_at or self.outbox.urgency(owed.lane) == URGENT:
+            return False
+        heapq.heappush(self._quiet, (min(over, now + QUIET_LOOK), owed.lane))
+        self._under_way.discard(owed.lane)
+        return True
 
     async def _sent(
         self, owed: Owed, who: Subscriber, way: ChannelAddress, turns: Turns, place: str
@@ -458,14 +524,20 @@ class Deliverer:
     def _others(self, subscriber: str, channel: str, now: datetime) -> list[str]:
         """The other channels of a subscriber that work, mail first."""
         who = self._subscriber(subscriber)
+        wanted = self._wanted(who) if who else ()
         ways = [
             way
             for way in (who.channels if who else ())
             if way.name != channel
+            and way.name in wanted
             and way.kind in self._channels
             and self.suspensions.of((subscriber, way.name), now) is None
         ]
         return [way.name for way in sorted(ways, key=lambda way: way.kind != "email")]
+
+
+def _all_channels(who: Subscriber) -> tuple[str, ...]:
+    return tuple(way.name for way in who.channels)
 
 
 def _is_sure(failure: TryLater, turns: Turns, place: str) -> bool:

@@ -116,6 +116,7 @@ def retry(
 
 
 async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: str | None) -> None:
+    now = wall_clock()  # before we look: what is handed over from now on is not tried again
     async with reading_log(home) as log:
         found = [
             account
@@ -126,7 +127,6 @@ async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: st
         raise NotifierError("nothing of that failed; `notifier deliveries` shows how each stands")
     # Alerts of one digest failed together, and are tried again together.
     wishes = {(account.digest or account.alert, account.channel): account for account in found}
-    now = wall_clock()
     events = [
         DeliveryRetried(cause=id, alert=id, subscriber=account.subscriber, channel=way, retried_at=now)
         for (id, way), account in wishes.items()

@@ -12,7 +12,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from notifier.errors import LogError
+from notifier.errors import Conflict, LogError
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
 from notifier.events import Event
@@ -53,7 +53,13 @@ async def take_in(directory: Path, log: EventLog) -> int:
             logger.error("%s/%s cannot be taken in, and is put aside: %s", FOLDER, letter.name, error)  # noqa: TRY400
             letter.replace(letter.with_suffix(".unread"))
             continue
-        await log.append([event])
+        try:
+            await log.append([event])
+        except Conflict as error:
+            # Another said it first, in other words. It would be refused for ever, and hold up all that come after it.
+            logger.error("%s/%s is known already, and is put aside: %s", FOLDER, letter.name, error)  # noqa: TRY400
+            letter.replace(letter.with_suffix(".unread"))
+            continue
         letter.unlink()
         taken += 1
     return taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from notifier.errors import LogFull
@@ -38,6 +39,23 @@ async def test_a_letter_of_what_is_known_is_recorded_once(tmp_path: Path) -> Non
 
     assert await log.head() == 1
     assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+async def test_a_letter_that_another_was_quicker_than_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same was recorded in other words: that stands, it is told, and neither the next letter nor a start waits."""
+    log = FailingLog(Clock())
+    first = msgspec.structs.replace(WISH, cause="0" * 36)
+    await log.append([msgspec.structs.replace(first, reason="it has another address")])
+    post(tmp_path, first)
+    other = msgspec.structs.replace(first, channel="slack")
+    post(tmp_path, other)
+
+    assert await take_in(tmp_path, log) == 1
+    assert [each.event for each in (await log.read()).events][1:] == [other]
+    assert "is known already" in caplog.text
+    assert [path.suffix for path in (tmp_path / FOLDER).iterdir()] == [".unread"]
 
 
 async def test_a_letter_stays_while_the_log_takes_nothing(tmp_path: Path) -> None:
