@@ -239,7 +239,14 @@ class App:
         )
         self._renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(
-            log, self.channels, self._renderer, self._subscriber, clock, chance.random, self.links
+            log,
+            self.channels,
+            self._renderer,
+            self._subscriber,
+            clock,
+            chance.random,
+            self.links,
+            lambda who: self._channels_of(who.id),
         )
 
     @classmethod
