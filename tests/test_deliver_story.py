@@ -220,9 +220,7 @@ class Story:
         self._begin()
 
     def _begin(self) -> None:
-        self.deliverer = Deliverer(
-            self.log, self.peers, self.renderer, self.people.get, self.clock, random=lambda: 0.5
-        )
+        self.deliverer = Deliverer(self.log, self.peers, self.renderer, self.people.get, self.clock, random=lambda: 0.5)
 
     def checks(self, lane: Lane, message: str) -> None:
         """Called with each message that is about to be sent; what is wrong is told at the end of the step."""
@@ -303,16 +301,12 @@ class Story:
         until = self.clock() + timedelta(hours=hours) if hours else None
         why = "full" if hours else "unsubscribed"
         await self._appends(
-            ChannelSuspended(
-                subscriber=lane[0], channel=lane[1], why=why, reason="so", at=self.clock(), until=until
-            )
+            ChannelSuspended(subscriber=lane[0], channel=lane[1], why=why, reason="so", at=self.clock(), until=until)
         )
 
     async def _resumes(self, lane: Lane) -> None:
         self.clock.advance(1)
-        await self._appends(
-            ChannelResumed(subscriber=lane[0], channel=lane[1], reason="it is back", at=self.clock())
-        )
+        await self._appends(ChannelResumed(subscriber=lane[0], channel=lane[1], reason="it is back", at=self.clock()))
 
     async def _wishes(self, which: int) -> None:
         if not self.ledger.raised:
@@ -321,9 +315,7 @@ class Story:
         (alert, channel), (lane, _) = list(self.ledger.raised.items())[which % len(self.ledger.raised)]
         self.allowed[delivery_id(alert, channel)] += 2
         await self._appends(
-            DeliveryRetried(
-                cause=alert, alert=alert, subscriber=lane[0], channel=channel, retried_at=self.clock()
-            )
+            DeliveryRetried(cause=alert, alert=alert, subscriber=lane[0], channel=channel, retried_at=self.clock())
         )
 
     # What changes around it.
@@ -368,9 +360,10 @@ class Story:
         for peer in self.peers.values():
             peer.open.set()
             peer.answering.set()
-        for _ in range(3):
+        for _ in range(4):  # as often as the log may fail in one step
             try:
                 await asyncio.wait_for(self.deliverer.run(), 10)
+                break
             except LogError:
                 continue
 
@@ -414,7 +407,7 @@ class Story:
         await self._ends()
         until = self.clock() + DRAINED
         while self.clock() < until:
-            self.clock.advance(900)
+            self.clock.advance(1_800)
             await self._ends()
         assert self.trouble == []
         assert self.ledger.state() == {}
@@ -457,15 +450,14 @@ people, kinds, lanes = st.sampled_from(PEOPLE), st.sampled_from(KINDS), st.sampl
 channels = st.sampled_from([("email",), ("slack",), ("email", "slack")])
 # Long stories of waiting would only expire what is owed, which has tests of its own.
 waits = st.sampled_from([0.0, 1.0, 61.0, 301.0, 900.0, 3_600.0, 14_400.0, -1.0, -3_600.0])
-steps: st.SearchStrategy[Step] = st.one_of(
-    st.tuples(st.just("alerts"), people, channels, st.booleans()),
-    st.tuples(st.just("alerts"), people, channels, st.just(False)),
+alerts = st.tuples(st.just("alerts"), people, channels, st.integers(0, 5).map(lambda n: n == 0))
+waiting = st.tuples(st.just("waits"), waits)
+answers = st.tuples(st.just("answers"), kinds, st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=4))
+ending = st.just(("ends",))
+usual: st.SearchStrategy[Step] = st.one_of(alerts, waiting, answers, ending)
+events: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("digests"), people, channels),
     st.tuples(st.just("notifies"), people, kinds),
-    st.tuples(st.just("answers"), kinds, st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=4)),
-    st.tuples(st.just("waits"), waits),
-    st.tuples(st.just("waits"), waits),
-    st.tuples(st.just("ends")),
     st.tuples(st.just("keeps"), kinds, st.sampled_from(["open", "answering"])),
     st.tuples(st.just("suspends"), lanes, st.sampled_from([None, 6])),
     st.tuples(st.just("resumes"), lanes),
@@ -474,13 +466,16 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("leaves"), people),
     st.tuples(st.just("comes_back"), people),
     st.tuples(st.just("moves"), people),
-    st.tuples(st.just("stops")),
-    st.tuples(st.just("dies")),
+    st.just(("stops",)),
+    st.just(("dies",)),
 )
+steps = st.integers(0, 9).flatmap(lambda n: usual if n < 7 else events)
+hours = st.sampled_from([0, 8, 9])
 
 
-async def play(told: list[Step]) -> Story:
+async def play(hour: int, told: list[Step]) -> Story:
     story = Story()
+    story.clock.advance(hour * 3_600)
     for step in told:
         await story.plays(step)
     await story.drains()
@@ -489,7 +484,7 @@ async def play(told: list[Step]) -> Story:
 
 @pytest.mark.long
 @MANY
-@given(st.lists(steps, min_size=3, max_size=30))
-def test_everything_owed_ends_once_whatever_happens(told: list[Step]) -> None:
+@given(hours, st.lists(steps, min_size=20, max_size=60))
+def test_everything_owed_ends_once_whatever_happens(hour: int, told: list[Step]) -> None:
     """In its lane's order, on no suspended channel, not at night, with no copy too many; a restart owes the same."""
-    asyncio.run(play(told))
+    asyncio.run(play(hour, told))
