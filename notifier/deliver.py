@@ -168,25 +168,20 @@ class Deliverer:
         now = self._clock()
         for position, end in enumerate(ends, first):
             self._position = position
-            self._fold(Recorded(position, end.id, now, end))
+            self._fold(Recorded(position, "", now, end))
 
     def _fold(self, recorded: Recorded, again: Recorded | None = None) -> None:
         self.outbox.apply(recorded)
         self.suspensions.apply(recorded)
-        match recorded.event:
-            case DeliveryRetried(alert=alert, subscriber=subscriber, channel=channel):
-                self._wishes.setdefault((alert, channel), []).append(recorded.id)
-                if again and not self.outbox.owes((subscriber, channel), alert):
-                    self.outbox.again(again, recorded)
-            case (
-                AlertRaised(urgent=True, subscriber=subscriber, channels=channels)
-                | NoticeRaised(subscriber=subscriber, channels=channels)
-            ):
-                for lane in ((subscriber, channel) for channel in channels):
-                    if lane in self._busy and lane not in self._under_way:
-                        self._queue(lane)  # once more, among the urgent
-            case _:
-                pass
+        event = recorded.event
+        if isinstance(event, DeliveryRetried):
+            self._wishes.setdefault((event.alert, event.channel), []).append(recorded.id)
+            if again and not self.outbox.owes((event.subscriber, event.channel), event.alert):
+                self.outbox.again(again, recorded)
+        elif isinstance(event, NoticeRaised) or (isinstance(event, AlertRaised) and event.urgent):
+            for lane in ((event.subscriber, channel) for channel in event.channels):
+                if lane in self._busy and lane not in self._under_way:
+                    self._queue(lane)  # once more, among the urgent
 
     async def start_due(self) -> None:
         """Begin to send what is due, and do not wait for it: a slow lane holds up no other."""
@@ -294,7 +289,8 @@ class Deliverer:
 
     async def _one(self, turns: Turns, lane: Lane, place: str) -> None:
         """Send the next message of a lane, if one is due still."""
-        owed = None if lane in self._under_way else self.outbox.first_due(lane, self._clock())
+        now = self._clock()
+        owed = None if lane in self._under_way else self.outbox.first_due(lane, now)
         if owed is None:
             turns.over(place, well=None)
             if lane not in self._under_way:
@@ -303,7 +299,7 @@ class Deliverer:
         self._under_way.add(lane)
         well: bool | None = None
         try:
-            ends, well = await self._attempt(owed, turns, place)
+            ends, well = await self._attempt(owed, lane, turns, place, now)
         except BaseException:
             self._release(lane)
             raise
@@ -348,7 +344,8 @@ class Deliverer:
             return
         self._made += 1
         self._under_way.add(lane)
-        self._unrecorded |= {id(end): end for end in ends}
+        for end in ends:
+            self._unrecorded[id(end)] = end
         self._ended.append((lane, ends))
         if self._recorder is None or self._recorder.done():
             self._recorder = asyncio.get_running_loop().create_task(self._record(), name="record deliveries")
@@ -418,19 +415,20 @@ class Deliverer:
 
     # ---------------------------------------------------------------- one attempt
 
-    async def _attempt(self, owed: Owed, turns: Turns, place: str) -> tuple[list[Event], bool | None]:
+    async def _attempt(
+        self, owed: Owed, lane: Lane, turns: Turns, place: str, now: datetime
+    ) -> tuple[list[Event], bool | None]:
         """
         Try one delivery once: the events that tell how it went, none where it is not the time for sending; and whether
         the other side answered.
         """
-        now = self._clock()
         if now >= owed.expires_at:
             return [_expired(owed)], None
-        who, way = self._found(owed.lane)
+        who, way = self._found(lane)
         if who is None or way is None:
             told = "withdrawn: the subscriber's file no longer names this channel"
             return [_abandoned(owed, owed.attempts, told, "withdrawn")], None
-        if suspended := self.suspensions.of(owed.lane, now):
+        if suspended := self.suspensions.of(lane, now):
             if (self._addresses or {}).get(suspended.id, mark := _mark(suspended, way)) != mark:
                 return [_resumed(suspended, now)], None
             told = f"nothing is sent on this channel ({suspended.why}): {suspended.reason}"

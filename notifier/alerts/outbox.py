@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -118,7 +118,7 @@ class Outbox:
         # Heads of lanes by due time. Entries go stale or come twice as heads change; they are dropped on surfacing.
         self._heads: list[Head] = []
         self._owed = 0
-        self._urgent: Counter[Lane] = Counter()
+        self._urgent: dict[Lane, int] = {}  # how many are in a lane
         # Everything in the order in which it will expire; what has ended is dropped on surfacing.
         self._by_age: deque[tuple[datetime, Lane, str]] = deque()
         # A thousand subscribers are owed the same words: kept once.
@@ -127,6 +127,8 @@ class Outbox:
     def apply(self, recorded: Recorded) -> None:
         """Fold one event in; events of other types change nothing. Positions must not go back."""
         match recorded.event:
+            case AlertDelivered(alert=alert, subscriber=subscriber, channel=channel):
+                self._end((subscriber, channel), alert)
             case AlertRaised() as raised if not raised.held:
                 self._owe(recorded, self._sharing(raised))
             case DigestRaised() | NoticeRaised() as raised:
@@ -135,8 +137,6 @@ class Outbox:
                 self._postpone(postponed)
             case DeliveryRetried(alert=alert, subscriber=subscriber, channel=channel, retried_at=at):
                 self._hurry((subscriber, channel), alert, at, recorded.id)
-            case AlertDelivered(alert=alert, subscriber=subscriber, channel=channel):
-                self._end((subscriber, channel), alert)
             case DeliveryAbandoned(alert=alert, subscriber=subscriber, channel=channel):
                 self._end((subscriber, channel), alert)
             case _:
@@ -198,10 +198,10 @@ class Outbox:
 
     def urgency(self, lane: Lane) -> int:
         """The class of a lane: urgent where anything in it is, since what stands before that has to go first."""
-        if self._urgent[lane]:
+        if lane in self._urgent:
             return URGENT
-        head = next(iter(self._lanes.get(lane, {}).values()), None)
-        return head.urgency if head else AT_ONCE
+        waiting = self._lanes.get(lane)
+        return next(iter(waiting.values())).urgency if waiting else AT_ONCE
 
     def take_expired(self, now: datetime) -> list[Owed]:
         """What has been owed for too long, each once."""
@@ -251,7 +251,7 @@ class Outbox:
         self._owed += 1
         self._by_age.append((owed.since, lane, owed.alert_id))
         if owed.urgency == URGENT:
-            self._urgent[lane] += 1
+            self._urgent[lane] = self._urgent.get(lane, 0) + 1
         if len(waiting) == 1:
             self._show(lane)
 

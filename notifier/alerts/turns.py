@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from notifier.alerts.outbox import Lane
@@ -25,6 +25,7 @@ HOLDS: tuple[float, ...] = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
 OUR_OWN = 60.0
 # Ends in a row that say the same of their place before it is believed, where each may be the fault of one address.
 STRIKES = 3
+KEPT = 1_000  # places, at least, that are remembered once they are idle
 SPREAD = 0.2  # of a wait, added by chance, so that not all come back together
 
 
@@ -80,7 +81,7 @@ class Turns:
     def next(self, now: datetime) -> tuple[Lane, str] | None:
         """The lane whose turn it is, and its place; None where none may go now."""
         self._let_go(now)
-        if self._route.held_until is not None or self._under_way >= min(self._at_once, self._route.most):
+        if self._route.held_until is not None or self._under_way >= self._route.most:
             return None
         for urgency in self._order():
             if (found := self._from_round(urgency)) is not None:
@@ -104,7 +105,7 @@ class Turns:
                 # What was begun before a hold says nothing of the time after it.
                 if each.held_until is None:
                     each.failures = 0
-                    each.most = min(each.most + 1, self._at_once)
+                    each.most += each.most < self._at_once
             if not at.trusted and at.held_until is None:
                 at.trusted = True
                 self._distrusted -= at.under_way
@@ -157,13 +158,12 @@ class Turns:
 
     # ---------------------------------------------------------------- inside
 
-    def _order(self) -> Iterator[int]:
+    def _order(self) -> list[int]:
         """The classes in the order in which they may go now: those with credit left first."""
-        waiting = [urgency for urgency in range(len(WEIGHTS)) if self._rounds[urgency]]
-        if waiting and all(self._credit[urgency] <= 0 for urgency in waiting):
+        waiting = [urgency for urgency, places in enumerate(self._rounds) if places]
+        if max([self._credit[urgency] for urgency in waiting], default=1) <= 0:
             self._credit = list(WEIGHTS)
-        yield from (urgency for urgency in waiting if self._credit[urgency] > 0)
-        yield from (urgency for urgency in waiting if self._credit[urgency] <= 0)
+        return waiting if len(waiting) < 2 else sorted(waiting, key=lambda urgency: self._credit[urgency] <= 0)
 
     def _from_round(self, urgency: int) -> tuple[Lane, str] | None:
         places = self._rounds[urgency]
@@ -192,8 +192,9 @@ class Turns:
             self._rounds[urgency].append(place)
 
     def _relist(self, place: str, at: _Place) -> None:
-        for urgency in range(len(WEIGHTS)):
-            self._list(place, at, urgency)
+        for urgency, waiting in enumerate(at.waiting):
+            if waiting:
+                self._list(place, at, urgency)
 
     def _distrust(self, at: _Place) -> None:
         if at.trusted:
@@ -213,6 +214,7 @@ class Turns:
 
     def _forget(self, place: str, at: _Place) -> None:
         """Keep nothing of a place that is idle and well; a thousand hosts come and go."""
-        idle = not at.under_way and not any(at.waiting) and at.held_until is None
-        if idle and not at.failures and len(self._places) > 1_000:
+        if len(self._places) <= KEPT or at.under_way or at.failures or at.held_until is not None:
+            return
+        if not any(at.waiting):
             del self._places[place]
