@@ -149,7 +149,7 @@ def alert_view(
         Why(
             watchlist=_line(match.watchlist),
             reading=_line(readings.get(match.watchlist, match.query)),
-            words=tuple(_line(word) for word in match.words),
+            words=_each_once(_line(word) for word in match.words),
         )
         for match in raised.matches
     )
@@ -174,12 +174,20 @@ def alert_view(
         detected_after=_after(statement, told),
         why=why,
         watchlists=_listed(f"“{each.watchlist}”" for each in why),
-        words=", ".join(dict.fromkeys(word for each in why for word in each.words)),
+        words=", ".join(_each_once(word for each in why for word in each.words)),
         subscriber=reader.shown,
         timezone=reader.timezone,
         position=cause.position,
         unsubscribe=reader.unsubscribe,
     )
+
+
+def _each_once(words: Iterable[str]) -> tuple[str, ...]:
+    """Each word as it stood first: a reader needs not be told of "Entity List" and "entity list"."""
+    first: dict[str, str] = {}
+    for word in words:
+        first.setdefault(word.casefold(), word)
+    return tuple(first.values())
 
 
 def changes(before: Statement, after: Statement) -> Excerpts:

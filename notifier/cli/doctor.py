@@ -151,13 +151,23 @@ async def _ways(home: Path, settings: Settings, channels: dict[str, Channel]) ->
     elif settings.door is None:
         yield Finding("warning", "door", "no reader can unsubscribe by a click; add [door] to notifier.toml")
     for channel in channels.values():
-        yield await _channel(channel)
+        if channel.kind in _used(home, settings, channels):
+            yield await _channel(channel)
     if door := settings.door:
         yield Finding("good", "door", f"readers' clicks come from {door.address} to {door.host}:{door.port}")
     if inbox := inbox_of(settings):
         yield await _inbox(inbox)
     for each in _notices(home):
         yield each
+
+
+def _used(home: Path, settings: Settings, channels: dict[str, Channel]) -> set[str]:
+    """The kinds of channels that somebody is reached by, and mail, which may be set up before that."""
+    try:
+        found = subscriptions_of(home, settings, channels, os.environ)
+    except Misconfigured:
+        return {*channels}  # told above
+    return {"email", *(way.kind for who in found.subscribers.values() for way in who.channels)}
 
 
 def _notices(home: Path) -> Iterator[Finding]:
@@ -275,9 +285,7 @@ def _samples() -> tuple[msgspec.Struct, msgspec.Struct]:
 
 
 def _mail(relay: Relay | None) -> Iterator[Finding]:
-    """Is there a mail server, and what are mails signed with? What the DNS must hold is told; it is not asked."""
-    if relay is None:
-        yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
+    """What are mails signed with? What the DNS must hold is told; it is not asked."""
     if relay is None or (signer := relay.signer()) is None:
         return
     record = f"{signer.record_name}. TXT {signer.record}"

@@ -125,6 +125,19 @@ def test_it_says_why() -> None:
     assert (seen.watchlists, seen.words) == ("“Exports” and “Asia”", "dual-use, export, 香港")
 
 
+def test_a_word_in_other_capitals_is_told_once() -> None:
+    """As it stood first; a reader learns nothing from "Entity List, entity list"."""
+    seen = view(
+        matches=[
+            WatchlistMatched(watchlist="A", query="entity list", words=("Entity List", "entity list")),
+            WatchlistMatched(watchlist="B", query="entity list OR Beirut", words=("ENTITY LIST", "Beirut")),
+        ]
+    )
+
+    assert [why.words for why in seen.why] == [("Entity List",), ("ENTITY LIST", "Beirut")]
+    assert seen.words == "Entity List, Beirut"
+
+
 @pytest.mark.parametrize(
     ("link", "shown"),
     [

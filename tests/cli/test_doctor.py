@@ -58,18 +58,22 @@ async def test_a_good_home_is_well(tmp_path: Path):
         "log",
         "templates",
         "email",
-        "slack",
-        "teams",
-        "discord",
-        "webhook",
-        "atom",
-        "console",
         "door",
     }
     assert all("bad" not in found for found in states(programs).values())
     assert "4 events in" in people.out
     assert (home / "data" / "events.db").read_bytes() == before
     assert around.mailroom.mails == []
+
+
+async def test_channels_that_nobody_has_are_not_told_of(tmp_path: Path):
+    """Only the kinds that lead to a subscriber are looked at, and mail, which is set up before that."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"}, {"desk": DESK + '[[channel]]\natom = "desk.xml"\n'})
+        _, programs = await examined(home)
+
+    assert {"email", "atom"} <= set(states(programs))
+    assert not {"slack", "teams", "discord", "webhook", "console"} & set(states(programs))
 
 
 async def test_a_feed_that_is_not_well_is_named(tmp_path: Path):
@@ -188,6 +192,7 @@ async def test_what_is_not_set_up_is_a_warning(tmp_path: Path):
     assert people.code == 0
     assert states(programs)["settings"] == {"warning"}
     assert states(programs)["email"] == states(programs)["subscriptions"] == {"warning"}
+    assert people.out.count("no mail server is set up") == 1
     assert "notifier feeds list --all" in people.out
 
 
