@@ -223,9 +223,7 @@ class App:
         self.reader = Reader(log, visitor, with_pages, clock, chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
         self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
-        self.digester = Digester(
-            log, lambda: self.subscriptions.subscribers, settings.feeds, clock, lambda who: self._channels_of(who.id)
-        )
+        self.digester = Digester(log, lambda: self.subscriptions.subscribers, settings.feeds, clock, self._wanted)
         self.links = links_of(settings)
         self.standing = Standing(log)
         self._confirmer = (
@@ -235,7 +233,9 @@ class App:
         )
         inbox = inbox_of(settings)
         self._bounces = (
-            Bounces(log, inbox, self.links, self.standing, self._subscriber, clock) if inbox and self.links else None
+            Bounces(log, inbox, self.links, self.standing, self._subscriber, clock, self._wanted)
+            if inbox and self.links
+            else None
         )
         self._renderer = Renderer([home / "templates", shipped.templates()])
         self.deliverer = Deliverer(
@@ -246,7 +246,7 @@ class App:
             clock,
             chance.random,
             self.links,
-            lambda who: self._channels_of(who.id),
+            self._wanted,
         )
 
     @classmethod
@@ -346,6 +346,9 @@ class App:
         if who and self._confirmer:
             return wanted(self.standing, who)
         return tuple(channel.name for channel in who.channels) if who else ()
+
+    def _wanted(self, who: Subscriber) -> tuple[str, ...]:
+        return self._channels_of(who.id)
 
     def _timing_of(self, id: str) -> Timing:
         who = self._subscriber(id)

@@ -8,13 +8,14 @@ Anything else is left as it is, and changes nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from notifier.alerts.links import Links
+from notifier.alerts.suspensions import notice_of
 from notifier.channels.address import mailbox
 from notifier.channels.inbox import Inbox
 from notifier.channels.reports import Outcome, Report, meaning
@@ -62,7 +63,10 @@ class Meant(msgspec.Struct, frozen=True):
 
 
 class Bounces:
-    """Reads an inbox. `subscriber` finds who is meant by an id."""
+    """
+    Reads an inbox. `subscriber` finds who is meant by an id, `wanted` names the channels on which somebody may be told
+    of another of his (all, where readers need not confirm them).
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Bounces:
         standing: Standing,
         subscriber: Callable[[str], Subscriber | None],
         clock: Callable[[], datetime],
+        wanted: Callable[[Subscriber], Collection[str]] | None = None,
     ) -> None:
         self._log = log
         self._inbox = inbox
@@ -79,6 +84,7 @@ class Bounces:
         self._standing = standing
         self._subscriber = subscriber
         self._clock = clock
+        self._wanted = wanted or _all_channels
         self._position = 0
         self._full: dict[Lane, dict[str, datetime]] = {}  # alerts that a full mailbox did not take, and when we heard
 
@@ -125,7 +131,8 @@ class Bounces:
         for bounced in _bounced(meant, report, self._clock()):
             # Once recorded, all that followed was recorded with it.
             if await self._log.find(bounced.id) is None and bounced.id not in {each.id for each in news}:
-                news += [bounced, *await self._followed(meant, bounced)]
+                suspended = await self._followed(meant, bounced)
+                news += [bounced, *suspended, *self._notices(meant.who, suspended)]
         if news:
             await self._log.append(news)
         for each in news:
@@ -164,6 +171,16 @@ class Bounces:
                     )
                 )
         return new
+
+    def _notices(self, who: Subscriber, suspended: list[ChannelSuspended]) -> Iterator[NoticeRaised]:
+        """Word of it on the first of his other channels that work, mail first."""
+        ended, now, wanted = {each.channel for each in suspended}, self._clock(), self._wanted(who)
+        others = [
+            way.name
+            for way in sorted(who.channels, key=lambda way: way.kind != KIND)
+            if way.name not in ended and way.name in wanted and self._standing.suspended(who.id, way.name, now) is None
+        ]
+        yield from filter(None, (notice_of(each, others) for each in suspended))
 
     # ---------------------------------------------------------------- mailboxes that are full
 
@@ -205,6 +222,10 @@ class Bounces:
                     case _:
                         pass
             self._position = page.position
+
+
+def _all_channels(who: Subscriber) -> tuple[str, ...]:
+    return tuple(way.name for way in who.channels)
 
 
 def _bounced(meant: Meant, report: Report, now: datetime) -> Iterator[DeliveryBounced]:

@@ -430,14 +430,23 @@ class Deliverer:
         if who is None or way is None:
             told = "withdrawn: the subscriber's file no longer names this channel"
             return [_abandoned(owed, owed.attempts, told, "withdrawn")], None
-        if suspended := self.suspensions.of(lane, now):
-            if (self._addresses or {}).get(suspended.id, mark := _mark(suspended, way)) != mark:
-                return [_resumed(suspended, now)], None
-            told = f"nothing is sent on this channel ({suspended.why}): {suspended.reason}"
-            return [_abandoned(owed, owed.attempts, told, "suspended")], None
+        if (end := self._in_vain(owed, way, now)) is not None:
+            return [end], None
         if self._is_for_later(owed, who, now):
             return [], None
         return await self._sent(owed, who, way, turns, place)
+
+    def _in_vain(self, owed: Owed, way: ChannelAddress, now: datetime) -> Event | None:
+        """What is told instead of sending, where nothing may be sent on this channel, or not this."""
+        if suspended := self.suspensions.of(owed.lane, now):
+            if (self._addresses or {}).get(suspended.id, mark := _mark(suspended, way)) != mark:
+                return _resumed(suspended, now)
+            told = f"nothing is sent on this channel ({suspended.why}): {suspended.reason}"
+            return _abandoned(owed, owed.attempts, told, "suspended")
+        if isinstance(owed.event, NoticeRaised) and self.suspensions.is_asked_in_vain(owed.event, owed.channel, now):
+            told = "withdrawn: he has answered, or was asked less than a day ago"
+            return _abandoned(owed, owed.attempts, told, "withdrawn")
+        return None
 
     def _is_for_later(self, owed: Owed, who: Subscriber, now: datetime) -> bool:
         """

@@ -119,6 +119,26 @@ async def test_a_mailbox_that_is_not_there_gets_no_more(desk: Desk, status: str)
     assert desk.left() == 0
 
 
+async def test_the_owner_is_told_on_another_channel_that_works(desk: Desk):
+    """Once, by mail where there is one, and not on one that nobody confirmed; who complained is told nothing."""
+    desk.bounces = Bounces(
+        desk.log,
+        MaildirInbox(desk.maildir),
+        LINKS,
+        desk.standing,
+        desk.subscribers.get,
+        desk.clock,
+        wanted=lambda who: ("email", "team"),
+    )
+    to = await desk.sent()
+
+    await desk.comes_back(postfix(to), postfix(to))
+    await desk.comes_back(complaint(await desk.sent(2, "home")))
+
+    (notice,) = await logged(desk.log, NoticeRaised)
+    assert (notice.channels, notice.about, notice.notice) == (("team",), "email", "suspended")
+
+
 async def test_the_same_report_twice_is_one(desk: Desk):
     """In one round, in the next, after a restart, and in another mail system's words (F29)."""
     to = await desk.sent()

@@ -15,6 +15,7 @@ from notifier.errors import Refused, TryLater
 from notifier.eventlog.log import Appended, Commit, Duplicate, Page
 from notifier.events import (
     AlertRaised,
+    ChannelConfirmed,
     ChannelResumed,
     ChannelSuspended,
     DeliveryRetried,
@@ -292,3 +293,38 @@ async def test_channels_that_end_together_tell_of_each_other_in_no_circle() -> N
     assert len(await events(desk.log, ChannelSuspended)) == 2
     assert len(await events(desk.log, NoticeRaised)) <= 2
     assert desk.deliverer.outbox.owed() == 0
+
+
+# ---------------------------------------------------------------- who has not confirmed
+
+
+async def test_questions_that_waited_together_are_one_message_a_day() -> None:
+    """Three days without a mail server are no reason for three messages in one minute (promise P12)."""
+    desk = Desk()
+    desk.email.answers = [BUSY] * 1_000
+    for day in range(3):
+        at = desk.clock()
+        asks = NoticeRaised(subscriber="desk", channels=("email",), notice="confirm", about="email", raised_at=at)
+        await desk.log.append([asks])
+        for _ in range(23 if day < 2 else 1):
+            await desk.later(3_600)
+    desk.email.answers.clear()
+
+    for _ in range(6):
+        await desk.later(3_600)
+        desk.restart()
+
+    assert len(desk.email.taken) == 1
+    assert {each.outcome for each in await desk.abandoned()} == {"withdrawn"}
+
+
+async def test_who_has_answered_is_not_asked() -> None:
+    """His answer to the first question ends the second, which waited behind it."""
+    desk = Desk()
+    asks = NoticeRaised(subscriber="desk", channels=("email",), notice="confirm", about="email", raised_at=NOON)
+    await desk.log.append([asks, ChannelConfirmed(subscriber="desk", channel="email", at=NOON)])
+
+    await desk.deliverer.run()
+
+    assert desk.email.tried == []
+    assert [each.outcome for each in await desk.abandoned()] == ["withdrawn"]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from notifier.alerts.notice import CONFIRM
 from notifier.alerts.outbox import Lane
 from notifier.events import (
     AlertDelivered,
@@ -32,6 +33,8 @@ REFUSED, WITHIN = "mailbox-refused", timedelta(days=7)
 FULL, IN_A_ROW, FOR, LEFT_ALONE = "mailbox-full", 3, timedelta(days=7), timedelta(days=30)
 # An answer of "forbidden" is asked about three times more; a webhook that forbids it then has ended.
 FORBIDDEN, TRIES = "forbidden", 4
+# Before a reader has confirmed a channel he gets one message in so long a time (promise P12).
+APART = timedelta(hours=24)
 
 
 class _Failures(msgspec.Struct):
@@ -48,6 +51,8 @@ class Suspensions:
         self._suspended: dict[Lane, Recorded] = {}
         self._confirmed: set[Lane] = set()
         self._failures: dict[Lane, _Failures] = {}
+        self._questions: dict[str, None] = {}  # notices that ask for confirmation and have not ended
+        self._asked: dict[Lane, datetime] = {}  # when such a one was last handed over
 
     def apply(self, recorded: Recorded) -> None:
         """Fold one event in; others change nothing."""
@@ -59,14 +64,23 @@ class Suspensions:
                 self._failures.pop((subscriber, channel), None)
             case ChannelConfirmed(subscriber=subscriber, channel=channel):
                 self._confirmed.add((subscriber, channel))
-            case AlertDelivered(subscriber=subscriber, channel=channel):
+                self._asked.pop((subscriber, channel), None)
+            case NoticeRaised(notice="confirm"):
+                self._questions[recorded.id] = None
+            case AlertDelivered(alert=alert, subscriber=subscriber, channel=channel):
                 self._failures.pop((subscriber, channel), None)
+                if alert in self._questions:
+                    self._asked[subscriber, channel] = recorded.recorded_at
+                    del self._questions[alert]
             case DeliveryPostponed(outcome="mailbox-full") as event:
                 full = self._failures.setdefault((event.subscriber, event.channel), _Failures()).full
                 full.setdefault(event.alert, recorded.recorded_at)
             case DeliveryAbandoned(outcome="mailbox-refused") as event:
+                self._questions.pop(event.alert, None)
                 failures = self._failures.setdefault((event.subscriber, event.channel), _Failures())
                 failures.refused_at = recorded.recorded_at
+            case DeliveryAbandoned(alert=alert):
+                self._questions.pop(alert, None)
             case _:
                 pass
 
@@ -85,6 +99,15 @@ class Suspensions:
     def is_confirmed(self, lane: Lane) -> bool:
         """Did whoever reads this channel say that he wants it?"""
         return lane in self._confirmed
+
+    def is_asked_in_vain(self, notice: NoticeRaised, channel: str, now: datetime) -> bool:
+        """
+        Is it no time to ask for this confirmation: has he answered, or was he asked less than a day ago? Questions of
+        several days may have waited for a mail server together.
+        """
+        lane = (notice.subscriber, channel)
+        asked = self._asked.get(lane)
+        return notice.notice == CONFIRM and (lane in self._confirmed or (asked is not None and now - asked < APART))
 
     def following(self, end: DeliveryAbandoned | DeliveryPostponed, now: datetime) -> ChannelSuspended | None:
         """The suspension that an end of a delivery leads to, if it does, before it was folded in itself."""
