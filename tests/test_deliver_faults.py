@@ -136,6 +136,37 @@ async def test_what_was_not_recorded_is_tried_once_more_at_the_end() -> None:
     assert len(desk.email.tried) == len(await desk.delivered()) == 1
 
 
+# ---------------------------------------------------------------- turns
+
+
+async def test_a_lane_that_waits_twice_for_its_turn_sends_once() -> None:
+    """Urgent news has its lane wait once more, among the urgent; both turns come together, and one of them is idle."""
+    desk = Desk()
+    desk.email.at_once = 2
+    desk.restart()
+    held = desk.email.held["newsroom-email@secret.example"] = asyncio.Event()
+    desk.email.held["other-email@secret.example"] = held
+    desk.email.held["desk-email@secret.example"] = asyncio.Event()
+    desk.subscribers["other"] = subscriber("other", "email")
+    await desk.owes(1, to="newsroom")
+    await desk.owes(2, to="other")
+    first = await desk.owes(3)
+    await desk.deliverer.start_due()
+    await soon(desk.email.reached.wait())
+    urgent = msgspec.structs.replace(await desk.owes(4, to="newsroom"), subscriber="desk", urgent=True)
+    await desk.log.append([urgent])
+    await desk.deliverer.start_due()
+
+    held.set()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    desk.email.held.pop("desk-email@secret.example").set()
+    await soon(desk.deliverer.run())
+
+    assert [each.alert for each in await desk.delivered() if each.subscriber == "desk"] == [first.id, urgent.id]
+    assert len(desk.email.tried) == 5
+
+
 # ---------------------------------------------------------------- once more, please
 
 
