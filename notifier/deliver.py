@@ -265,7 +265,10 @@ class Deliverer:
     def _found(self, lane: Lane) -> tuple[Subscriber | None, ChannelAddress | None]:
         subscriber, channel = lane
         who = self._subscriber(subscriber)
-        return who, next((way for way in who.channels if way.name == channel), None) if who else None
+        for way in who.channels if who else ():
+            if way.name == channel:
+                return who, way
+        return who, None
 
     def _work(self) -> None:
         """Have a task for each message that may be under way now."""

@@ -82,17 +82,18 @@ class Messages:
         Raises `Misconfigured` where the built-in template is at fault too, and `LookupError` where the log lacks what
         it names.
         """
-        first = await self._first(owed.event) if isinstance(owed.event, AlertRaised) else None
+        event = owed.event
+        first = await self._first(event.follows) if isinstance(event, AlertRaised) and event.follows else None
         link = bounce = ""
         if self._links is not None and way.kind == MAIL:
             to = way.address.reveal()
             link = self._links.unsubscribe(who.id, way.name, to)
             bounce = self._links.bounce(owed.alert_id, way.name, to)
-        words, fills = await self._worded(owed, who, way, forms, first, link)
+        words = await self._worded(owed, who, way, forms, first, link)
         return Message(
             id=delivery_id(owed.alert_id, owed.channel),
             parts=words.parts,
-            fills=self._safe(fills, words.marked),
+            fills=self._fills(who, link, words.marked) if words.marked else {},
             written_at=owed.raised_at,
             # On a channel that he has added since, there is nothing to follow.
             follows=delivery_id(first.id, owed.channel) if first and _went_alone(first, owed.channel) else "",
@@ -100,14 +101,15 @@ class Messages:
             bounce=bounce,
         )
 
-    def _safe(self, fills: Mapping[str, str], forms: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    def _fills(self, who: Subscriber, link: str, forms: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """What stands in place of the marks, by form."""
+        fills = {NAME: _shown(who.name), UNSUBSCRIBE: link} if link else {NAME: _shown(who.name)}
         if all(map(self._renderer.is_plain, fills.values())):
             return dict.fromkeys(forms, fills)
         return {form: {mark: self._renderer.safe(form, fill) for mark, fill in fills.items()} for form in forms}
 
-    async def _first(self, raised: AlertRaised) -> AlertRaised | None:
-        event = (await found(self._log, raised.follows)).event if raised.follows else None
+    async def _first(self, follows: str) -> AlertRaised | None:
+        event = (await found(self._log, follows)).event
         return event if isinstance(event, AlertRaised) else None
 
     async def _worded(
@@ -118,25 +120,25 @@ class Messages:
         forms: tuple[str, ...],
         first: AlertRaised | None,
         link: str,
-    ) -> tuple[_Words, Mapping[str, str]]:
-        """The words, and what stands in place of their marks."""
-        fills = {NAME: _shown(who.name), UNSUBSCRIBE: link} if link else {NAME: _shown(who.name)}
-        if isinstance(owed.event, NoticeRaised):
-            return self._rendered(owed.event.notice, forms, self._notice(owed.event, who, way, link)), {}
-        reader = Reader(who.name, who.timezone, link)
-        if isinstance(owed.event, DigestRaised):
-            return self._rendered(DIGEST, forms, await digested(self._log, _recorded(owed), reader)), {}
-        key = (_told(owed.event, first), who.timezone, forms, bool(link))
+    ) -> _Words:
+        event = owed.event
+        if isinstance(event, NoticeRaised):
+            return self._rendered(event.notice, forms, self._notice(event, who, way, link))
+        if isinstance(event, DigestRaised):
+            reader = Reader(who.name, who.timezone, link)
+            return self._rendered(DIGEST, forms, await digested(self._log, _recorded(owed), reader))
+        key = (_told(event, first), who.timezone, forms, bool(link))
         kept = self._words.get(key)
         if kept is not None and kept.until >= asyncio.get_running_loop().time():
-            return kept, fills
+            return kept
         if not all(self._renderer.writes_as_is(FOLDER, form, VARIABLES) for form in forms):
-            return self._rendered(FOLDER, forms, await self._alert(owed, reader)), {}
+            reader = Reader(who.name, who.timezone, link)
+            return self._rendered(FOLDER, forms, await self._alert(owed, reader))
         reader = Reader(NAME, who.timezone, UNSUBSCRIBE if link else "")
         self._words[key] = self._rendered(FOLDER, forms, await self._alert(owed, reader))
         if len(self._words) > KEPT:
             self._words.popitem(last=False)
-        return self._words[key], fills
+        return self._words[key]
 
     async def _alert(self, owed: Owed, reader: Reader) -> AlertView:
         view, _ = await viewed(self._log, _recorded(owed), reader)

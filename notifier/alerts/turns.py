@@ -73,7 +73,7 @@ class Turns:
 
     def add(self, lane: Lane, place: str, urgency: int) -> None:
         """A lane waits for a turn; `urgency` is a class from 0, the most urgent."""
-        at = self._places.setdefault(place, _Place())
+        at = self._at(place)
         at.waiting[urgency].append(lane)
         self._waiting += 1
         self._list(place, at, urgency)
@@ -117,7 +117,7 @@ class Turns:
 
     def struck(self, place: str) -> bool:
         """An end that may be its address's fault, or its place's: is it time to believe the latter?"""
-        at = self._places.setdefault(place, _Place())
+        at = self._at(place)
         at.strikes += 1
         return at.strikes >= STRIKES or at.failures > 0
 
@@ -136,7 +136,7 @@ class Turns:
         For so many seconds, or as long as its failures in a row suggest where that is longer. After that one message
         is tried; where it was only too `busy`, half as many as were under way.
         """
-        at = self._route if place is None else self._places.setdefault(place, _Place())
+        at = self._route if place is None else self._at(place)
         if at.held_until is not None and at.held_until > now:
             return at.held_until  # those who were under way together failed together
         step = min(HOLDS[min(at.failures, len(HOLDS) - 1)], HOLDS[-1] if place is not None else OUR_OWN)
@@ -157,6 +157,12 @@ class Turns:
         return min(ends, default=None)
 
     # ---------------------------------------------------------------- inside
+
+    def _at(self, place: str) -> _Place:
+        at = self._places.get(place)
+        if at is None:
+            at = self._places[place] = _Place()
+        return at
 
     def _order(self) -> list[int]:
         """The classes in the order in which they may go now: those with credit left first."""
