@@ -296,7 +296,7 @@ class Outbox:
         if not waiting:
             return False
         head = next(iter(waiting.values()))
-        return (head.due_at, head.position) == (due_at, position)
+        return head.position == position and head.due_at == due_at
 
 
 def _owed(recorded: Recorded, raised: Raised, channel: str, *, since: datetime, retry: str = "") -> Owed:
