@@ -28,7 +28,7 @@ from notifier.handwritten.subscriber import KINDS, WEEK, ChannelTable, Subscribe
 from notifier.handwritten.toml import Place, TomlFile
 from notifier.watchlists.advice import advice
 from notifier.watchlists.aliases import Pack
-from notifier.watchlists.query import parse
+from notifier.watchlists.query import Query, parse
 from notifier.watchlists.watchlist import Watchlist
 
 _ID = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
@@ -224,12 +224,9 @@ class _Reader:
             )
         said = checked(self._file, (), SubscriberFile, self.mistakes)
         if said is None:
+            self._look_on()
             return None
-        if said.timezone:
-            try:
-                zone(said.timezone)
-            except Misfit as error:
-                self._wrong(("timezone",), f'"timezone" {error.problem}', error.mend)
+        self._check_zone(said.timezone)
         timing = self._timing(said)
         watchlists = self._watchlists(said.watchlist, said.frequency)
         channels = self._channels(said.channel)
@@ -242,6 +239,23 @@ class _Reader:
             watchlists=tuple(watchlists),
             channels=tuple(channels),
         )
+
+    def _look_on(self) -> None:
+        """A mistake in the file's shape must not hide those in what stands beside it: what is text is read as ever."""
+        checks = {"timezone": self._check_zone, "digest_at": self._digest_at, "quiet_hours": self._quiet_hours}
+        for key, check in checks.items():
+            if (said := self._file.values.get(key)) and isinstance(said, str):
+                check(said)
+        tables = self._file.values.get("watchlist")
+        for number, table in enumerate(tables if isinstance(tables, list) else ()):
+            if isinstance(table, dict) and (query := table.get("query")) and isinstance(query, str):
+                self._query(("watchlist", number, "query"), query)
+
+    def _check_zone(self, said: str) -> None:
+        try:
+            zone(said or "UTC")
+        except Misfit as error:
+            self._wrong(("timezone",), f'"timezone" {error.problem}', error.mend)
 
     def _wrong(self, place: Place, problem: str, mend: str = "") -> None:
         self.mistakes.append(self._file.mistake(place, problem, mend))
@@ -301,11 +315,8 @@ class _Reader:
         self._refuse_doubles("watchlist", [table.name for table in tables])
         for number, table in enumerate(tables):
             place = ("watchlist", number)
-            try:
-                query = parse(table.query, self._packs)
-            except QueryError as error:
-                where = f"{error.code} at character {error.at + 1} of the query"
-                self._wrong((*place, "query"), f"{error.message} ({where})", error.mend)
+            query = self._query((*place, "query"), table.query)
+            if query is None:
                 continue
             if table.urgent and table.frequency not in {None, "immediately"}:
                 mend = "leave out one of them"
@@ -325,6 +336,14 @@ class _Reader:
                 self.warnings.append(self._file.mistake((*place, "query"), each.problem, each.mend))
             self._check_scope(place, watchlist)
         return watchlists
+
+    def _query(self, place: Place, said: str) -> Query | None:
+        try:
+            return parse(said, self._packs)
+        except QueryError as error:
+            where = f"{error.code} at character {error.at + 1} of the query"
+            self._wrong(place, f"{error.message} ({where})", error.mend)
+            return None
 
     def _check_scope(self, place: Place, watchlist: Watchlist) -> None:
         """A feed or issuer that nothing fits is a wish that would never be fulfilled."""

@@ -240,6 +240,18 @@ def test_all_mistakes_in_all_files_are_told_at_once(tmp_path: Path):
     assert found[3].startswith("subscriptions/b.toml, line 4: ")
 
 
+def test_a_mistake_in_the_shape_hides_no_other(tmp_path: Path):
+    """A key that is not known, or a value of another type, leaves the times and queries beside it to be read."""
+    wrong = desk(
+        top="frequency = 'dayly'\nquiet_hours = '22-7'\ndigest_at = '25:00'\ntimezone = 'Europe/Londn'",
+        watchlist="name = 'N'\nquery = '\"open'\nurgent = 'yes'\n",
+    )
+
+    found = mistakes(tmp_path, desk=wrong)
+
+    assert [told.partition(": ")[0][-1] for told in found] == ["1", "2", "3", "4", "7", "8"]
+
+
 MISTAKES = [
     (desk(watchlist="name = 'N'\nquery = '\"open'\n"), 4, "of the query"),
     (desk(watchlist="name = 'N'\nquery = ''\n"), 4, '"query" must not be empty'),

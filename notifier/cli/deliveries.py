@@ -18,6 +18,7 @@ from notifier.cli.screen import MOODS, aside, hanging, plain, stdout, told
 from notifier.deliveries import Account, accounts
 from notifier.errors import NotifierError
 from notifier.events import DeliveryRetried
+from notifier.standing import Standing
 from notifier.tail import counted
 
 _MOOD = {
@@ -123,6 +124,8 @@ async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: st
             async for account in accounts(log, wanted.since, wanted.until)
             if wanted.takes(account) and (not alerts or account.alert in alerts) and channel in (None, account.channel)
         ]
+        standing = Standing(log)
+        await standing.catch_up()
     if not found:
         raise NotifierError("nothing of that failed; `notifier deliveries` shows how each stands")
     # Alerts of one digest failed together, and are tried again together.
@@ -136,6 +139,10 @@ async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: st
     for account in wishes.values():
         _print(account)
     aside(told("✓", "green", f"{counted(len(events), 'delivery')} will be tried again"))
+    for subscriber, way in dict.fromkeys((account.subscriber, account.channel) for account in wishes.values()):
+        if stop := standing.suspended(subscriber, way, now):
+            mend = f"have it resumed first: notifier subscriptions resume {subscriber} {way}"
+            aside(told("!", "yellow", f"{subscriber}: channel {way} takes nothing ({stop.why}); {mend}"))
 
 
 async def _show(home: Path, wanted: Wanted, last: int | None, as_json: bool) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from notifier.eventlog.letterbox import take_in
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import DeliveryRetried
+from notifier.events import ChannelSuspended, DeliveryRetried
 from tests.cli.runs import quick, run
-from tests.steps import Clock
+from tests.steps import NOON, Clock
 from tests.test_deliveries import ALERT, BUSY, REFUSED, TAKEN, TOLD
 
 
@@ -104,6 +104,23 @@ def test_what_failed_is_tried_again_and_nothing_else(failed: Path) -> None:
     assert [(wish.alert, wish.channel) for wish in retried(failed)] == [(ALERT.id, "slack")]
     assert [(row["channel"], row["state"]) for row in after.rows] == [("email", "delivered"), ("slack", "owed")]
     assert after.rows[1]["attempts"][-1]["said"] == "to be tried again, the operator says"
+
+
+def test_a_channel_that_takes_nothing_is_to_be_resumed_first(failed: Path) -> None:
+    """What is tried again there would end at once, so the mend is said with the wish."""
+
+    async def suspend() -> None:
+        log = await SqliteLog.open(failed / "data", Clock())
+        stop = ChannelSuspended(subscriber="desk", channel="slack", why="ended", reason="410", at=NOON)
+        await log.append([stop])
+        await log.close()
+
+    asyncio.run(suspend())
+
+    told = quick("--home", failed, "deliveries", "retry", "--subscriber", "desk")
+
+    assert "channel slack takes nothing (ended)" in told.err
+    assert "notifier subscriptions resume desk slack" in told.err
 
 
 def test_a_running_service_takes_the_wish_in(failed: Path) -> None:
