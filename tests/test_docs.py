@@ -81,13 +81,13 @@ def test_all_feeds_of_the_handbook_can_be_set_together(tmp_path: Path):
 
 
 def test_the_ways_back_of_the_handbook_can_be_set(tmp_path: Path):
-    """The door and the mailbox for bounces are taken as they stand there, beside the mail server."""
+    """The door and the mailbox for bounces are taken as they stand there, with mail server and signatures beside."""
     shown = [
         blocks(section(RUNNING, f"## {title}"), "toml") for title in ("Mail", "Unsubscribing, bounces and complaints")
     ]
     (tmp_path / "notifier.toml").write_text("\n".join(block for each in shown for block in each))
     secrets = dict.fromkeys(("SMTP_PASSWORD", "DOOR_SECRET", "BOUNCE_PASSWORD"), "0123456789abcdef")
-    secrets["DKIM_KEY"] = next(iter(KEYS.values()))
+    secrets["DKIM_KEY"] = KEYS["rsa"]
 
     settings = Settings.load(tmp_path, secrets)
 
