@@ -23,15 +23,15 @@ from notifier.cli.diagnostics import set_up
 from notifier.errors import LogOwned, Misconfigured, NotifierError
 
 VERBS = {
-    "demo": ("notifier.cli.demo", "Replay 29–30 June 2020 on this machine: feeds, matches, mails, Slack."),
+    "demo": ("notifier.cli.demo", "Replay 29–30 June 2020 on this machine: feeds, mails, Slack."),
     "init": ("notifier.cli.init", "Make a starter home that runs."),
     "run": ("notifier.cli.run", "Poll, match and deliver, until told to stop."),
-    "feeds": ("notifier.cli.feeds", "The feeds: list them, check them, read a saved document."),
+    "feeds": ("notifier.cli.feeds", "The feeds: list, check, read a document, import and export."),
     "match": ("notifier.cli.match", "Try a query on a text and see why it matches or not."),
-    "preview": ("notifier.cli.preview", "Show what an alert says, without sending it."),
-    "deliveries": ("notifier.cli.deliveries", "Who got what, when, at which attempt, and with which reply."),
+    "preview": ("notifier.cli.preview", "Show what an alert or a digest says, without sending it."),
+    "deliveries": ("notifier.cli.deliveries", "Who got what, when, with which reply; retry what failed."),
     "tail": ("notifier.cli.tail", "The event log, one line an event, as it grows."),
-    "subscriptions": ("notifier.cli.subscriptions", "The subscribers' files: check and list them."),
+    "subscriptions": ("notifier.cli.subscriptions", "The subscribers' files: check and list them; resume channels."),
     "doctor": ("notifier.cli.doctor", "Check settings, log and channels, and say what to mend."),
 }
 
