@@ -425,7 +425,12 @@ def _feed_state(told: FeedTold, zone: ZoneInfo) -> FeedState:
 def _period(raised: DigestRaised, told: Sequence[Story], zone: ZoneInfo) -> str:
     began = raised.since or min((story.pieces[0].cause.recorded_at for story in told), default=None)
     until = f"{_wall(raised.due_at, zone)} ({_city(zone)})"
-    return f"{_wall(began, zone)} to {until}" if began and began < raised.due_at else f"until {until}"
+    if not began or began >= raised.due_at:
+        return f"until {until}"
+    there, due = began.astimezone(zone), raised.due_at.astimezone(zone)
+    if there.date() == due.date():
+        return f"{_wall(began, zone)} to {due:%H:%M} ({_city(zone)})"
+    return f"{_wall(began, zone)} to {until}"
 
 
 def _wall(at: datetime, zone: ZoneInfo) -> str:

@@ -185,6 +185,11 @@ def test_a_list_without_room_for_any_of_it_is_counted() -> None:
             "Many at once",
             "Mon 29 Jun 2020, 21:07 to Tue 30 Jun 2020, 21:07 (UTC)",
         ),
+        (
+            {"since": NOW + timedelta(hours=23), "frequency": "hourly"},
+            "Hourly digest",
+            "Wed 1 Jul 2020, 04:07 to 05:07 (Hong Kong time)",
+        ),
     ],
 )
 def test_a_digest_says_what_it_covers(more: dict[str, object], called: str, period: str) -> None:
