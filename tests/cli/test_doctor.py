@@ -215,7 +215,7 @@ RETURNED = '[bounces]\naddress = "bounce@alerts.example.org"\nmaildir = "returne
 
 
 async def test_a_channel_that_takes_nothing_is_named(tmp_path: Path):
-    """With why and since when; the home is well, for it is its reader's or his mail system's to mend."""
+    """With why, since when and the mend; the home is well, for it is its reader's or his mail system's to mend."""
     at = datetime(2020, 6, 29, 21, 7, tzinfo=UTC)
     async with world() as around:
         home = make_home(tmp_path, around, {})
@@ -230,7 +230,8 @@ async def test_a_channel_that_takes_nothing_is_named(tmp_path: Path):
     assert people.code == 0
     assert found["state"] == "warning"
     assert found["found"] == (
-        "desk: channel email takes nothing: bounced since 2020-06-29 21:07Z: there is no such mailbox"
+        "desk: channel email takes nothing: bounced since 2020-06-29 21:07Z: there is no such mailbox; "
+        "once it is mended: notifier subscriptions resume desk email"
     )
 
 
