@@ -8,19 +8,18 @@ between the two may make us send a second copy, of the same name; never none.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import heapq
 import logging
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
-from notifier.alerts.outbox import LADDER, OF_FULL_MAILBOX, OF_WEBHOOK, URGENT, Lane, Outbox, Owed, backoff
+from notifier.alerts import outcomes
+from notifier.alerts.outbox import URGENT, Lane, Outbox, Owed
 from notifier.alerts.render import Renderer
-from notifier.alerts.suspensions import FORBIDDEN, TRIES, Suspensions, notice_of
+from notifier.alerts.suspensions import Suspensions, notice_of
 from notifier.alerts.timing import quiet_until
 from notifier.alerts.turns import Turns
 from notifier.channels.channel import Channel, Paced
@@ -41,6 +40,7 @@ from notifier.events import (
     NoticeRaised,
     Recorded,
 )
+from notifier.marks import Marks
 from notifier.messages import Links, Messages
 from notifier.subscriptions import ChannelAddress, Subscriber
 
@@ -61,7 +61,6 @@ TYPES = tuple(
         ChannelConfirmed,
     )
 )
-UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 BROKEN = 900.0  # seconds before a message is tried again whose template, or whose code, was at fault
 QUIET_LOOK = timedelta(minutes=5)  # between looks at who has quiet hours: his file may say something else by now
 PATIENCE = 5.0  # seconds that `run` waits for an address's turn
@@ -69,9 +68,7 @@ UNRECORDED = 256  # messages at most that were sent and not recorded yet: so man
 GROUP = 256  # messages at most whose outcomes, up to three events each, are stored in one commit
 TOGETHER = 64  # outcomes that are worth a commit; fewer wait for others that are under way
 LINGER = 0.005  # seconds, at most
-CONSUMER = "deliver"  # the name under which it keeps what no event may hold
 NOWHERE = ""  # the kind of a channel that there is none of: withdrawn, or not set up
-_LADDERS = {"mailbox-full": OF_FULL_MAILBOX, "webhook": OF_WEBHOOK}  # by outcome, or else by kind
 
 
 class _Way(msgspec.Struct):
@@ -128,8 +125,7 @@ class Deliverer:
         self._stopping = False
         self._made = 0
         self._wishes: dict[tuple[str, str], list[str]] = {}  # the operator's retries, by alert and channel
-        self._keeping = asyncio.Lock()  # one at a time keeps what no event may hold
-        self._addresses: dict[str, str] | None = None  # of suspended channels, as `_mark` makes them, by suspension
+        self._marks = Marks(log, lambda lane: self._found(lane)[1])
         self.outbox = Outbox()
         self.suspensions = Suspensions()
 
@@ -199,7 +195,7 @@ class Deliverer:
         now = self._clock()
         for owed in self.outbox.take_expired(now):
             if owed.lane not in self._under_way:
-                self._end(owed.lane, [_expired(owed)])
+                self._end(owed.lane, [outcomes.expired(owed)])
         self._take_due(now)
         self._turns_came()
 
@@ -394,29 +390,7 @@ class Deliverer:
             self._unrecorded.pop(id(outcome), None)
 
     async def _remember(self) -> None:
-        """
-        Keep by which mark we know that a suspended channel got another address in its subscriber's file, and may be
-        written to again. Not in an event: those hold nothing that was made from an address.
-        """
-        async with self._keeping:
-            await self._keep()
-
-    async def _keep(self) -> None:
-        suspended = {event.id: (lane, event) for lane, event in self.suspensions.all(self._clock()).items()}
-        if self._addresses is None:
-            state = (await self._log.consumer(CONSUMER)).state
-            self._addresses = msgspec.json.decode(state, type=dict[str, str]) if state else {}
-        if suspended.keys() == self._addresses.keys():
-            return
-        marks = {id: mark for id, mark in self._addresses.items() if id in suspended}
-        for id, (lane, event) in suspended.items():
-            _, way = self._found(lane)
-            if id not in marks and way is not None:
-                marks[id] = _mark(event, way)
-        if marks != self._addresses:
-            consumer = await self._log.consumer(CONSUMER)
-            await self._log.append([], commit=consumer.moved_to(consumer.position, msgspec.json.encode(marks)))
-            self._addresses = marks
+        await self._marks.keep(self.suspensions.all(self._clock()))
 
     # ---------------------------------------------------------------- one attempt
 
@@ -428,11 +402,10 @@ class Deliverer:
         the other side answered.
         """
         if now >= owed.expires_at:
-            return [_expired(owed)], None
+            return [outcomes.expired(owed)], None
         who, way = self._found(lane)
         if who is None or way is None:
-            told = "withdrawn: the subscriber's file no longer names this channel"
-            return [_abandoned(owed, owed.attempts, told, "withdrawn")], None
+            return [outcomes.withdrawn(owed, "the subscriber's file no longer names this channel")], None
         if (end := self._in_vain(owed, way, now)) is not None:
             return [end], None
         if self._is_for_later(owed, who, now):
@@ -442,13 +415,10 @@ class Deliverer:
     def _in_vain(self, owed: Owed, way: ChannelAddress, now: datetime) -> Event | None:
         """What is told instead of sending, where nothing may be sent on this channel, or not this."""
         if suspended := self.suspensions.of(owed.lane, now):
-            if (self._addresses or {}).get(suspended.id, mark := _mark(suspended, way)) != mark:
-                return _resumed(suspended, now)
-            told = f"nothing is sent on this channel ({suspended.why}): {suspended.reason}"
-            return _abandoned(owed, owed.attempts, told, "suspended")
+            is_another = self._marks.tell_another(suspended, way)
+            return outcomes.resumed(suspended, now) if is_another else outcomes.suspended(owed, suspended)
         if isinstance(owed.event, NoticeRaised) and self.suspensions.is_asked_in_vain(owed.event, owed.channel, now):
-            told = "withdrawn: he has answered, or was asked less than a day ago"
-            return _abandoned(owed, owed.attempts, told, "withdrawn")
+            return outcomes.withdrawn(owed, "he has answered, or was asked less than a day ago")
         return None
 
     def _is_for_later(self, owed: Owed, who: Subscriber, now: datetime) -> bool:
@@ -467,7 +437,7 @@ class Deliverer:
     async def _sent(
         self, owed: Owed, who: Subscriber, way: ChannelAddress, turns: Turns, place: str
     ) -> tuple[list[Event], bool | None]:
-        attempt, sending = owed.attempts + 1, False
+        sending = False
         try:
             channel = self._channels[way.kind]
             address = way.address.reveal()
@@ -480,7 +450,8 @@ class Deliverer:
         except TryLater as failure:
             return self._postponed(owed, way, failure, turns, place), _answered(failure)
         except Refused as refusal:
-            return self._refused(owed, attempt, refusal), True
+            end = outcomes.abandoned(owed, owed.attempts + 1, str(refusal), refusal.outcome)
+            return self._with_suspension(end), True
         except Misconfigured as error:
             logger.error("an alert waits for a template to be mended: %s", error)  # noqa: TRY400 its words say it all
             broken = TryLater(str(error), outcome="broken", after=BROKEN)
@@ -493,35 +464,19 @@ class Deliverer:
             told = f"a fault of the notifier's own ({kind}); see the service's log"
             fault = TryLater(told, outcome="fault", after=BROKEN, unknown=sending)
             return self._postponed(owed, way, fault, turns, place), None
-        return [AlertDelivered(**_of(owed, attempt), reply=receipt.reply)], True
+        return [outcomes.delivered(owed, receipt.reply)], True
 
     def _postponed(self, owed: Owed, way: ChannelAddress, failure: TryLater, turns: Turns, place: str) -> list[Event]:
         """The end of an attempt after which another follows, and what it means for others on this way."""
-        attempt, now = owed.attempts + failure.counts, self._clock()
-        if failure.unknown and owed.unknowns:
-            told = f"unknown twice, so there is no third copy; it may have arrived: {failure}"
-            return [_abandoned(owed, attempt, told, "unknown")]
-        if failure.outcome == FORBIDDEN and attempt >= TRIES:
-            return self._with_suspension(_abandoned(owed, attempt, str(failure), FORBIDDEN))
-        after = max(failure.after or 0, UNSURE) if failure.unknown else failure.after
-        ladder: Sequence[float] = _LADDERS.get(failure.outcome) or _LADDERS.get(way.kind) or LADDER
-        due_at = now + timedelta(seconds=backoff(max(attempt, 1), after, self._random, ladder))
-        if failure.scope == "route" or (failure.scope == "place" and _is_sure(failure, turns, place)):
+        now = self._clock()
+        end = outcomes.failed(owed, way.kind, failure, now, self._random)
+        is_more = failure.scope == "route" or (failure.scope == "place" and _is_sure(failure, turns, place))
+        if isinstance(end, DeliveryPostponed) and is_more:
             there = place if failure.scope == "place" else None
-            due_at = turns.hold(there, now, after or 0, self._random, busy=failure.outcome == "throttled")
-            self._wake_in((due_at - now).total_seconds())
-        end = DeliveryPostponed(
-            **_of(owed, attempt),
-            due_at=min(due_at, owed.expires_at),
-            reason=str(failure),
-            unknown=failure.unknown,
-            outcome=failure.outcome,
-            uncounted=not failure.counts,
-        )
+            until = turns.hold(there, now, failure.after or 0, self._random, busy=failure.outcome == "throttled")
+            self._wake_in((until - now).total_seconds())
+            end = msgspec.structs.replace(end, due_at=min(until, owed.expires_at))
         return self._with_suspension(end)
-
-    def _refused(self, owed: Owed, attempt: int, refusal: Refused) -> list[Event]:
-        return self._with_suspension(_abandoned(owed, attempt, str(refusal), refusal.outcome))
 
     def _with_suspension(self, end: DeliveryAbandoned | DeliveryPostponed) -> list[Event]:
         """An end, and what follows from it for its channel."""
@@ -560,38 +515,3 @@ def _is_sure(failure: TryLater, turns: Turns, place: str) -> bool:
 def _answered(failure: TryLater) -> bool | None:
     """Did the other side answer? None where it holds up more than this message, which was said already."""
     return None if failure.scope in ("place", "route") else failure.outcome not in ("cut-off", "unknown")
-
-
-def _mark(suspended: ChannelSuspended, way: ChannelAddress) -> str:
-    """Tells one address of a channel from the next, and little more: one of four billion marks, new for each event."""
-    return hashlib.blake2b(way.address.reveal().encode(), key=suspended.id.encode(), digest_size=4).hexdigest()
-
-
-def _resumed(suspended: ChannelSuspended, now: datetime) -> ChannelResumed:
-    return ChannelResumed(
-        cause=suspended.id,
-        subscriber=suspended.subscriber,
-        channel=suspended.channel,
-        reason="it has another address",
-        at=now,
-    )
-
-
-def _expired(owed: Owed) -> DeliveryAbandoned:
-    return _abandoned(owed, owed.attempts, "expired: it could not be handed over within 72 hours", "expired")
-
-
-def _abandoned(owed: Owed, attempt: int, reason: str, outcome: str) -> DeliveryAbandoned:
-    return DeliveryAbandoned(**_of(owed, attempt), reason=reason, outcome=outcome)
-
-
-def _of(owed: Owed, attempt: int) -> dict[str, Any]:
-    """What every event about a delivery says of it."""
-    return {
-        "cause": owed.alert_id,
-        "alert": owed.alert_id,
-        "subscriber": owed.subscriber,
-        "channel": owed.channel,
-        "attempt": attempt,
-        "retry": owed.retry,
-    }

@@ -23,7 +23,7 @@ FLOORS = (
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
     {"settings", "subscriptions", "views", "standing"},
-    {"messages"},
+    {"messages", "marks"},
     {
         "poll",
         "websub",
