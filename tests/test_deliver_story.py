@@ -51,7 +51,7 @@ from tests.steps import NOON, Clock
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MANY = settings(
-    max_examples=2000 if os.environ.get("NOTIFIER_LONG") else 60,
+    max_examples=400 if os.environ.get("NOTIFIER_LONG") else 60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
