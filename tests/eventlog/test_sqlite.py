@@ -21,7 +21,7 @@ import pytest
 
 from notifier.errors import LogError, LogOwned
 from notifier.eventlog import sqlite
-from notifier.eventlog.log import Appended, Consumer, EventLog
+from notifier.eventlog.log import BATCH_EVENTS, Appended, Consumer, EventLog
 from notifier.eventlog.sqlite import SqliteLog
 from tests.eventlog.builders import NOW, moved, published
 from tests.eventlog.child import TASKS, numbers
@@ -273,6 +273,19 @@ async def test_calls_together_are_all_acknowledged(tmp_path: Path) -> None:
         read = [recorded.event for start in range(0, len(told), 500) for recorded in (await log.read(start)).events]
         assert told == list(range(1, len(told) + 1))
         assert read == [event for events in calls for event in events]
+
+
+async def test_the_largest_group_is_one_statement(tmp_path: Path) -> None:
+    """A group that is full but for one event, and a call as large as may be: SQLite takes that many values at once."""
+    writer = sqlite._writer(tmp_path / "events.db")
+    rows = [sqlite._row(published(n), NOW) for n in range(sqlite.GROUP - 1 + BATCH_EVENTS)]
+
+    first = sqlite._insert_new(writer, rows[:10])
+    then = sqlite._insert_new(writer, rows[10:])
+
+    assert (first, then) == (1, 11)
+    assert list(writer.execute("SELECT id FROM events ORDER BY position")) == [(row[0],) for row in rows]
+    writer.close()
 
 
 # ---------------------------------------------------------------- other processes
