@@ -218,6 +218,7 @@ class Posting:
                 # How many are under way is for whoever calls: a limit here would let silent hosts hold up all others.
                 connector=connector(self._allowed, force_close=not self.knows_copies, limit=0),
                 timeout=aiohttp.ClientTimeout(total=self._total),
+                headers={"User-Agent": "policy-change-notifier"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,

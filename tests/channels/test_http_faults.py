@@ -334,3 +334,13 @@ async def test_a_host_that_is_not_there_holds_its_place(kind: str, monkeypatch: 
     for error, outcome in ((closed, "unreachable"), (plain, "bad-certificate"), (unknown, "unreachable")):
         assert isinstance(error, TryLater)
         assert (error.outcome, error.scope, error.counts, error.unknown) == (outcome, "place", True, False)
+
+
+@EACH
+async def test_the_other_side_is_told_who_posts(kind: str) -> None:
+    """By the program's name, and not by that of a library."""
+    async with WebPeer(WELL) as peer, opened(kind) as channel:
+        await channel.send(message(), address(kind, peer.port))
+
+        ((_, headers, _),) = peer.requests
+        assert {name.lower(): value for name, value in headers.items()}["user-agent"] == "policy-change-notifier"
