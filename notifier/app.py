@@ -13,39 +13,26 @@ import logging
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
 from notifier import shipped, subscriptions
-from notifier.alerts.links import Links
 from notifier.alerts.render import Renderer
 from notifier.alerts.timing import Timing
 from notifier.bounces import Bounces
-from notifier.channels.atom import AtomChannel
-from notifier.channels.channel import Channel
-from notifier.channels.console import ConsoleChannel
-from notifier.channels.discord import DiscordChannel
-from notifier.channels.elsewhere import ElsewhereChannel
-from notifier.channels.email import EmailChannel
-from notifier.channels.inbox import ImapInbox, Inbox, MaildirInbox
-from notifier.channels.relay import Relay
-from notifier.channels.slack import SlackChannel
-from notifier.channels.teams import TeamsChannel
-from notifier.channels.webhook import WebhookChannel
 from notifier.confirm import Confirmer, wanted
 from notifier.deliver import Deliverer
 from notifier.digest import Digester
-from notifier.errors import LogError, LogOwned, Misconfigured, TryLater
+from notifier.errors import Misconfigured, TryLater
 from notifier.eventlog import letterbox
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import Event, SubscriptionsApplied
+from notifier.events import SubscriptionsApplied
 from notifier.feeds.feed import Feed
-from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import next_due
 from notifier.feeds.parse import PAGES, Parsers
 from notifier.feeds.visit import Visitor
@@ -53,15 +40,16 @@ from notifier.match import Matcher
 from notifier.poll import Poll, Poller
 from notifier.read import Reader
 from notifier.recheck import Rechecker
+from notifier.record import wall_clock
 from notifier.schedule import Rounds, Schedule
-from notifier.settings import Bounces as BounceSettings
-from notifier.settings import ImapBox, Settings
+from notifier.settings import Settings
 from notifier.standing import Standing
 from notifier.subscriptions import Subscriber, Subscriptions
 from notifier.survey import ROUNDS, rounds_of
 from notifier.tail import counted
 from notifier.watchlists.index import Index
 from notifier.watchlists.watchlist import Watchlist
+from notifier.ways import channels_of, fetcher_of, inbox_of, links_of, subscriptions_of
 from notifier.web.door import Door
 from notifier.websub import Hubs
 
@@ -75,117 +63,9 @@ NOTE = 60.0  # seconds between notes of where the polls stand
 READ = 5.0  # seconds between looks at pages that are to be tried again; a new statement's is begun at once
 RECHECK = 30.0  # seconds between looks at which pages are to be asked again
 LETTERS = 1.0  # seconds between looks at what an operator's commands want recorded
-TAKEN_IN = 10  # seconds that such a command waits for it
 CONFIRM = 30.0  # seconds between looks at who is to be asked whether he wants alerts
 BOUNCES = 60.0  # seconds between looks at what came back by mail
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
-
-
-def wall_clock() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)
-
-
-@contextlib.asynccontextmanager
-async def reading_log(home: Path) -> AsyncIterator[EventLog]:
-    """The log of a home, for reading only: any number of processes may, while another writes."""
-    log = await SqliteLog.open(home / "data", wall_clock, write=False)
-    try:
-        yield log
-    finally:
-        await log.close()
-
-
-async def record_beside(home: Path, events: Sequence[Event]) -> None:
-    """
-    Record an operator's events in the log of a home; where a service owns it, by its hand.
-
-    Raises `LogError` where there is no log, and where the service did not take them in within ten seconds: it will
-    then, or its next start.
-    """
-    if not (home / "data" / "events.db").exists():
-        raise LogError(f"{home} has no log yet; `notifier run --once` begins one")
-    try:
-        log = await SqliteLog.open(home / "data", wall_clock)
-    except LogOwned:
-        letters = [letterbox.post(home / "data", event) for event in events]
-        for _ in range(TAKEN_IN * 10):
-            if not any(letter.exists() for letter in letters):
-                return
-            await asyncio.sleep(0.1)
-        raise LogError(
-            f"the service that owns the log has not taken this in within {TAKEN_IN} s; it lies in "
-            f"{home / 'data' / letterbox.FOLDER} and will be"
-        ) from None
-    try:
-        await log.append(events)
-    finally:
-        await log.close()
-
-
-def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, Channel]:
-    """The ways out, by the word that a subscriber's file uses. A new channel is one line here."""
-    ways: list[Channel] = [
-        *([_email(settings.email, settings.bounces)] if settings.email else []),
-        SlackChannel(allowed=settings.fetch.allow),
-        TeamsChannel(allowed=settings.fetch.allow),
-        DiscordChannel(allowed=settings.fetch.allow),
-        WebhookChannel(allowed=settings.fetch.allow),
-        AtomChannel(home / "feeds"),
-        *([ElsewhereChannel()] if settings.apprise else []),
-        ConsoleChannel(terminal),
-    ]
-    return {way.kind: way for way in ways}
-
-
-def _email(relay: Relay, bounces: BounceSettings | None) -> EmailChannel:
-    """Mail, signed where the operator wants that, and sent so that what comes back is known."""
-    return EmailChannel(relay, bounces=bounces.address if bounces else "", sign=relay.signer())
-
-
-def links_of(settings: Settings) -> Links | None:
-    """What makes and checks the links in our messages; None where the operator has not opened a door for them."""
-    if settings.door is None:
-        return None
-    secret, *earlier = (each.reveal() for each in settings.door.secrets)
-    return Links(settings.door.address, secret, earlier)
-
-
-def inbox_of(settings: Settings) -> Inbox | None:
-    """Where mails come back to; None where nobody reads them."""
-    if settings.bounces is None:
-        return None
-    box = settings.bounces.box
-    if isinstance(box, ImapBox):
-        return ImapInbox(box.host, box.port, box.user, box.password.reveal(), box.folder, tls=box.tls)
-    return MaildirInbox(box)
-
-
-def fetcher_of(settings: Settings, clock: Callable[[], datetime] = wall_clock) -> Fetcher:
-    """The way to the feeds, as the operator wants it."""
-    fetch = settings.fetch
-    return Fetcher(fetch.allow, settings.contact, fetch.timeout, clock, per_host=fetch.per_host)
-
-
-def subscriptions_of(
-    home: Path, settings: Settings, channels: Mapping[str, Channel], environ: Mapping[str, str]
-) -> Subscriptions:
-    """The subscribers' files of a home, all or nothing. Raises `Misconfigured` with every mistake in them."""
-    return subscriptions.load(
-        home / "subscriptions",
-        environ,
-        feeds=settings.feeds,
-        refusal=lambda kind, address: channels[kind].refusal(address) if kind in channels else _NOT_SET_UP[kind],
-        timezone=settings.timezone,
-    )
-
-
-# The kinds that need a setting first.
-_NOT_SET_UP = {
-    "email": "no mail server is set up to send it through; add [email] with host and sender to notifier.toml",
-    "apprise": "Apprise's connections are not guarded, so it is off; to use it, add [apprise] with enabled = true to "
-    "notifier.toml",
-}
 
 
 class App:

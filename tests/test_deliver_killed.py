@@ -9,8 +9,8 @@ import signal
 import time
 from pathlib import Path
 
-from notifier.app import reading_log
 from notifier.events import AlertDelivered, ChannelSuspended, DeliveryAbandoned, DeliveryPostponed, Event
+from notifier.record import reading_log
 from tests.channels.peers import MailPeer, WebPeer, response
 from tests.homes import DESK, PATIENCE, Publisher, make_home, notifier, rss, said, world
 

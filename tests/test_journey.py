@@ -15,7 +15,7 @@ from pathlib import Path
 import feedparser
 import pytest
 
-from notifier.app import App, reading_log
+from notifier.app import App
 from notifier.demo.story import Scene, Speaker, document
 from notifier.events import (
     AlertDelivered,
@@ -30,6 +30,7 @@ from notifier.events import (
     SubscriptionsApplied,
 )
 from notifier.feeds.feed import Kind
+from notifier.record import reading_log
 from tests.channels.peers import SILENCE, MailPeer, WebPeer, response
 from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, rss, said, world
 from tests.steps import Clock

@@ -12,12 +12,12 @@ import click
 import msgspec
 from rich.text import Text
 
-from notifier.app import reading_log, record_beside, wall_clock
 from notifier.cli.moment import Moment
 from notifier.cli.screen import MOODS, aside, hanging, plain, stdout, told
 from notifier.deliveries import Account, accounts
 from notifier.errors import NotifierError
 from notifier.events import DeliveryRetried
+from notifier.record import reading_log, record_beside, wall_clock
 from notifier.standing import Standing
 from notifier.tail import counted
 

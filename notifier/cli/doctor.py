@@ -21,7 +21,6 @@ from notifier.alerts.digest import FOLDER as DIGEST
 from notifier.alerts.digest import Piece, Story, Words, digest_view
 from notifier.alerts.notice import CONFIRM, SUSPENDED, NoticeView
 from notifier.alerts.render import Renderer
-from notifier.app import channels_of, inbox_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.channel import Channel
 from notifier.channels.dkim import ADVISED
 from notifier.channels.inbox import Inbox
@@ -31,12 +30,14 @@ from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, DigestRaised, FeedTold, Recorded, StatementPublished, WatchlistMatched
 from notifier.feeds.health import OUTCOMES
 from notifier.messages import FOLDER
+from notifier.record import reading_log, wall_clock
 from notifier.settings import Settings
 from notifier.standing import Standing
 from notifier.statement import Statement, fingerprint
 from notifier.subscriptions import Subscriptions
 from notifier.survey import feed_states
 from notifier.tail import counted
+from notifier.ways import channels_of, inbox_of, subscriptions_of
 from notifier.web.door import FOLDER as DOOR
 from notifier.web.door import PageView, State
 

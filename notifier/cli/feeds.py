@@ -13,7 +13,6 @@ import click
 import msgspec
 from rich.text import Text
 
-from notifier.app import fetcher_of, reading_log, wall_clock
 from notifier.cli import opml
 from notifier.cli.screen import aside, hanging, one_line, plain, shown, stderr, stdout, told
 from notifier.errors import Refused, TryLater
@@ -24,9 +23,11 @@ from notifier.feeds.habit import Bounds, in_words
 from notifier.feeds.health import HEALTHY
 from notifier.feeds.parse import Parser
 from notifier.handwritten.checked import did_you_mean
+from notifier.record import reading_log, wall_clock
 from notifier.settings import Settings
 from notifier.survey import FeedState, Tried, ask, feed_states
 from notifier.tail import counted
+from notifier.ways import fetcher_of
 
 
 @click.group("feeds", subcommand_metavar="VERB …")

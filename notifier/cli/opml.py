@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from notifier.app import wall_clock
 from notifier.cli.screen import aside, plain
 from notifier.errors import Misconfigured, Refused
 from notifier.feeds import opml
 from notifier.feeds.catalogue import catalogue
 from notifier.handwritten import toml
 from notifier.handwritten.toml import TomlFile
+from notifier.record import wall_clock
 from notifier.settings import FILE, SIZE, Settings
 from notifier.tail import counted
 

@@ -14,7 +14,6 @@ from notifier.alerts.alert import AlertView, Reader
 from notifier.alerts.digest import FOLDER as DIGEST
 from notifier.alerts.digest import DigestView
 from notifier.alerts.render import Renderer
-from notifier.app import channels_of, reading_log, subscriptions_of, wall_clock
 from notifier.channels.atom import AtomChannel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.discord import DiscordChannel
@@ -30,9 +29,11 @@ from notifier.events import DigestRaised, Recorded
 from notifier.message import without_controls
 from notifier.messages import FOLDER
 from notifier.preview import alert_meant
+from notifier.record import reading_log, wall_clock
 from notifier.settings import Settings
 from notifier.subscriptions import Subscriptions
 from notifier.views import digested, viewed
+from notifier.ways import channels_of, subscriptions_of
 
 FORMS = {
     each.kind: each.forms

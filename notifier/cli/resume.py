@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from notifier.app import reading_log, record_beside, wall_clock
 from notifier.cli.screen import aside, told
 from notifier.errors import NotifierError
 from notifier.events import ChannelResumed
+from notifier.record import reading_log, record_beside, wall_clock
 from notifier.standing import Standing
 from notifier.tail import counted
 

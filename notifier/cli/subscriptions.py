@@ -14,17 +14,18 @@ import msgspec
 from rich.text import Text
 
 from notifier.alerts.timing import DAILY, WEEKLY, Timing
-from notifier.app import channels_of, reading_log, subscriptions_of, wall_clock
 from notifier.breadth import Breadth, breadth
 from notifier.cli.resume import resume
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
 from notifier.confirm import KIND
 from notifier.errors import Misconfigured, Mistake
 from notifier.handwritten.subscriber import WEEK
+from notifier.record import reading_log, wall_clock
 from notifier.settings import Settings
 from notifier.standing import Standing
 from notifier.subscriptions import Subscriptions
 from notifier.tail import counted
+from notifier.ways import channels_of, subscriptions_of
 
 
 @click.group("subscriptions", subcommand_metavar="VERB …")

@@ -14,13 +14,13 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from notifier.app import reading_log
 from notifier.cli.moment import Moment
 from notifier.cli.screen import MOODS, one_line, plain, stdout
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.log import follow as followed
 from notifier.events import Recorded
+from notifier.record import reading_log
 from notifier.tail import line
 
 NARROW = 110  # columns of a terminal, below which a line is told shorter

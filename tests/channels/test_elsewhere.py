@@ -112,7 +112,7 @@ async def test_apprise_tells_nobody(capfd: pytest.CaptureFixture[str]) -> None:
             with pytest.raises(TryLater) as caught:
                 await channel.send(message(), f"json://me:verysecret@127.0.0.1:{peer.port}{PATH}?+X-Key=verysecret")
             channel.refusal("tgram://verysecret")
-        logging.getLogger("notifier").warning("heard")
+        logging.getLogger("notifier").critical("heard")
     finally:
         root.setLevel(level)
         root.removeHandler(handler)

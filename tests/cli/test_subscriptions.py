@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from notifier.app import wall_clock
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
+from notifier.record import wall_clock
 from tests.cli.runs import quick, run
 from tests.homes import DESK
 
