@@ -27,7 +27,9 @@ from notifier.message import Message, Receipt, without_controls
 FORM, CONTENT = "atom.json", "atom.html"
 ENTRIES = 100  # in one file; the oldest go
 ATOM = "http://www.w3.org/2005/Atom"
+EACH = "{watchlist}"  # in an address: a file for each watchlist, named after it
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.xml")
+_LETTERS = 40  # of a watchlist's name in that of its file
 # What is no character of XML 1.0, though it is one of Unicode's (2.2).
 _NOT_XML = re.compile("[\ufffe\uffff]")
 
@@ -36,7 +38,8 @@ class AtomChannel:
     """
     Writes each alert into a feed file of `folder`, which is made when it is first needed.
 
-    An address is the file's name, `hong-kong.xml`. `new_id` makes up a feed's id when its file begins; from then on it
+    An address is the file's name, `hong-kong.xml`; with `{watchlist}` in it there is a file for each watchlist, and an
+    alert stands in those of all that brought it. `new_id` makes up a feed's id when its file begins; from then on it
     stays. Several messages for one file are written one after another.
     """
 
@@ -51,9 +54,12 @@ class AtomChannel:
 
     def refusal(self, address: str) -> str:
         """Why this is no name for a feed's file; "" when it looks right."""
-        if _NAME.fullmatch(address):
+        if _NAME.fullmatch(address.replace(EACH, "x", 1)):
             return ""
-        return 'a feed is a file in the home\'s feeds/; write a bare name like atom = "hong-kong.xml"'
+        return (
+            "a feed is a file in the home's feeds/; write a bare name like "
+            'atom = "hong-kong.xml", or "desk-{watchlist}.xml" for a file each'
+        )
 
     def masked(self, address: str) -> str:
         """The file's place in the home; there is nothing to hide."""
@@ -67,10 +73,12 @@ class AtomChannel:
         """Put the alert first into its feed. Raises `TryLater` where the file can be neither read nor written."""
         if self.refusal(address):
             raise Refused("the subscriber's feed file cannot be used; see `notifier subscriptions check`")
-        entry, lock = _entry(message), self._locks.setdefault(address, threading.Lock())
+        entry = _entry(message)
         try:
-            # The thread ends its work though we are stopped meanwhile; a second copy takes the place of the first.
-            await asyncio.to_thread(self._put, entry, address, lock)
+            for name, title in _files(entry, address).items():
+                lock = self._locks.setdefault(name, threading.Lock())
+                # The thread ends its work though we are stopped meanwhile; a second copy takes the first one's place.
+                await asyncio.to_thread(self._put, entry, name, title, lock)
         except ElementTree.ParseError as error:
             told = "the subscriber's file in feeds/ is no feed that we wrote; move it away, and a new one begins"
             raise TryLater(told, outcome="file-unreadable", scope="address") from error
@@ -89,15 +97,15 @@ class AtomChannel:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _put(self, entry: Element, address: str, lock: threading.Lock) -> None:
+    def _put(self, entry: Element, name: str, title: str, lock: threading.Lock) -> None:
         self._folder.mkdir(exist_ok=True)
-        path = self._folder / address
+        path = self._folder / name
         with lock:
-            feed = self._feed(path)
+            feed = self._feed(path, title)
             _put_first(feed, entry)
             _replace(path, ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True))
 
-    def _feed(self, path: Path) -> Element:
+    def _feed(self, path: Path, title: str) -> Element:
         """The feed in this file, or one that begins. Raises `ParseError` for a file of another kind."""
         with contextlib.suppress(FileNotFoundError):
             feed = ElementTree.fromstring(path.read_bytes())  # noqa: S314 our own file, and expat refuses bombs
@@ -106,7 +114,7 @@ class AtomChannel:
             return feed
         feed = Element(f"{{{ATOM}}}feed")
         _sub(feed, "id", self._new_id().urn)
-        _sub(feed, "title", path.stem.replace("-", " ").replace("_", " "))
+        _sub(feed, "title", title)
         _sub(feed, "updated", "")
         _sub(_sub(feed, "author"), "name", "notifier")
         _sub(feed, "generator", "policy-change-notifier")
@@ -114,6 +122,20 @@ class AtomChannel:
 
 
 ElementTree.register_namespace("", ATOM)
+
+
+def _files(entry: Element, address: str) -> dict[str, str]:
+    """The files that an entry goes into, and what each feed is called where it begins."""
+    stem = address.removesuffix(".xml")
+    if EACH not in stem:
+        return {address: stem.replace("-", " ").replace("_", " ")}
+    watchlists = [each.get("term", "") for each in entry.findall(f"{{{ATOM}}}category")] or ["alerts"]
+    return {f"{stem.replace(EACH, _slug(name))}.xml": name for name in reversed(watchlists)}
+
+
+def _slug(name: str) -> str:
+    """A watchlist's name as a part of a file's: letters of any script and digits, in small, and hyphens between."""
+    return "-".join(re.findall(r"[^\W_]+", name.casefold()))[:_LETTERS] or "unnamed"
 
 
 def _put_first(feed: Element, entry: Element) -> None:

@@ -43,7 +43,7 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teams: Annotated[str, _text("A workflow's URL that takes Adaptive Cards; a secret", "${DESK_TEAMS}")] = ""
     discord: Annotated[str, _text("A Discord webhook's URL; a secret", "${DESK_DISCORD}")] = ""
     webhook: Annotated[str, _text("A URL that takes signed events; a secret", "${DESK_WEBHOOK}")] = ""
-    atom: Annotated[str, _text("The name of a feed's file in the home's feeds/", "hong-kong.xml")] = ""
+    atom: Annotated[str, _text("A feed file in the home's feeds/; {watchlist} for one each", "hong-kong.xml")] = ""
     apprise: Annotated[str, _text("An Apprise URL; a secret", "${DESK_APPRISE}")] = ""
     console: Annotated[str, _text("The terminal that the notifier runs in", "stdout")] = ""
     secrets: Annotated[

@@ -82,6 +82,23 @@ async def test_ids_last(tmp_path: Path) -> None:
         assert uuid.UUID(id.removeprefix("urn:uuid:")).urn == id
 
 
+async def test_each_watchlist_may_have_a_file_of_its_own(tmp_path: Path) -> None:
+    """Named after it in any script; an alert of two stands in both, and a second copy takes its own place in each."""
+    channel = AtomChannel(tmp_path)
+
+    for _ in range(2):
+        await channel.send(
+            saying(categories=["Hong Kong: exports", "香港", "../../etc/passwd"]), "desk-{watchlist}.xml"
+        )
+    await channel.send(saying("More", id="f00d", categories=["香港"]), "desk-{watchlist}.xml")
+
+    assert files(tmp_path) == ["desk-etc-passwd.xml", "desk-hong-kong-exports.xml", "desk-香港.xml"]
+    feeds = {name: feedparser.parse(io.BytesIO((tmp_path / name).read_bytes())) for name in files(tmp_path)}
+    assert {feed.feed.title for feed in feeds.values()} == {"Hong Kong: exports", "香港", "../../etc/passwd"}
+    assert [entry.title for entry in feeds["desk-香港.xml"].entries] == ["More", "Curbs"]
+    assert [len(feed.entries) for feed in feeds.values()] == [1, 1, 2]
+
+
 async def test_the_newest_stands_first_and_a_hundred_are_kept(tmp_path: Path) -> None:
     """The oldest go, and the feed is as new as its newest entry."""
     channel = AtomChannel(tmp_path)
