@@ -93,7 +93,7 @@ class App:
         self._environ = environ
         self.channels = channels_of(home, settings, terminal)
         self.subscriptions = Subscriptions.none()
-        self._files = subscriptions.stamp(home / "subscriptions")
+        self._files = self._files_without = subscriptions.stamp(home / "subscriptions")
         self.fetcher = fetcher_of(settings, clock)
         self.parsers = Parsers()
         self.poller = Poller(log, self.fetcher, self.parsers, clock)
@@ -199,12 +199,20 @@ class App:
         await self.log.append([applied], commit=commit)
 
     async def reload(self) -> None:
-        """Take up changed subscribers' files, all or nothing; a mistake is told, and the last good ones stay."""
+        """
+        Take up changed subscribers' files, all or nothing; a mistake is told, and the last good ones stay.
+
+        A file that is gone is looked for once more: some editors take one away for a moment to put the new one in its
+        place, and what is owed there must not end by that.
+        """
         # Before they are read: what is written while we read is looked at once more.
         stamp = subscriptions.stamp(self.home / "subscriptions")
         if stamp == self._files:
             return
-        self._files = stamp
+        if {file[0] for file in self._files} - {file[0] for file in stamp} and stamp != self._files_without:
+            self._files_without = stamp
+            return
+        self._files = self._files_without = stamp
         try:
             new = subscriptions_of(self.home, self.settings, self.channels, self._environ)
         except Misconfigured as error:

@@ -370,6 +370,25 @@ async def test_what_could_not_be_sent_is_owed_after_a_restart(tmp_path: Path):
     assert len(around.mailroom.mails) == 1
 
 
+async def test_a_file_that_is_gone_for_a_moment_ends_nothing(tmp_path: Path):
+    """Some editors take a file away before they put the new one in its place; who stays away is let go."""
+    async with world() as around:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        file = home / "subscriptions" / "desk.toml"
+        async with App.opened(home) as app:
+            file.rename(home / "desk.toml~")
+            await app.reload()
+            there = [*app.subscriptions.subscribers]
+            file.write_text(DESK.replace("Hong Kong desk", "Asia desk"))
+            await app.reload()
+            changed = app.subscriptions.subscribers["desk"].name
+            file.unlink()
+            for _ in range(2):
+                await app.reload()
+
+            assert (there, changed, [*app.subscriptions.subscribers]) == (["desk"], "Asia desk", [])
+
+
 async def test_a_changed_subscription_is_taken_up_while_the_service_runs(tmp_path: Path):
     """A good file is in force within seconds; a wrong one changes nothing, and is told with its line."""
     async with world() as around:
