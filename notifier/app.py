@@ -44,7 +44,7 @@ from notifier.record import wall_clock
 from notifier.schedule import Rounds, Schedule
 from notifier.settings import Settings
 from notifier.standing import Standing
-from notifier.subscriptions import Subscriber, Subscriptions
+from notifier.subscriptions import ChannelAddress, Subscriber, Subscriptions
 from notifier.survey import ROUNDS, rounds_of
 from notifier.tail import counted
 from notifier.watchlists.index import Index
@@ -105,7 +105,7 @@ class App:
         self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
         self.digester = Digester(log, lambda: self.subscriptions.subscribers, settings.feeds, clock, self._wanted)
         self.links = links_of(settings)
-        self.standing = Standing(log)
+        self.standing = Standing(log, self._way_of)
         self._confirmer = (
             Confirmer(log, self.standing, lambda: self.subscriptions.subscribers, clock)
             if settings.door and settings.door.confirm
@@ -228,6 +228,10 @@ class App:
 
     def _subscriber(self, id: str) -> Subscriber | None:
         return self.subscriptions.subscribers.get(id)
+
+    def _way_of(self, lane: tuple[str, str]) -> ChannelAddress | None:
+        who = self._subscriber(lane[0])
+        return next((way for way in who.channels if way.name == lane[1]), None) if who else None
 
     def _channels_of(self, id: str) -> tuple[str, ...]:
         who = self._subscriber(id)

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 from notifier.alerts.notice import CONFIRM
 from notifier.eventlog.log import EventLog
-from notifier.events import NoticeRaised
+from notifier.events import ChannelConfirmed, NoticeRaised
 from notifier.standing import Standing
 from notifier.subscriptions import Subscriber
 
+TYPES = (NoticeRaised.type, ChannelConfirmed.type)
 KIND = "email"  # the channels whose readers may not be those who asked
 APART = timedelta(hours=24)
 MOST = 3
@@ -67,12 +68,15 @@ class Confirmer:
 
     async def _catch_up(self) -> None:
         """Fold in what was asked before, by this process or another."""
-        while (page := await self._log.read(self._position, (NoticeRaised.type,))).position > self._position:
+        while (page := await self._log.read(self._position, TYPES)).position > self._position:
             for recorded in page.events:
                 event = recorded.event
                 if isinstance(event, NoticeRaised) and event.notice == CONFIRM:
                     key = event.subscriber, event.about
                     self._asked[key] = self._asked.get(key, (0, event.raised_at))[0] + 1, event.raised_at
+                elif isinstance(event, ChannelConfirmed):
+                    # Where another address takes this one's place, its reader is asked from the beginning.
+                    self._asked.pop((event.subscriber, event.channel), None)
             self._position = page.position
 
 

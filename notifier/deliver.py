@@ -68,6 +68,7 @@ UNRECORDED = 256  # messages at most that were sent and not recorded yet: so man
 GROUP = 256  # messages at most whose outcomes, up to three events each, are stored in one commit
 TOGETHER = 64  # outcomes that are worth a commit; fewer wait for others that are under way
 LINGER = 0.005  # seconds, at most
+CONSUMER = "deliver"  # the name under which the marks of suspended channels are kept
 NOWHERE = ""  # the kind of a channel that there is none of: withdrawn, or not set up
 
 
@@ -125,7 +126,7 @@ class Deliverer:
         self._stopping = False
         self._made = 0
         self._wishes: dict[tuple[str, str], list[str]] = {}  # the operator's retries, by alert and channel
-        self._marks = Marks(log, lambda lane: self._found(lane)[1])
+        self._marks = Marks(log, CONSUMER, lambda lane: self._found(lane)[1])
         self.outbox = Outbox()
         self.suspensions = Suspensions()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+
 from notifier.alerts.timing import Timing
 from notifier.app import App
 from notifier.confirm import Confirmer, wanted
@@ -35,8 +37,12 @@ class Desk:
         self.restarted()
 
     def restarted(self) -> None:
-        self.standing = Standing(self.log)
+        self.standing = Standing(self.log, self.way)
         self.confirmer = Confirmer(self.log, self.standing, lambda: self.subscribers, self.clock)
+
+    def way(self, lane: tuple[str, str]) -> ChannelAddress | None:
+        who = self.subscribers.get(lane[0])
+        return next((way for way in who.channels if way.name == lane[1]), None) if who else None
 
     async def asked(self) -> list[tuple[str, tuple[str, ...], timedelta]]:
         """Who was asked on which channels, and when."""
@@ -86,6 +92,27 @@ async def test_who_has_answered_is_not_asked_again():
 
     assert asked == 1
     assert (await desk.asked())[-1][0] == "silent"
+
+
+async def test_another_address_is_confirmed_anew():
+    """Its reader is asked from the beginning, also where it was put in place while the service was down."""
+    desk = Desk()
+    await desk.confirmer.run()
+    await desk.log.append([ChannelConfirmed(subscriber="desk", channel="email", at=desk.clock())])
+    await desk.confirmer.run()
+    before = wanted(desk.standing, desk.subscribers["desk"])
+
+    way = ChannelAddress("email", "email", Secret("somebody else"))
+    desk.subscribers["desk"] = msgspec.structs.replace(subscriber(), channels=(way,))
+    desk.restarted()
+    desk.clock.advance(60)
+    await desk.confirmer.run()
+
+    assert (before, wanted(desk.standing, desk.subscribers["desk"])) == (("email",), ())
+    assert [at for _, _, at in await desk.asked()] == [timedelta(0), timedelta(seconds=60)]
+    await desk.log.append([ChannelConfirmed(subscriber="desk", channel="email", at=desk.clock())])
+    await desk.standing.catch_up()
+    assert wanted(desk.standing, desk.subscribers["desk"]) == ("email",)
 
 
 async def test_many_are_asked_in_parts():

@@ -22,8 +22,9 @@ FLOORS = (
     {"errors", "events", "statement", "message", "guard", "comparison"},
     {"feeds", "watchlists", "alerts", "channels", "eventlog"},
     {"shipped", "handwritten"},
-    {"settings", "subscriptions", "views", "standing"},
+    {"settings", "subscriptions", "views"},
     {"messages", "marks"},
+    {"standing"},
     {
         "poll",
         "websub",

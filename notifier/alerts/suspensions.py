@@ -49,7 +49,7 @@ class Suspensions:
 
     def __init__(self) -> None:
         self._suspended: dict[Lane, Recorded] = {}
-        self._confirmed: set[Lane] = set()
+        self._confirmed: dict[Lane, ChannelConfirmed] = {}
         self._failures: dict[Lane, _Failures] = {}
         self._questions: dict[str, None] = {}  # notices that ask for confirmation and have not ended
         self._asked: dict[Lane, datetime] = {}  # when such a one was last handed over
@@ -62,9 +62,9 @@ class Suspensions:
             case ChannelResumed(subscriber=subscriber, channel=channel):
                 self._suspended.pop((subscriber, channel), None)
                 self._failures.pop((subscriber, channel), None)
-            case ChannelConfirmed(subscriber=subscriber, channel=channel):
-                self._confirmed.add((subscriber, channel))
-                self._asked.pop((subscriber, channel), None)
+            case ChannelConfirmed() as event:
+                self._confirmed[event.subscriber, event.channel] = event
+                self._asked.pop((event.subscriber, event.channel), None)
             case NoticeRaised(notice="confirm"):
                 self._questions[recorded.id] = None
             case AlertDelivered(alert=alert, subscriber=subscriber, channel=channel):
@@ -96,9 +96,9 @@ class Suspensions:
         """Every channel that is suspended now."""
         return {lane: event for lane in self._suspended if (event := self.of(lane, now))}
 
-    def is_confirmed(self, lane: Lane) -> bool:
-        """Did whoever reads this channel say that he wants it?"""
-        return lane in self._confirmed
+    def confirmed(self) -> Mapping[Lane, ChannelConfirmed]:
+        """Every channel whose reader has said that he wants what comes there, and when he last said so."""
+        return self._confirmed
 
     def is_asked_in_vain(self, notice: NoticeRaised, channel: str, now: datetime) -> bool:
         """
@@ -106,8 +106,9 @@ class Suspensions:
         several days may have waited for a mail server together.
         """
         lane = (notice.subscriber, channel)
-        asked = self._asked.get(lane)
-        return notice.notice == CONFIRM and (lane in self._confirmed or (asked is not None and now - asked < APART))
+        asked, confirmed = self._asked.get(lane), self._confirmed.get(lane)
+        has_answered = confirmed is not None and confirmed.at >= notice.raised_at
+        return notice.notice == CONFIRM and (has_answered or (asked is not None and now - asked < APART))
 
     def following(self, end: DeliveryAbandoned | DeliveryPostponed, now: datetime) -> ChannelSuspended | None:
         """The suspension that an end of a delivery leads to, if it does, before it was folded in itself."""

@@ -146,8 +146,8 @@ def test_a_channel_is_confirmed_by_its_reader_alone() -> None:
     """Nothing else does that."""
     confirmed = ChannelConfirmed(subscriber="desk", channel="email", at=NOW)
 
-    assert not folded((delivered(raised()).event, NOW)).is_confirmed(LANE)
-    assert folded((confirmed, NOW)).is_confirmed(LANE)
+    assert not folded((delivered(raised()).event, NOW)).confirmed()
+    assert folded((confirmed, NOW)).confirmed() == {LANE: confirmed}
 
 
 @pytest.mark.parametrize(("why", "told"), [("bounced", True), ("ended", True), ("full", True), ("unsubscribed", False)])
