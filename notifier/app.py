@@ -22,6 +22,7 @@ import msgspec
 
 from notifier import shipped, subscriptions
 from notifier.alerts.render import Renderer
+from notifier.alerts.suspensions import OPERATOR
 from notifier.alerts.timing import Timing
 from notifier.bounces import Bounces
 from notifier.confirm import Confirmer, wanted
@@ -36,6 +37,7 @@ from notifier.feeds.feed import Feed
 from notifier.feeds.habit import next_due
 from notifier.feeds.parse import PAGES, Parsers
 from notifier.feeds.visit import Visitor
+from notifier.handwritten.secret import Secret
 from notifier.match import Matcher
 from notifier.poll import Poll, Poller
 from notifier.read import Reader
@@ -93,6 +95,7 @@ class App:
         self._environ = environ
         self.channels = channels_of(home, settings, terminal)
         self.subscriptions = Subscriptions.none()
+        self._operator = _operator_of(settings)
         self._files = self._files_without = subscriptions.stamp(home / "subscriptions")
         self.fetcher = fetcher_of(settings, clock)
         self.parsers = Parsers()
@@ -227,7 +230,7 @@ class App:
         await letterbox.take_in(self.home / "data", self.log)
 
     def _subscriber(self, id: str) -> Subscriber | None:
-        return self.subscriptions.subscribers.get(id)
+        return self._operator if id == OPERATOR else self.subscriptions.subscribers.get(id)
 
     def _way_of(self, lane: tuple[str, str]) -> ChannelAddress | None:
         who = self._subscriber(lane[0])
@@ -398,6 +401,15 @@ class App:
         if cut_off := await self.deliverer.stop(GRACE):
             logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
         await self._keep(rounds)
+
+
+def _operator_of(settings: Settings) -> Subscriber | None:
+    """Whoever runs this, as somebody who can be told; None where he does not say how."""
+    if not settings.operator:
+        return None
+    mail = ChannelAddress("email", "email", Secret(settings.operator))
+    timing = Timing(timezone=settings.timezone)
+    return Subscriber(id=OPERATOR, name="Operator", timing=timing, watchlists=(), channels=(mail,))
 
 
 def _watchlists(of: Subscriptions) -> list[Watchlist]:

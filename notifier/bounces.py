@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from notifier.alerts.links import Links
-from notifier.alerts.suspensions import notice_of
+from notifier.alerts.suspensions import OPERATOR, notice_of, word_to_operator
 from notifier.channels.address import mailbox
 from notifier.channels.inbox import Inbox
 from notifier.channels.reports import Outcome, Report, meaning
@@ -181,6 +181,8 @@ class Bounces:
             if way.name not in ended and way.name in wanted and self._standing.suspended(who.id, way.name, now) is None
         ]
         yield from filter(None, (notice_of(each, others) for each in suspended))
+        if self._subscriber(OPERATOR) is not None:
+            yield from filter(None, map(word_to_operator, suspended))
 
     # ---------------------------------------------------------------- mailboxes that are full
 

@@ -19,7 +19,7 @@ import msgspec
 from notifier.alerts import outcomes
 from notifier.alerts.outbox import URGENT, Lane, Outbox, Owed
 from notifier.alerts.render import Renderer
-from notifier.alerts.suspensions import Suspensions, notice_of
+from notifier.alerts.suspensions import OPERATOR, Suspensions, notice_of, word_to_operator
 from notifier.alerts.timing import quiet_until
 from notifier.alerts.turns import Turns
 from notifier.channels.channel import Channel, Paced
@@ -487,7 +487,8 @@ class Deliverer:
             return [end]
         logger.error("%s: channel %s takes no alerts any more: %s", end.subscriber, end.channel, suspended.reason)
         notice = notice_of(suspended, self._others(end.subscriber, end.channel, now))
-        return [end, suspended, *([notice] if notice else [])]
+        word = word_to_operator(suspended) if self._subscriber(OPERATOR) else None
+        return [end, suspended, *filter(None, (notice, word))]
 
     def _others(self, subscriber: str, channel: str, now: datetime) -> list[str]:
         """The other channels of a subscriber that work, mail first."""

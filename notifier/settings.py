@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from notifier.channels.address import mailbox
 from notifier.channels.relay import Relay
 from notifier.errors import Misconfigured, Mistake
 from notifier.feeds.catalogue import catalogue
@@ -113,6 +114,7 @@ class SettingsFile(msgspec.Struct, frozen=True):
     """The shape of notifier.toml. Each `[[feed]]` is a feed of the operator's own."""
 
     contact: str = ""
+    operator: str = ""
     timezone: str = "UTC"
     email: Relay | None = None
     feeds: FeedsTable = FeedsTable()
@@ -180,7 +182,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the operator decided.
 
-    `contact` is how publishers reach him, "" or an address or URL; `timezone` (IANA) is for subscribers who name none;
+    `contact` is how publishers reach him, "" or an address or URL, `operator` the mailbox that is told what ails
+    channels, "" for none; `timezone` (IANA) is for subscribers who name none;
     `email` is None where no mail server is set up, `websub` where hubs cannot reach us, `door` where readers cannot,
     and `bounces` where nobody reads what comes back; `apprise` is whether its URLs may be used; `feeds` are all that
     are polled, within `bounds`. `origins` tells where a setting came from ("email.host": "notifier.toml, line 3"); what
@@ -188,6 +191,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     contact: str = ""
+    operator: str = ""
     timezone: str = "UTC"
     email: Relay | None = None
     feeds: tuple[Feed, ...] = ()
@@ -229,6 +233,7 @@ class _Reader:
         self._check(said)
         settings = Settings(
             contact=said.contact,
+            operator=said.operator,
             timezone=said.timezone,
             email=said.email,
             feeds=(*self._enabled(said.feeds), *self._own(said)),
@@ -326,12 +331,24 @@ class _Reader:
     def _check(self, said: SettingsFile) -> None:
         if said.contact and not re.fullmatch(r"[!-~]+@[!-~]+|https?://[!-~]+", said.contact):
             self._wrong(("contact",), '"contact" is for publishers', "write a mail address or a URL")
+        self._check_operator(said)
         self._fits(("timezone",), zone, said.timezone)
         if said.feeds.fastest > said.feeds.slowest:
             self._wrong(("feeds", "fastest"), '"fastest" is longer than "slowest"', "both are seconds between polls")
         if said.email is not None:
             self._passes(("email",), said.email.checked)
             self._passes(("email", "dkim"), said.email.signer)
+
+    def _check_operator(self, said: SettingsFile) -> None:
+        if said.operator and said.email is None:
+            self._wrong(
+                ("operator",), '"operator" is told by mail, and there is no [email]', "add [email], or leave it out"
+            )
+        elif said.operator:
+            try:
+                mailbox(said.operator)
+            except ValueError as error:
+                self._wrong(("operator",), f'"operator": {error}')
 
     def _enabled(self, said: FeedsTable) -> Iterator[Feed]:
         usable = [source.id for source in catalogue().values() if source.usable]

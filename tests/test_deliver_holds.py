@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from notifier.alerts.outbox import delivery_id
+from notifier.alerts.suspensions import OPERATOR
 from notifier.alerts.timing import Timing
 from notifier.errors import Refused, TryLater
 from notifier.events import (
@@ -155,6 +156,28 @@ async def test_f08_a_mailbox_that_is_no_more_is_not_even_tried() -> None:
     ]
     assert "there is no such mailbox" in (await desk.abandoned())[1].reason
     assert len(desk.email.tried) == 1
+
+
+async def test_the_operator_is_told_of_a_channel_that_ended() -> None:
+    """By mail, once, and of his own mailbox nothing."""
+    desk = Desk()
+    mail = ChannelAddress("email", "email", Secret("ops@secret.example"))
+    desk.subscribers[OPERATOR] = msgspec.structs.replace(subscriber(), id=OPERATOR, channels=(mail,))
+    desk.subscribers["desk"] = subscriber("desk", "slack")
+    desk.email.forms = ("subject.txt", "body.txt", "body.html")
+    desk.slack.answers, desk.email.answers = [GONE], [GONE]
+    await desk.owes(1, "slack")
+
+    await desk.deliverer.run()
+    await desk.owes(2, "slack")
+    await desk.later(1)
+
+    (word,) = await events(desk.log, NoticeRaised)
+    (mailed,) = desk.email.tried
+    suspended = await events(desk.log, ChannelSuspended)
+    assert (word.subscriber, word.about, word.cause) == (OPERATOR, "desk · slack", suspended[0].id)
+    assert "there is no such mailbox" in mailed.text("body.txt")
+    assert [each.subscriber for each in suspended] == ["desk", OPERATOR]
 
 
 async def test_f28_who_unsubscribes_gets_nothing_that_waited() -> None:

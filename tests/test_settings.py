@@ -633,3 +633,28 @@ def test_thousands_of_feeds_fit_into_the_file(tmp_path: Path):
 
     assert len(load(tmp_path, feeds).feeds) == 5000
     assert mistakes(tmp_path, "#" * 5_000_000) == ["notifier.toml: this file has over 4,096 KiB; split it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('operator = "ops@example.org"\n', '"operator" is told by mail, and there is no [email]'),
+        ('operator = "ops"\n[email]\nhost = "mx.example"\nsender = "a@house.example"\n', '"operator": '),
+    ],
+)
+def test_an_operator_who_cannot_be_told_is_a_mistake(tmp_path: Path, text: str, problem: str) -> None:
+    """With its line."""
+    (tmp_path / "notifier.toml").write_text(text)
+
+    with pytest.raises(Misconfigured) as caught:
+        Settings.load(tmp_path, {})
+
+    assert f"notifier.toml, line 1: {problem}" in str(caught.value)
+
+
+def test_an_operator_can_be_told(tmp_path: Path) -> None:
+    """By mail, where a server is set up."""
+    text = 'operator = "ops@example.org"\n[email]\nhost = "mx.example"\nsender = "a@house.example"\n'
+    (tmp_path / "notifier.toml").write_text(text)
+
+    assert Settings.load(tmp_path, {}).operator == "ops@example.org"

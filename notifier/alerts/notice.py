@@ -9,7 +9,8 @@ import msgspec
 from notifier.events import NoticeRaised
 from notifier.message import without_controls
 
-CONFIRM, SUSPENDED = "confirm", "suspended"  # the notices that there are; each is the folder of its templates
+# The notices that there are; each is the folder of its templates.
+CONFIRM, SUSPENDED, OPERATOR = "confirm", "suspended", "operator"
 
 LONGEST = 500  # characters of a reason
 

@@ -25,6 +25,8 @@ from notifier.events import (
     Recorded,
 )
 
+# How the log speaks of whoever runs this; no subscriber's file can have that name.
+OPERATOR = "(operator)"
 # What an end says about the channel it came on, by its outcome: why it is suspended at once.
 AT_ONCE = {"no-such-address": "bounced", "endpoint-gone": "ended"}
 # A mailbox that is refused for reasons that may pass is believed gone at the second refusal within a week.
@@ -135,6 +137,25 @@ class Suspensions:
             at=now,
             until=until,
         )
+
+
+def word_to_operator(suspended: ChannelSuspended) -> NoticeRaised | None:
+    """
+    What we owe the operator when a channel is suspended: word of it by mail.
+
+    None where its reader wanted it so, and where it is the operator's own mailbox.
+    """
+    if suspended.why == "unsubscribed" or suspended.subscriber == OPERATOR:
+        return None
+    return NoticeRaised(
+        cause=suspended.id,
+        subscriber=OPERATOR,
+        channels=("email",),
+        notice="operator",
+        about=f"{suspended.subscriber} · {suspended.channel}",
+        reason=suspended.reason,
+        raised_at=suspended.at,
+    )
 
 
 def notice_of(suspended: ChannelSuspended, others: Iterable[str]) -> NoticeRaised | None:

@@ -19,7 +19,7 @@ from notifier import shipped
 from notifier.alerts.alert import Reader, alert_view
 from notifier.alerts.digest import FOLDER as DIGEST
 from notifier.alerts.digest import Piece, Story, Words, digest_view
-from notifier.alerts.notice import CONFIRM, SUSPENDED, NoticeView
+from notifier.alerts.notice import CONFIRM, OPERATOR, SUSPENDED, NoticeView
 from notifier.alerts.render import Renderer
 from notifier.channels.channel import Channel
 from notifier.channels.dkim import ADVISED
@@ -178,6 +178,7 @@ def _notices(home: Path) -> Iterator[Finding]:
     words = {"about": "trial", "reason": "a trial", "subscriber": "Doctor"}
     views: dict[str, list[msgspec.Struct]] = {
         SUSPENDED: [NoticeView(notice=SUSPENDED, **words)],
+        OPERATOR: [NoticeView(notice=OPERATOR, **words)],
         CONFIRM: [NoticeView(notice=CONFIRM, confirm="https://example.org/", **words)],
         DOOR: [PageView(state=state, channel="trial", why="a trial", action="../") for state in get_args(State)],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from notifier.alerts.notice import NoticeView, notice_view
@@ -19,6 +20,7 @@ RENDERER = Renderer([TEMPLATES])
 LINK = "https://alerts.example.org/confirm/WyJjb25maXJtIiwiZGVzayJd.MAC"
 FORMS = {
     "confirm": ("subject.txt", "body.txt", "body.html"),
+    "operator": ("subject.txt", "body.txt", "body.html"),
     "suspended": (
         "subject.txt",
         "body.txt",
@@ -117,3 +119,17 @@ def test_an_operators_own_notice_goes_before_ours(tmp_path: Path):
 
     assert forms["subject.txt"] == "team has ended"
     assert "takes no alerts any more" in forms["body.txt"]
+
+
+def test_the_operator_is_told_whose_channel_it_is_and_what_to_do():
+    """In text and page; what a server said stays text."""
+    raised = msgspec.structs.replace(RAISED, notice="operator", about="desk · team", reason="<b>550</b> no such user")
+
+    forms = told(notice_view(raised, subscriber="Operator"))
+
+    assert forms["subject.txt"] == "Takes no alerts any more: desk · team"
+    for form in ("body.txt", "body.html"):
+        assert "desk · team" in forms[form]
+        assert "notifier subscriptions resume" in " ".join(forms[form].split())
+    assert "<b>550</b> no such user" in forms["body.txt"]
+    assert "&lt;b&gt;550&lt;/b&gt; no such user" in forms["body.html"]
