@@ -188,7 +188,7 @@ AGAIN = b"250 2.0.0 reset\r\n" + ENVELOPE
     "cut", [*range(1, max(map(len, (ENVELOPE, REFUSED, NOBODY, AGAIN)))), None], ids=lambda cut: f"cut {cut}"
 )
 async def test_a_group_of_replies_may_be_cut_anywhere(cut: int | None) -> None:
-    """Three messages, the second to nobody: wherever the replies part, or byte by byte, each fares the same."""
+    """F21: three messages, the second to nobody: wherever the replies part, or byte by byte, each fares the same."""
     answers = [ENVELOPE, REFUSED, NOBODY, AGAIN, TAKEN]
     cuts = [[answer[:cut], answer[cut:]] if cut else [bytes([byte]) for byte in answer] for answer in answers]
 
@@ -202,7 +202,7 @@ async def test_a_group_of_replies_may_be_cut_anywhere(cut: int | None) -> None:
 
 
 async def test_without_pipelining_one_command_waits_for_the_other() -> None:
-    """A server that does not advertise it may lose what comes early."""
+    """F20: a server that does not advertise it may lose what comes early."""
     talk = Talk(*in_turn(OK, OK, GO_ON, TAKEN) * 2, pipelines=False, waiting=1)
 
     assert await talk.ends() == [Reply(250, "2.0.0 taken")] * 2
@@ -489,7 +489,7 @@ async def narrow(dialogue: Dialogue) -> AsyncIterator[socket.socket]:
 
 
 async def test_a_server_that_stops_reading_has_not_taken_the_message() -> None:
-    """What it does not read is held once, and given up after the time for a command."""
+    """F18: what it does not read is held once, and given up after the time for a command."""
     loop, large = asyncio.get_running_loop(), Errand(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
     dialogue = Dialogue(Shelf(), timeout=0.05, after_dot=60, pipelines=True)
     async with narrow(dialogue) as server:

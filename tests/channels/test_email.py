@@ -81,7 +81,7 @@ async def test_messages_at_once_share_a_few_connections() -> None:
 
 
 async def test_an_end_before_the_dot_leaves_no_doubt() -> None:
-    """A server that wanted the message and hung up instead of reading has not taken it."""
+    """F01: a server that wanted the message and hung up instead of reading has not taken it."""
     error, _ = await failure({"DATA": HANG_UP_AFTER_354})
 
     assert isinstance(error, TryLater)
@@ -89,7 +89,7 @@ async def test_an_end_before_the_dot_leaves_no_doubt() -> None:
 
 
 async def test_an_end_after_the_dot_is_unknown() -> None:
-    """The reply was lost, and perhaps nothing else: a quarter of an hour, then the same message again."""
+    """F02: the reply was lost, and perhaps nothing else: a quarter of an hour, then the same message again."""
     error, peer = await failure({".": HANG_UP})
 
     assert isinstance(error, TryLater)
@@ -294,7 +294,7 @@ async def test_with_pipelining_an_envelope_is_one_journey() -> None:
 
 
 async def test_a_refused_recipient_in_a_group_gets_a_lone_dot() -> None:
-    """RCPT is refused and DATA is not: nothing is sent, and the connection serves on."""
+    """F19: RCPT is refused and DATA is not: nothing is sent, and the connection serves on."""
     answers = {"RCPT": ["550 5.1.1 unknown", "250 ok"]}
     async with MailPeer(answers, extensions=PIPELINING) as peer, to(peer) as channel:
         refused, *others = await ends(channel, DESKS)
@@ -334,7 +334,7 @@ async def test_one_answer_lost_is_one_message_in_doubt(extensions: Sequence[str]
 
 @pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
 async def test_a_busy_server_turns_away_all_who_wait(extensions: Sequence[str]) -> None:
-    """421 at the third of ten: two are sent, eight are owed as before, and none of those counts it as an attempt."""
+    """F04: 421 at the third of ten: two are sent, eight are owed as before, and for none of those is it an attempt."""
     answers = {"MAIL": ["250 ok", "250 ok", "421 4.7.0 too busy"]}
     async with MailPeer(answers, extensions=extensions) as peer, to(peer) as channel:
         all_ends = await ends(channel, DESKS[:10])
@@ -347,7 +347,7 @@ async def test_a_busy_server_turns_away_all_who_wait(extensions: Sequence[str]) 
 
 
 async def test_a_slow_answer_is_waited_for() -> None:
-    """The time after the dot is its own, far longer than that for a command."""
+    """F03: the time after the dot is its own, far longer than that for a command."""
     hold = asyncio.Event()
     async with MailPeer(hold=hold) as peer, to(peer, timeout=0.05) as channel:
         sending = asyncio.create_task(channel.send(message(), DESK))
@@ -361,7 +361,7 @@ async def test_a_slow_answer_is_waited_for() -> None:
 
 @pytest.mark.parametrize("extensions", [PIPELINING, ("SMTPUTF8",)])
 async def test_a_goodbye_to_an_idle_connection_is_not_heard(extensions: Sequence[str]) -> None:
-    """421 and an end while nothing is asked: the next message makes another connection, and nobody hears of it."""
+    """F05: 421 and an end while nothing is asked: the next message makes another connection, and nobody hears of it."""
     async with MailPeer(extensions=extensions) as peer, to(peer) as channel:
         await channel.send(message(), DESK)
         peer.dismiss()
@@ -372,7 +372,7 @@ async def test_a_goodbye_to_an_idle_connection_is_not_heard(extensions: Sequence
 
 @pytest.mark.parametrize("dripped", [b"250-and more\r\n", b"2"])
 async def test_a_reply_that_never_ends_is_bounded(dripped: bytes) -> None:
-    """Line after line, or byte after byte: what does not become a reply in the time for one is none."""
+    """F17: line after line, or byte after byte: what does not become a reply in the time for one is none."""
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 peer.example ready\r\n")
