@@ -10,17 +10,17 @@ machine disturbs less.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 
+from benchmarks._serving import serve, served
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
@@ -61,34 +61,6 @@ class Server(asyncio.Protocol):
         while b"\r\n\r\n" in self._read:
             request, _, self._read = self._read.partition(b"\r\n\r\n")
             self._transport.write(UNCHANGED if ETAG.encode() in request else FRESH)
-
-
-async def serve() -> None:
-    """Print the port, and serve until our input ends."""
-    loop = asyncio.get_running_loop()
-    first, *others = (f"127.0.0.{number}" for number in range(1, HOSTS + 1))
-    server = await loop.create_server(Server, first, 0)
-    port = server.sockets[0].getsockname()[1]
-    for host in others:
-        await loop.create_server(Server, host, port)
-    print(port, flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-
-
-@contextlib.asynccontextmanager
-async def server() -> AsyncIterator[int]:
-    """The port of a server in another process."""
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.polling", "serve", stdin=pipe, stdout=pipe
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        yield int(await child.stdout.readline())
-    finally:
-        child.stdin.close()
-        await child.wait()
 
 
 async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
@@ -139,7 +111,7 @@ async def measure() -> bool:
         fetcher, parser = Fetcher(networks(["127.0.0.0/8"]), per_host=A_HOST), Parser()
         poller = Poller(log, fetcher, parser, lambda: datetime.now(UTC))
         connector = aiohttp.TCPConnector(limit_per_host=A_HOST)
-        async with server() as port, aiohttp.ClientSession(connector=connector) as session:
+        async with served("benchmarks.polling") as port, aiohttp.ClientSession(connector=connector) as session:
             feeds = [
                 Feed(id=f"f{number}", url=f"http://127.0.0.{number % HOSTS + 1}:{port}/feed/{number}", issuer="Press")
                 for number in range(FEEDS)
@@ -166,6 +138,6 @@ async def measure() -> bool:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
-        asyncio.run(serve())
+        asyncio.run(serve(Server, [f"127.0.0.{number}" for number in range(1, HOSTS + 1)]))
     else:
         sys.exit(0 if asyncio.run(measure()) else 1)

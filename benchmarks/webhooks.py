@@ -12,17 +12,17 @@ connections and never answers. An alert's time is from its place in the log to i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 
+from benchmarks._serving import serve, served
 from notifier.alerts.render import Renderer
 from notifier.alerts.timing import Timing
 from notifier.channels.posting import Answer
@@ -78,34 +78,6 @@ def _length(read: bytes) -> int:
         return 0
     field = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
     return len(head) + len(end) + int(field)
-
-
-async def serve() -> None:
-    """Print the port, and serve until our input ends."""
-    loop = asyncio.get_running_loop()
-    first, *others = (*(f"127.0.0.{number}" for number in range(1, HOSTS + 1)), DEAD)
-    server = await loop.create_server(Server, first, 0, backlog=1024)
-    port = server.sockets[0].getsockname()[1]
-    for host in others:
-        await loop.create_server(Server, host, port, backlog=1024)
-    print(port, flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-
-
-@contextlib.asynccontextmanager
-async def server() -> AsyncIterator[int]:
-    """The port of a server in another process."""
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.webhooks", "serve", stdin=pipe, stdout=pipe
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        yield int(await child.stdout.readline())
-    finally:
-        child.stdin.close()
-        await child.wait()
 
 
 # ---------------------------------------------------------------- how fast
@@ -272,13 +244,13 @@ def slowest(found: list[float]) -> float:
 
 
 async def measure() -> bool:
-    async with server() as port:
+    async with served("benchmarks.webhooks") as port:
         # Both are told, whatever came of the first.
         return all([await speed(port), await isolation(port)])
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
-        asyncio.run(serve())
+        asyncio.run(serve(Server, (*(f"127.0.0.{number}" for number in range(1, HOSTS + 1)), DEAD)))
     else:
         sys.exit(0 if asyncio.run(measure()) else 1)

@@ -12,7 +12,7 @@ import html
 import quopri
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -34,6 +34,7 @@ from notifier.message import without_controls
 from notifier.statement import Statement
 
 Kind = Literal["new", "revised", "withdrawn"]
+P = TypeVar("P", Run, Stretch)
 
 FOLDER = "digest"  # its templates
 
@@ -346,7 +347,7 @@ def _entry(story: Story, words: Words, reader: Reader) -> Entry:
     return Entry(
         kind=_kind(story),
         title=clipped(seen.title, TITLE),
-        title_runs=_runs(seen.title_runs, TITLE),
+        title_runs=_first(seen.title_runs, TITLE),
         issuer=clipped(seen.issuer, 100),
         link=seen.link,
         at=seen.published or seen.detected,
@@ -354,8 +355,8 @@ def _entry(story: Story, words: Words, reader: Reader) -> Entry:
         revised_since=moment(latest.told.seen_at, zone) if _revised_since(first, latest) else "",
         silent=seen.silent,
         reason=clipped(seen.reason, REASON),
-        passage=_runs(seen.passages[0], PASSAGE) if seen.passages else (),
-        changed=_stretches(revised.passages[0], PASSAGE) if revised.passages else (),
+        passage=_first(seen.passages[0], PASSAGE) if seen.passages else (),
+        changed=_first(revised.passages[0], PASSAGE) if revised.passages else (),
         changes_left_out=max(len(revised.passages) - 1, 0) + revised.left_out,
         lang=seen.lang,
         words=clipped(seen.words, 120),
@@ -447,24 +448,12 @@ def clipped(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
-def _runs(runs: Sequence[Run], most: int) -> tuple[Run, ...]:
-    """The first `most` letters of runs, an ellipsis where something is missing."""
-    kept: list[Run] = []
-    for run in runs:
-        if len(run.text) > most:
-            kept.append(Run(clipped(run.text, most), run.hit) if most > 1 else Run("…"))
-            break
-        kept.append(run)
-        most -= len(run.text)
-    return tuple(kept)
-
-
-def _stretches(stretches: Sequence[Stretch], most: int) -> tuple[Stretch, ...]:
-    """The first `most` letters of a redline, likewise."""
-    kept: list[Stretch] = []
-    for each in stretches:
+def _first(pieces: Sequence[P], most: int) -> tuple[P, ...]:
+    """The first `most` letters of runs, or of a redline, an ellipsis where something is missing."""
+    kept: list[P] = []
+    for each in pieces:
         if len(each.text) > most:
-            kept.append(Stretch(clipped(each.text, most), each.kind) if most > 1 else Stretch("…"))
+            kept.append(msgspec.structs.replace(each, text=clipped(each.text, most)) if most > 1 else type(each)("…"))
             break
         kept.append(each)
         most -= len(each.text)

@@ -149,13 +149,6 @@ class Turns:
             heapq.heappush(self._holds, (at.held_until, place))
         return at.held_until
 
-    def next_at(self) -> datetime | None:
-        """When the next hold ends, None where there is none."""
-        ends = [until for until, _ in self._holds[:1]]
-        if self._route.held_until is not None:
-            ends.append(self._route.held_until)
-        return min(ends, default=None)
-
     # ---------------------------------------------------------------- inside
 
     def _at(self, place: str) -> _Place:
