@@ -11,7 +11,7 @@ import pytest
 
 from notifier.alerts.timing import Timing
 from notifier.deliver import Deliverer
-from notifier.errors import Refused, TryLater
+from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import Appended, Commit, Duplicate, Page
 from notifier.events import (
     AlertRaised,
@@ -31,11 +31,14 @@ GONE = Refused("550 5.1.1 there is no such mailbox", outcome="no-such-address")
 
 
 class Gate(FailingLog):
-    """A log whose readers wait while `shut`; `asked` tells that one does. `first` is appended before anything else."""
+    """
+    A log whose readers wait while it is not `open`; `asked` tells that one does, and `refused` that an append was not
+    taken. `first` is appended before anything else.
+    """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.open, self.asked = asyncio.Event(), asyncio.Event()
+        self.open, self.asked, self.refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.open.set()
         self.first: list[Event] = []
 
@@ -50,7 +53,11 @@ class Gate(FailingLog):
     ) -> list[Appended | Duplicate]:
         if events and self.first:
             await super().append([self.first.pop()])
-        return await super().append(list(events), blobs=blobs, commit=commit)
+        try:
+            return await super().append(list(events), blobs=blobs, commit=commit)
+        except LogFull:
+            self.refused.set()
+            raise
 
 
 # ---------------------------------------------------------------- a log that fails
@@ -66,7 +73,7 @@ async def test_what_is_settled_and_not_yet_known_is_not_sent_again() -> None:
     log.failures = ["before"]
     await desk.deliverer.start_due()
     await soon(desk.email.took.wait())
-    await asyncio.sleep(0.05)  # the recorder lingers, and is refused
+    await soon(log.refused.wait())
 
     log.open.clear()
     going_on = asyncio.create_task(desk.deliverer.start_due())
