@@ -27,9 +27,9 @@ from notifier.events import StatementPublished
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Feed
 from notifier.feeds.known import Known
-from notifier.feeds.reading import read
-from notifier.poll import TYPES, Poller
+from notifier.feeds.reading.document import read
 from notifier.statement import Statement, fingerprint
+from notifier.steps.poll import TYPES, Poller
 
 ENTRIES, TURNS = 1_000, 9
 FEEDS, EACH = 10_000, 50

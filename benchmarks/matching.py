@@ -31,7 +31,7 @@ from pathlib import Path
 from benchmarks._matching_workload import Workload
 from notifier.statement import Statement
 from notifier.watchlists.expression import And, Expression, Not, Or, Phrase
-from notifier.watchlists.index import Index
+from notifier.watchlists.index.index import Index
 from notifier.watchlists.query import parse
 from notifier.watchlists.text import Words
 from notifier.watchlists.watchlist import Watchlist

@@ -25,10 +25,10 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import Bounds, next_due
-from notifier.feeds.parse import Parser
+from notifier.feeds.reading.pool import Parser
 from notifier.guard import networks
-from notifier.poll import Poll, Poller
 from notifier.schedule import Rounds
+from notifier.steps.poll import Poll, Poller
 
 FEEDS, HOSTS, A_HOST, ROUNDS = 1_000, 20, 2, 7
 TARGET = 0.4  # milliseconds of CPU for a poll

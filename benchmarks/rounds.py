@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 
 from notifier.feeds.feed import Feed
 from notifier.feeds.habit import UNKNOWN, Bounds, next_due
-from notifier.poll import Poll
 from notifier.schedule import Rounds
+from notifier.steps.poll import Poll
 
 FEEDS, EVERY, TURNS = 50_000, 300, 3
 SHARE = 0.02  # of a core

@@ -31,20 +31,20 @@ import aiosmtplib
 import msgspec
 
 from benchmarks._sending_peers import HOST, delay, delayed, program, sink, source
-from notifier import shipped
-from notifier.alerts.render import Renderer
-from notifier.alerts.timing import Timing
-from notifier.channels.email import EmailChannel
-from notifier.channels.pool import CONNECTIONS
-from notifier.channels.relay import Relay
-from notifier.deliver import Deliverer
+from notifier.channels.mail.channel import EmailChannel
+from notifier.channels.mail.pool import CONNECTIONS
+from notifier.channels.mail.relay import Relay
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import AlertDelivered, AlertRaised, StatementPublished, WatchlistMatched
-from notifier.handwritten.secret import Secret
+from notifier.home import packaged_data as shipped
+from notifier.home.subscriber_files import ChannelAddress, Subscriber
 from notifier.message import Message, Receipt
+from notifier.messages.render import Renderer
 from notifier.schedule import Schedule
+from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
-from notifier.subscriptions import ChannelAddress, Subscriber
+from notifier.steps.deliver import Deliverer
+from notifier.subscribers.timing import Timing
 
 TURNS, MAILS, BARE, DELAYED, OWED, SINGLE = 3, 20_000, 200, 4_000, 100_000, 200
 SIZE = 6_000  # bytes of a mail

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from notifier.channels.dkim import SIGNED, Signer
-from notifier.channels.mail import Sender, composed
+from notifier.channels.mail.composer import Sender, composed
+from notifier.channels.mail.dkim import SIGNED, Signer
 from tests.channels.messages import message
 
 BESIDE = 40e-6  # seconds that we may take beside the key's own part

@@ -23,19 +23,19 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks._serving import serve, served
-from notifier.alerts.render import Renderer
-from notifier.alerts.timing import Timing
 from notifier.channels.posting import Answer
 from notifier.channels.webhook import WebhookChannel
-from notifier.deliver import Deliverer
 from notifier.eventlog.memory import MemoryLog
 from notifier.events import AlertDelivered, AlertRaised, Event, StatementPublished, WatchlistMatched
 from notifier.guard import networks
-from notifier.handwritten.secret import Secret
+from notifier.home.subscriber_files import ChannelAddress, Subscriber
 from notifier.message import Message, Receipt
+from notifier.messages.render import Renderer
+from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
-from notifier.subscriptions import ChannelAddress, Subscriber
-from tests.alerts.builders import NOW, view
+from notifier.steps.deliver import Deliverer
+from notifier.subscribers.timing import Timing
+from tests.messages.builders import NOW, view
 
 POSTS, AT_ONCE, ROUNDS = 4_000, 64, 7
 RATE = 0.6  # of the rate of aiohttp alone

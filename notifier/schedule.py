@@ -22,7 +22,7 @@ from notifier.eventlog.log import EventLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.health import READ
 from notifier.feeds.rhythm import Rhythm, Round
-from notifier.poll import Poll
+from notifier.steps.poll import Poll
 
 logger = logging.getLogger(__name__)
 

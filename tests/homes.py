@@ -21,8 +21,8 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from notifier.app import App
 from notifier.events import Event
+from notifier.service import App
 
 HOST = "127.0.0.1"
 PATIENCE = 20.0  # seconds after which a test gives up on what should come; far more than it takes

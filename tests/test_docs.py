@@ -11,8 +11,8 @@ import pytest
 
 from notifier.feeds.feed import Document, Entry, Kind
 from notifier.feeds.health import OUTCOMES
-from notifier.feeds.reading import read
-from notifier.settings import Settings
+from notifier.feeds.reading.document import read
+from notifier.home.settings import Settings
 from tests.channels.test_dkim import KEYS
 
 ROOT = Path(__file__).parent.parent

@@ -107,7 +107,7 @@ def imports() -> Iterator[Import]:
                 case ast.Import(names=names):
                     yield from (Import(file, node.lineno, alias.name) for alias in names)
                 case ast.ImportFrom(module=str(module), level=0, names=names):
-                    # `from notifier import settings` brings in a part as much as `import notifier.settings` does.
+                    # `from notifier import settings` brings in a part as much as `import notifier.home.settings` does.
                     whole = [f"{module}.{alias.name}" for alias in names] if module == "notifier" else [module]
                     yield from (Import(file, node.lineno, name) for name in whole)
                 case ast.ImportFrom(module=module):

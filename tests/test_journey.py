@@ -15,7 +15,6 @@ from pathlib import Path
 import feedparser
 import pytest
 
-from notifier.app import App
 from notifier.demo.story import Scene, Speaker, document
 from notifier.events import (
     AlertDelivered,
@@ -30,10 +29,11 @@ from notifier.events import (
     SubscriptionsApplied,
 )
 from notifier.feeds.feed import Kind
-from notifier.record import reading_log
+from notifier.home.open_log import reading_log
+from notifier.service import App
+from tests.builders import Clock
 from tests.channels.peers import SILENCE, MailPeer, WebPeer, response
 from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, rss, said, world
-from tests.steps import Clock
 
 OLD = ("old", "Opening hours", "The office opens at nine.")
 NEWS = ("news", "Controls on dual-use exports to Hong Kong", "Licences are needed from Monday.")

@@ -16,8 +16,8 @@ from notifier.eventlog.memory import MemoryLog
 from notifier.events import FeedBaselined
 from notifier.feeds.feed import Feed
 from notifier.feeds.rhythm import Round
-from notifier.poll import Poll
 from notifier.schedule import A_HOST, AT_ONCE, Lane, Rounds, Schedule
+from notifier.steps.poll import Poll
 
 NOW = datetime(2020, 6, 29, 21, 0, tzinfo=UTC)
 

@@ -1,1 +1,1 @@
-"""What we owe to whom, and its words."""
+"""When a match becomes an alert: stories, bursts, and what waits for a digest."""

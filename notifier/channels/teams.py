@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from notifier.channels.fitting import fitted
+from notifier.channels.json_limits import fitted
 from notifier.channels.posting import Answer, Posting, Unreadable
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.message import Message, Receipt

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from notifier.channels.fitting import fitted
+from notifier.channels.json_limits import fitted
 from notifier.channels.pace import Pace
 from notifier.channels.posting import TOTAL, Posting, Unreadable
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from notifier.cli.moment import Moment
 from notifier.cli.screen import MOODS, aside, hanging, plain, stdout, told
-from notifier.deliveries import Account, accounts
+from notifier.delivery.channel_state import Standing
 from notifier.errors import NotifierError
 from notifier.events import DeliveryRetried
-from notifier.record import reading_log, record_beside, wall_clock
-from notifier.standing import Standing
-from notifier.tail import counted
+from notifier.home.open_log import reading_log, record_beside, wall_clock
+from notifier.questions.deliveries import Account, accounts
+from notifier.questions.tail import counted
 
 _MOOD = {
     "delivered": "good",

@@ -15,31 +15,31 @@ import click
 import msgspec
 from rich.text import Text
 
-from notifier import shipped
-from notifier.alerts.alert import Reader, alert_view
-from notifier.alerts.digest import FOLDER as DIGEST
-from notifier.alerts.digest import Piece, Story, Words, digest_view
-from notifier.alerts.notice import CONFIRM, OPERATOR, SUSPENDED, NoticeView
-from notifier.alerts.render import Renderer
 from notifier.channels.channel import Channel
-from notifier.channels.dkim import ADVISED
-from notifier.channels.inbox import Inbox
-from notifier.channels.relay import Relay
+from notifier.channels.mail.bounce_mailbox import Inbox
+from notifier.channels.mail.dkim import ADVISED
+from notifier.channels.mail.relay import Relay
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
+from notifier.delivery.channel_state import Standing
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
 from notifier.events import AlertRaised, DigestRaised, FeedTold, Recorded, StatementPublished, WatchlistMatched
 from notifier.feeds.health import OUTCOMES
-from notifier.messages import FOLDER
-from notifier.record import reading_log, wall_clock
-from notifier.settings import Settings
-from notifier.standing import Standing
+from notifier.home import packaged_data as shipped
+from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.settings import Settings
+from notifier.home.subscriber_files import Subscriptions
+from notifier.messages.alert_view import Reader, alert_view
+from notifier.messages.compose import FOLDER
+from notifier.messages.digest_view import FOLDER as DIGEST
+from notifier.messages.digest_view import Piece, Story, Words, digest_view
+from notifier.messages.notice_view import CONFIRM, OPERATOR, SUSPENDED, NoticeView
+from notifier.messages.render import Renderer
+from notifier.ports import channels_of, inbox_of, subscriptions_of
+from notifier.questions.feed_health import feed_states
+from notifier.questions.tail import counted
 from notifier.statement import Statement, fingerprint
-from notifier.subscriptions import Subscriptions
-from notifier.survey import feed_states
-from notifier.tail import counted
-from notifier.ways import channels_of, inbox_of, subscriptions_of
-from notifier.web.door import FOLDER as DOOR
-from notifier.web.door import PageView, State
+from notifier.web.unsubscribe import FOLDER as DOOR
+from notifier.web.unsubscribe import PageView, State
 
 MARKS = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
 

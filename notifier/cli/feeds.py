@@ -21,13 +21,13 @@ from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.fetch import GZIP, inflated
 from notifier.feeds.habit import Bounds, in_words
 from notifier.feeds.health import HEALTHY
-from notifier.feeds.parse import Parser
-from notifier.handwritten.checked import did_you_mean
-from notifier.record import reading_log, wall_clock
-from notifier.settings import Settings
-from notifier.survey import FeedState, Tried, ask, feed_states
-from notifier.tail import counted
-from notifier.ways import fetcher_of
+from notifier.feeds.reading.pool import Parser
+from notifier.home.checked import did_you_mean
+from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.settings import Settings
+from notifier.ports import fetcher_of
+from notifier.questions.feed_health import FeedState, Tried, ask, feed_states
+from notifier.questions.tail import counted
 
 
 @click.group("feeds", subcommand_metavar="VERB …")

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from notifier import shipped
 from notifier.cli.screen import aside, plain
+from notifier.home import packaged_data as shipped
 
 SETTINGS = """\
 # What the operator decides. Every key is explained in docs/settings.md; a mistake here is told with its line.

@@ -13,10 +13,10 @@ import msgspec
 from rich.cells import cell_len
 from rich.text import Text
 
-from notifier.alerts.passage import passages
 from notifier.cli.screen import aside, one_line, plain, shown, stderr, stdout, told
 from notifier.errors import Misconfigured, Mistake, QueryError
-from notifier.handwritten import aliases
+from notifier.home import packs as aliases
+from notifier.messages.passage import passages
 from notifier.watchlists.aliases import Pack
 from notifier.watchlists.query import Clause, Query, parse
 

@@ -17,11 +17,11 @@ from notifier.cli.screen import aside, plain
 from notifier.errors import Misconfigured, Refused
 from notifier.feeds import opml
 from notifier.feeds.catalogue import catalogue
-from notifier.handwritten import toml
-from notifier.handwritten.toml import TomlFile
-from notifier.record import wall_clock
-from notifier.settings import FILE, SIZE, Settings
-from notifier.tail import counted
+from notifier.home import toml
+from notifier.home.open_log import wall_clock
+from notifier.home.settings import FILE, SIZE, Settings
+from notifier.home.toml import TomlFile
+from notifier.questions.tail import counted
 
 ID_LENGTH = 40  # characters of an id that is made of a title
 

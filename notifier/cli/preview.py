@@ -9,31 +9,31 @@ from pathlib import Path
 
 import click
 
-from notifier import shipped
-from notifier.alerts.alert import AlertView, Reader
-from notifier.alerts.digest import FOLDER as DIGEST
-from notifier.alerts.digest import DigestView
-from notifier.alerts.render import Renderer
+from notifier.channels.apprise import ElsewhereChannel
 from notifier.channels.atom import AtomChannel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.discord import DiscordChannel
-from notifier.channels.elsewhere import ElsewhereChannel
-from notifier.channels.email import EmailChannel
+from notifier.channels.mail.channel import EmailChannel
 from notifier.channels.slack import SlackChannel
 from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.cli.screen import aside, stderr, told
-from notifier.digest import Digester
 from notifier.errors import NotifierError
 from notifier.events import DigestRaised, Recorded
+from notifier.home import packaged_data as shipped
+from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.settings import Settings
+from notifier.home.subscriber_files import Subscriptions
 from notifier.message import without_controls
-from notifier.messages import FOLDER
-from notifier.preview import alert_meant
-from notifier.record import reading_log, wall_clock
-from notifier.settings import Settings
-from notifier.subscriptions import Subscriptions
-from notifier.views import digested, viewed
-from notifier.ways import channels_of, subscriptions_of
+from notifier.messages.alert_view import AlertView, Reader
+from notifier.messages.compose import FOLDER
+from notifier.messages.digest_view import FOLDER as DIGEST
+from notifier.messages.digest_view import DigestView
+from notifier.messages.gather import digested, viewed
+from notifier.messages.render import Renderer
+from notifier.ports import channels_of, subscriptions_of
+from notifier.questions.preview import alert_meant
+from notifier.steps.digest import Digester
 
 FORMS = {
     each.kind: each.forms

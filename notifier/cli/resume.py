@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from notifier.cli.screen import aside, told
+from notifier.delivery.channel_state import Standing
 from notifier.errors import NotifierError
 from notifier.events import ChannelResumed
-from notifier.record import reading_log, record_beside, wall_clock
-from notifier.standing import Standing
-from notifier.tail import counted
+from notifier.home.open_log import reading_log, record_beside, wall_clock
+from notifier.questions.tail import counted
 
 
 @click.command("resume", short_help="Write again to a channel that takes nothing.")

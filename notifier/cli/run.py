@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from notifier.app import App
 from notifier.cli.screen import progress
 from notifier.feeds.feed import Feed
 from notifier.feeds.health import HEALTHY
-from notifier.poll import Poll
-from notifier.tail import counted
+from notifier.questions.tail import counted
+from notifier.service import App
+from notifier.steps.poll import Poll
 
 logger = logging.getLogger("notifier")
 

@@ -13,19 +13,19 @@ import click
 import msgspec
 from rich.text import Text
 
-from notifier.alerts.timing import DAILY, WEEKLY, Timing
-from notifier.breadth import Breadth, breadth
 from notifier.cli.resume import resume
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
-from notifier.confirm import KIND
+from notifier.delivery.channel_state import Standing
 from notifier.errors import Misconfigured, Mistake
-from notifier.handwritten.subscriber import WEEK
-from notifier.record import reading_log, wall_clock
-from notifier.settings import Settings
-from notifier.standing import Standing
-from notifier.subscriptions import Subscriptions
-from notifier.tail import counted
-from notifier.ways import channels_of, subscriptions_of
+from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.settings import Settings
+from notifier.home.subscriber_files import Subscriptions
+from notifier.home.subscriber_tables import WEEK
+from notifier.ports import channels_of, subscriptions_of
+from notifier.questions.tail import counted
+from notifier.questions.volume import Breadth, breadth
+from notifier.steps.confirm import KIND
+from notifier.subscribers.timing import DAILY, WEEKLY, Timing
 
 
 @click.group("subscriptions", subcommand_metavar="VERB …")

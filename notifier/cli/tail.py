@@ -20,8 +20,8 @@ from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.log import follow as followed
 from notifier.events import Recorded
-from notifier.record import reading_log
-from notifier.tail import line
+from notifier.home.open_log import reading_log
+from notifier.questions.tail import line
 
 NARROW = 110  # columns of a terminal, below which a line is told shorter
 

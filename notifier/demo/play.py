@@ -17,9 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from notifier.alerts.alert import changes
-from notifier.alerts.redline import Stretch
-from notifier.app import App
 from notifier.demo.peers import HOST, Peers
 from notifier.demo.screen import Row, Screen, Tally
 from notifier.demo.story import Story, load
@@ -37,8 +34,11 @@ from notifier.events import (
     StatementWithdrawn,
 )
 from notifier.feeds.feed import Feed
-from notifier.poll import Poll
+from notifier.messages.alert_view import changes
+from notifier.messages.redline import Stretch
+from notifier.service import App
 from notifier.statement import Statement
+from notifier.steps.poll import Poll
 from notifier.watchlists.query import parse
 
 MARKER = ".demo-home"  # a file that says: this directory is the demo's, and may be made anew

@@ -18,9 +18,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from notifier.alerts.redline import Stretch
-from notifier.alerts.render import SIGNS
-from notifier.tail import counted
+from notifier.messages.redline import Stretch
+from notifier.messages.render import SIGNS
+from notifier.questions.tail import counted
 
 WORDS = 4  # that hit, shown in a row
 

@@ -25,7 +25,7 @@ import msgspec
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
-from notifier.feeds.links import absolute
+from notifier.feeds.reading.links import absolute
 from notifier.guard import Network, connector
 
 BYTES = 16 * 1024 * 1024  # of a document, decoded; as many may come over the wire

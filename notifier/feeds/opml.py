@@ -17,10 +17,10 @@ import msgspec
 
 from notifier.errors import Refused
 from notifier.feeds.feed import ID, Feed
-from notifier.feeds.letters import letters
-from notifier.feeds.links import LONGEST
-from notifier.feeds.plain import cleaned, one_line, tag_of_language
-from notifier.feeds.prescan import ATTRIBUTES, DEPTH, within
+from notifier.feeds.reading.charset import letters
+from notifier.feeds.reading.links import LONGEST
+from notifier.feeds.reading.plain import cleaned, one_line, tag_of_language
+from notifier.feeds.reading.prescan import ATTRIBUTES, DEPTH, within
 
 BYTES = 16 * 1024 * 1024  # of a file
 OUTLINES = 50_000  # in a file

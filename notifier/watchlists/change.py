@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from notifier.comparison import Comparison
+from notifier.diff import Comparison
 from notifier.statement import Statement
 from notifier.watchlists.search import SEARCHED, Span
 from notifier.watchlists.text import Words

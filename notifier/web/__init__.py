@@ -1,1 +1,1 @@
-"""Pages for those who get what we send: the small door that they answer through."""
+"""What the notifier serves over HTTP: unsubscribe pages for subscribers, callbacks for WebSub hubs."""

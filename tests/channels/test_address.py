@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from notifier.channels import email as email_channel
-from notifier.channels.address import mailbox, masked
-from notifier.channels.email import EmailChannel
-from notifier.channels.relay import Relay
+from notifier.channels.mail import channel as email_channel
+from notifier.channels.mail.address import mailbox, masked
+from notifier.channels.mail.channel import EmailChannel
+from notifier.channels.mail.relay import Relay
 from tests.channels.messages import message
 from tests.channels.peers import MailPeer
 

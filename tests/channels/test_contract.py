@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from notifier.channels.apprise import ElsewhereChannel
 from notifier.channels.atom import AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.discord import DiscordChannel
-from notifier.channels.elsewhere import ElsewhereChannel
-from notifier.channels.email import EmailChannel
+from notifier.channels.mail.channel import EmailChannel
+from notifier.channels.mail.relay import Relay
 from notifier.channels.posting import Posting
-from notifier.channels.relay import Relay
 from notifier.channels.slack import SlackChannel
 from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel

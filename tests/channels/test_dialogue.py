@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.channels.dialogue import MOST, Dialogue
-from notifier.channels.errand import Errand
-from notifier.channels.replies import Reply
+from notifier.channels.mail.dialogue import MOST, Dialogue
+from notifier.channels.mail.envelope import Errand
+from notifier.channels.mail.replies import Reply
 from notifier.errors import Refused, TryLater
 
 OK = b"250 ok\r\n"

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.alerts.render import markdown
 from notifier.channels.discord import DiscordChannel
 from notifier.channels.embeds import cut, length, units, within_limits
 from notifier.errors import Misconfigured, NotifierError, Refused, TryLater
 from notifier.message import Message
+from notifier.messages.render import markdown
 from tests.channels.messages import WRITTEN_AT
 from tests.channels.peers import HANG_UP, SILENCE, WebPeer, response
 from tests.channels.receiver import LOOPBACK

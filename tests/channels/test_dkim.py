@@ -25,9 +25,9 @@ from dkim.canonicalization import Relaxed
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from notifier.channels.dkim import SIGNED, Signer, relaxed_body
-from notifier.channels.mail import Sender, composed
-from notifier.channels.relay import Dkim, Relay
+from notifier.channels.mail.composer import Sender, composed
+from notifier.channels.mail.dkim import SIGNED, Signer, relaxed_body
+from notifier.channels.mail.relay import Dkim, Relay
 from notifier.errors import Misconfigured
 from tests.channels.messages import HOSTILE, message
 
@@ -358,7 +358,7 @@ def python(code: str) -> str:
 
 def test_without_a_key_its_library_is_not_loaded() -> None:
     """It is an extra: who does not sign need not have it."""
-    code = "import sys, notifier.settings, notifier.channels.dkim; print('cryptography' in sys.modules)"
+    code = "import sys, notifier.home.settings, notifier.channels.mail.dkim; print('cryptography' in sys.modules)"
 
     assert python(code) == "False\n"
 
@@ -368,7 +368,7 @@ def test_a_library_that_is_missing_is_told_with_its_mend() -> None:
     code = f"""
 import sys
 sys.modules["cryptography"] = None  # as where it is not installed
-from notifier.channels.dkim import Signer
+from notifier.channels.mail.dkim import Signer
 Signer("house.example", "a", {KEYS["ed25519"]!r})
 """
 

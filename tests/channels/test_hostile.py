@@ -24,25 +24,25 @@ from xml.etree import ElementTree
 
 import lxml.html
 
-from notifier.alerts.alert import AlertView
-from notifier.alerts.render import Renderer, clip, without_signs
+from notifier.channels.apprise import ElsewhereChannel
 from notifier.channels.atom import ATOM, AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.discord import DiscordChannel
-from notifier.channels.elsewhere import ElsewhereChannel
-from notifier.channels.email import EmailChannel
-from notifier.channels.relay import Relay
+from notifier.channels.mail.channel import EmailChannel
+from notifier.channels.mail.relay import Relay
 from notifier.channels.slack import SlackChannel
 from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.events import WatchlistMatched
 from notifier.message import Message
-from tests.alerts.builders import TEMPLATES, statement, view
+from notifier.messages.alert_view import AlertView
+from notifier.messages.render import Renderer, clip, without_signs
 from tests.channels import card_rules, discord_rules, slack_rules
 from tests.channels.messages import WRITTEN_AT
 from tests.channels.peers import MailPeer, WebPeer, response
 from tests.channels.receiver import LOOPBACK
+from tests.messages.builders import TEMPLATES, statement, view
 
 NUMBER = 500
 LINK = "https://commerce.example/2020/06/status"

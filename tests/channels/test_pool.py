@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from notifier.channels.dialogue import Desk, Dialogue
-from notifier.channels.errand import Errand
-from notifier.channels.pool import AT_ONCE, CONNECTIONS, Pool
-from notifier.channels.replies import Reply
+from notifier.channels.mail.dialogue import Desk, Dialogue
+from notifier.channels.mail.envelope import Errand
+from notifier.channels.mail.pool import AT_ONCE, CONNECTIONS, Pool
+from notifier.channels.mail.replies import Reply
 from notifier.errors import TryLater
 from tests.channels.peers import SILENCE, MailPeer
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.replies import FOR_GOOD, FOR_NOW, Line, Reply, Stage, asked_to_wait, judged
+from notifier.channels.mail.replies import FOR_GOOD, FOR_NOW, Line, Reply, Stage, asked_to_wait, judged
 from notifier.errors import Refused, Scope, TryLater
 
 ADDRESS = "desk@bank.example"

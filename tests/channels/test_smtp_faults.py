@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from notifier.channels.email import EmailChannel
-from notifier.channels.relay import Relay
+from notifier.channels.mail.channel import EmailChannel
+from notifier.channels.mail.relay import Relay
 from notifier.errors import Refused, TryLater
 from tests.channels.messages import message
 from tests.channels.peers import SILENCE, MailPeer, server_tls, trusting_tls
-from tests.channels.test_email import DESK, PASSWORD, SENDER, Accounts, login, secured, to
+from tests.channels.test_mail_channel import DESK, PASSWORD, SENDER, Accounts, login, secured, to
 
 NIGHT, OTHER = "night@bank.example", "desk@broker.example"
 

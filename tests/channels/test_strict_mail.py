@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.channels.email import EmailChannel
-from notifier.channels.mail import Sender, composed
-from notifier.channels.relay import Relay
+from notifier.channels.mail.channel import EmailChannel
+from notifier.channels.mail.composer import Sender, composed
+from notifier.channels.mail.relay import Relay
 from notifier.message import Message, without_controls
 from tests.channels.messages import HOSTILE, message
 from tests.channels.peers import MailPeer

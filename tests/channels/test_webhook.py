@@ -15,13 +15,13 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.alerts.render import Renderer
 from notifier.channels.webhook import WebhookChannel
 from notifier.errors import Misconfigured, NotifierError, Refused, TryLater
 from notifier.message import Message
-from tests.alerts.builders import TEMPLATES, statement, view
+from notifier.messages.render import Renderer
 from tests.channels.messages import WRITTEN_AT
 from tests.channels.receiver import LOOPBACK, Answer, Receiver, hang_up, plain, signatures_by
+from tests.messages.builders import TEMPLATES, statement, view
 
 NEW = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 OLD = "whsec_" + base64.b64encode(bytes(range(100, 124))).decode()

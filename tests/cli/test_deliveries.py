@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from notifier.eventlog.letterbox import take_in
+from notifier.eventlog.command_box import take_in
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import ChannelSuspended, DeliveryRetried
+from tests.builders import NOON, Clock
 from tests.cli.runs import quick, run
-from tests.steps import NOON, Clock
-from tests.test_deliveries import ALERT, BUSY, REFUSED, TAKEN, TOLD
+from tests.questions.test_deliveries import ALERT, BUSY, REFUSED, TAKEN, TOLD
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_a_line_in_a_pipe_is_whole_and_plain(capsys: pytest.CaptureFixture[str])
     """Time in UTC, level, words: to be searched and parsed."""
     set_up(logging.INFO)
 
-    logging.getLogger("notifier.poll").info("trade: %d new", 1)
+    logging.getLogger("notifier.steps.poll").info("trade: %d new", 1)
 
     time, level, words = capsys.readouterr().err.strip().split(" ", 2)
     assert abs((datetime.fromisoformat(time) - datetime.now(UTC)).total_seconds()) < 60

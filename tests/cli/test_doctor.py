@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from notifier.app import App
 from notifier.events import ChannelSuspended
+from notifier.service import App
 from tests.channels.peers import CERTIFICATE, MailPeer, closed_port
 from tests.channels.test_dkim import KEYS, RSA_KEY
-from tests.channels.test_email import PASSWORD, Accounts, secured
+from tests.channels.test_mail_channel import PASSWORD, Accounts, secured
 from tests.cli.runs import Run
 from tests.homes import DESK, make_home, rss, said, world
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from notifier.app import App
 from notifier.feeds.catalogue import catalogue
+from notifier.service import App
 from tests.cli.runs import Run, quick, run
 from tests.cli.terminal import legible, on_a_terminal
 from tests.homes import DESK, make_home, rss, said, world

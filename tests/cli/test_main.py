@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
-from notifier.app import App
 from notifier.cli.main import VERBS, door
+from notifier.service import App
 from tests.cli.runs import quick, run
 from tests.homes import make_home, rss, said, world
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notifier.feeds import opml
-from notifier.settings import Settings
+from notifier.home.settings import Settings
 from tests.cli.runs import Run, quick, run
 
 BEFORE = """\

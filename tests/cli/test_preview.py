@@ -13,8 +13,8 @@ import pytest
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import AlertRaised, DigestRaised, StatementPublished, WatchlistMatched
 from notifier.statement import Statement, fingerprint
+from tests.builders import NOON, Clock
 from tests.cli.runs import quick, run
-from tests.steps import NOON, Clock
 
 SETTINGS = '[email]\nhost = "mx.house.example"\nsender = "Alerts <alerts@house.example>"\n'
 DESK = """

@@ -9,8 +9,8 @@ import pytest
 
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import ChannelResumed, ChannelSuspended
+from tests.builders import NOON, Clock
 from tests.cli.runs import quick, run
-from tests.steps import NOON, Clock
 
 
 def suspended(channel: str, subscriber: str = "desk") -> ChannelSuspended:

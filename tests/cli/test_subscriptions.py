@@ -10,7 +10,7 @@ import pytest
 
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
-from notifier.record import wall_clock
+from notifier.home.open_log import wall_clock
 from tests.cli.runs import quick, run
 from tests.homes import DESK
 

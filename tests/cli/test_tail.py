@@ -17,10 +17,10 @@ from notifier.eventlog import codec
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events import AlertRaised, Event, FeedBaselined, FeedHealthChanged, StatementPublished, WatchlistMatched
 from notifier.statement import Statement, fingerprint
+from tests.builders import NOON, Clock
 from tests.cli.runs import Run, quick, run
 from tests.cli.terminal import legible, on_a_terminal
 from tests.homes import PATIENCE, line_with, notifier
-from tests.steps import NOON, Clock
 
 TITLE = "Controls on dual-use exports to Hong Kong change for whoever holds a licence, and for whoever does not"
 

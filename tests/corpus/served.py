@@ -18,9 +18,9 @@ from aiohttp import web
 from notifier.eventlog.memory import MemoryLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.parse import Parser
+from notifier.feeds.reading.pool import Parser
 from notifier.guard import networks
-from notifier.poll import Poller
+from notifier.steps.poll import Poller
 
 NOW = datetime(2020, 6, 30, 1, 0, tzinfo=UTC)
 TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json", ".txt": "text/plain"}

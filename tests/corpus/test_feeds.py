@@ -32,10 +32,10 @@ from notifier.feeds.feed import Document, Feed, Identity, Reading, Validators
 from notifier.feeds.fetch import inflated
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
-from notifier.feeds.parse import Parser
-from notifier.feeds.plain import cleaned
-from notifier.poll import Poll, Poller
+from notifier.feeds.reading.plain import cleaned
+from notifier.feeds.reading.pool import Parser
 from notifier.statement import Statement
+from notifier.steps.poll import Poll, Poller
 from tests.corpus.served import NOW, Ended
 from tests.corpus.test_pages import PAIRS
 

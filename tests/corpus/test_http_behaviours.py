@@ -19,9 +19,9 @@ from notifier.eventlog.memory import MemoryLog
 from notifier.events import Event, FeedMoved, StatementPublished
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.parse import Parser
+from notifier.feeds.reading.pool import Parser
 from notifier.guard import networks
-from notifier.poll import Poll, Poller
+from notifier.steps.poll import Poll, Poller
 from tests.feeds.servers import SILENCE, Answer, Server, answer, redirect, serving
 
 BEHAVIOURS = Path(__file__).parents[2] / "../shared/data/http-behaviours.yaml"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from notifier.app import App
 from notifier.events import (
     AlertDelivered,
     AlertRaised,
@@ -19,6 +18,7 @@ from notifier.events import (
     StatementRevised,
     SubscriptionsApplied,
 )
+from notifier.service import App
 from tests.homes import DESK, events, make_home, world
 
 FEEDS = Path(__file__).parents[2] / "../shared/data/feeds/gov-feed"

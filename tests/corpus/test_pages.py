@@ -18,15 +18,15 @@ from notifier.events import StatementPublished, StatementRead, StatementRevised
 from notifier.feeds import govuk
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.parse import PAGES, Parsers
+from notifier.feeds.reading.pool import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
-from notifier.read import Reader
-from notifier.recheck import Rechecker
 from notifier.statement import Statement
+from notifier.steps.read_pages import Reader
+from notifier.steps.recheck import Rechecker
 from notifier.watchlists.change import revised
+from tests.builders import NOON, Clock, events
 from tests.feeds.servers import answer, serving
-from tests.steps import NOON, Clock, events
 
 DATA = Path(__file__).parents[2] / "../shared/data/feeds"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the corpus of real feeds is not beside this checkout")

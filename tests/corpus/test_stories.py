@@ -15,7 +15,7 @@ import pytest
 
 from notifier.alerts.stories import Stories, Telling, same_news, telling
 from notifier.errors import Refused
-from notifier.feeds.parse import Parser
+from notifier.feeds.reading.pool import Parser
 from notifier.statement import Statement
 from tests.corpus.test_feeds import NO_FEEDS, NOW, ROWS, named, reading_of, recorded
 

@@ -33,12 +33,12 @@ from notifier.events import (
     WatchlistMatched,
 )
 from notifier.feeds.feed import Document, Feed, Kind
-from notifier.feeds.parse import Parser
+from notifier.feeds.reading.pool import Parser
 from notifier.statement import Statement, fingerprint
+from tests.builders import NOON, Clock
 from tests.cli.runs import Run, run
 from tests.cli.terminal import legible, on_a_terminal
 from tests.homes import PATIENCE, line_with, notifier
-from tests.steps import NOON, Clock
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from notifier.errors import Refused
-from notifier.feeds import article
 from notifier.feeds.feed import Reading
-from notifier.feeds.parse import PAGES, Parser
+from notifier.feeds.reading import article
+from notifier.feeds.reading.pool import PAGES, Parser
 from tests.feeds.builders import FEED, document, feed
 from tests.feeds.pdfs import pdf
 
@@ -208,7 +208,7 @@ async def refused() -> None:
 def test_the_service_never_loads_the_extractor() -> None:
     """Memory of the service does not grow by a library that only the child needs."""
     done = ran(
-        "import sys, notifier.app; print([name for name in ('trafilatura', 'pypdfium2') if name in sys.modules])"
+        "import sys, notifier.service; print([name for name in ('trafilatura', 'pypdfium2') if name in sys.modules])"
     )
 
     assert (done.stdout, done.returncode) == ("[]\n", 0)

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.feeds.catalogue import Source, catalogue
-from notifier.feeds.dates import read_date
 from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID
 from notifier.feeds.habit import SLOT
+from notifier.feeds.reading.dates import read_date
 
 SOURCES = list(catalogue().values())
 USABLE = [source for source in SOURCES if source.usable]

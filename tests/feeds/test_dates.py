@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.feeds.dates import read_date
+from notifier.feeds.reading.dates import read_date
 
 EVENING = datetime(2020, 6, 29, 21, 0, tzinfo=UTC)
 

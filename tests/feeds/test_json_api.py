@@ -18,9 +18,9 @@ from notifier.feeds.detect import detect, withdrawn
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
-from notifier.feeds.plain import TEXT
-from notifier.feeds.prescan import ITEMS
-from notifier.feeds.reading import read
+from notifier.feeds.reading.document import read
+from notifier.feeds.reading.plain import TEXT
+from notifier.feeds.reading.prescan import ITEMS
 from notifier.feeds.shape import JsonShape, Paging
 from tests.feeds.builders import NOW
 

@@ -9,7 +9,7 @@ import pytest
 
 from notifier.errors import Refused
 from notifier.feeds.feed import Entry, Reading
-from notifier.feeds.jsonfeed import read
+from notifier.feeds.reading.jsonfeed import read
 from tests.feeds.builders import FEED
 
 URL = "https://ministry.example/feed.json"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.feeds.plain import TEXT, cleaned, one_line, tag_of_language, to_text
+from notifier.feeds.reading.plain import TEXT, cleaned, one_line, tag_of_language, to_text
 
 
 @pytest.mark.parametrize(

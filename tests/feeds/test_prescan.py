@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifier.errors import Refused
-from notifier.feeds.prescan import (
+from notifier.feeds.reading.prescan import (
     ATTRIBUTES,
     DEPTH,
     ITEMS,

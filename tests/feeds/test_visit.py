@@ -11,7 +11,7 @@ import pytest
 from notifier.errors import Refused, TryLater
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.govuk import Said
-from notifier.feeds.parse import PAGES, Parsers
+from notifier.feeds.reading.pool import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
 from tests.feeds.pdfs import pdf

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.watchlists import chunks as module
-from notifier.watchlists.chunks import LONGEST, Chunks
-from notifier.watchlists.numbers import FIELD, PARAGRAPH
+from notifier.watchlists.index import chunks as module
+from notifier.watchlists.index.chunks import LONGEST, Chunks
+from notifier.watchlists.index.numbers import FIELD, PARAGRAPH
 from tests.watchlists.builders import MANY
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from notifier.errors import QueryError
 from notifier.statement import Statement
 from notifier.watchlists import query
-from notifier.watchlists.index import Index
+from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
 from tests.watchlists import reference
 from tests.watchlists.builders import EVEN_MORE, MANY, statement, watchlist

@@ -1,0 +1,1 @@
+"""Mail: composing, SMTP, signing, and what comes back."""

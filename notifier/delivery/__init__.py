@@ -1,0 +1,1 @@
+"""What is owed to whom, and what may be sent now: obligations, turns, outcomes, suspended channels."""

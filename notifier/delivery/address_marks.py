@@ -1,0 +1,62 @@
+"""
+By which mark we know that a channel got another address in its subscriber's file since something happened to it.
+
+A suspended one may be written to again then, and one that was confirmed is to be confirmed anew, also where the file
+was changed while nobody watched. A mark is kept beside the log and not in an event: those hold nothing that was made
+from an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from notifier.delivery.outbox import Lane
+from notifier.eventlog.log import EventLog
+from notifier.events import OfChannel
+from notifier.home.subscriber_files import ChannelAddress
+
+
+class Marks:
+    """
+    The marks of channels by what happened to them; kept under the `name` of a consumer. `way` finds the channel of a
+    lane.
+    """
+
+    def __init__(self, log: EventLog, name: str, way: Callable[[Lane], ChannelAddress | None]) -> None:
+        self._log = log
+        self._name = name
+        self._way = way
+        self._marks: dict[str, str] | None = None
+        self._one_by_one = asyncio.Lock()
+
+    def tell_another(self, event: OfChannel, way: ChannelAddress) -> bool:
+        """Has the channel another address now than when this happened to it?"""
+        mark = _mark(event, way)
+        return (self._marks or {}).get(event.id, mark) != mark
+
+    async def keep(self, events: Mapping[Lane, OfChannel]) -> None:
+        """Have marks of these events, and of no others. Raises as the log does."""
+        async with self._one_by_one:
+            if self._marks is None:
+                state = (await self._log.consumer(self._name)).state
+                self._marks = msgspec.json.decode(state, type=dict[str, str]) if state else {}
+            by_id = {event.id: (lane, event) for lane, event in events.items()}
+            if by_id.keys() == self._marks.keys():
+                return
+            marks = {id: mark for id, mark in self._marks.items() if id in by_id}
+            for id, (lane, event) in by_id.items():
+                if id not in marks and (way := self._way(lane)) is not None:
+                    marks[id] = _mark(event, way)
+            if marks != self._marks:
+                consumer = await self._log.consumer(self._name)
+                await self._log.append([], commit=consumer.moved_to(consumer.position, msgspec.json.encode(marks)))
+                self._marks = marks
+
+
+def _mark(event: OfChannel, way: ChannelAddress) -> str:
+    """Tells one address of a channel from the next, and little more: one of four billion marks, new for each event."""
+    return hashlib.blake2b(way.address.reveal().encode(), key=event.id.encode(), digest_size=4).hexdigest()

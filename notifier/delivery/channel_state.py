@@ -1,0 +1,64 @@
+"""
+How each subscriber's channels stand, folded from the log: which take nothing, and which were confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from notifier.delivery.address_marks import Marks
+from notifier.delivery.outbox import Lane
+from notifier.delivery.suspensions import Suspensions
+from notifier.eventlog.log import EventLog
+from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.home.subscriber_files import ChannelAddress
+
+CONSUMER = "confirmed"  # the name under which the marks of confirmed channels are kept
+TYPES = (ChannelSuspended.type, ChannelResumed.type, ChannelConfirmed.type)
+
+
+class Standing:
+    """
+    Knows as much as it has caught up with. Ask it after `catch_up`.
+
+    With `way`, which finds the channel of a lane now, a confirmation counts for the address alone that it was given
+    for; that is for the log's owner, since marks are kept.
+    """
+
+    def __init__(self, log: EventLog, way: Callable[[Lane], ChannelAddress | None] | None = None) -> None:
+        self._log = log
+        self._position = 0
+        self._suspensions = Suspensions()
+        self._way = way or (lambda lane: None)
+        self._marks = Marks(log, CONSUMER, way) if way else None
+        self._is_marked = False
+
+    async def catch_up(self) -> None:
+        """Fold in what the log has come to hold."""
+        while (page := await self._log.read(self._position, TYPES)).position > self._position:
+            for recorded in page.events:
+                # Several may catch up side by side; what one has folded is not folded again.
+                if recorded.position > self._position:
+                    self._suspensions.apply(recorded)
+                    self._position = recorded.position
+                    self._is_marked &= not isinstance(recorded.event, ChannelConfirmed)
+            self._position = max(self._position, page.position)
+        if self._marks is not None and not self._is_marked:
+            await self._marks.keep(self._suspensions.confirmed())
+            self._is_marked = True
+
+    def suspended(self, subscriber: str, channel: str, now: datetime) -> ChannelSuspended | None:
+        """Why a channel takes nothing now; None where it does."""
+        return self._suspensions.of((subscriber, channel), now)
+
+    def all_suspended(self, subscriber: str, now: datetime) -> list[ChannelSuspended]:
+        """The suspensions that a subscriber's channels are under now."""
+        return [event for (who, _), event in self._suspensions.all(now).items() if who == subscriber]
+
+    def is_confirmed(self, subscriber: str, channel: str) -> bool:
+        """Has whoever reads this channel said that he wants what comes on it?"""
+        event, way = self._suspensions.confirmed().get((subscriber, channel)), self._way((subscriber, channel))
+        if event is None or self._marks is None or way is None:
+            return event is not None
+        return not self._marks.tell_another(event, way)

@@ -1,0 +1,1 @@
+"""Reading documents of publishers. What parses runs in a child process with limits."""

@@ -1,0 +1,1 @@
+"""The operator's files: settings, subscribers, packs of terms, and where the log lies."""

@@ -1,0 +1,464 @@
+"""
+A digest as its templates see it: plain values, as those of an alert.
+
+Many alerts become few entries. A statement stands there once, in its latest wording, however often it was revised; who
+told the same news stands beneath. Entries come by watchlist. However much there is, a mail stays small: the first
+entries are told in full, further ones by their titles, and of the rest there is a number.
+"""
+
+from __future__ import annotations
+
+import html
+import quopri
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from notifier.events import (
+    AlertRaised,
+    DigestRaised,
+    FeedTold,
+    Recorded,
+    StatementPublished,
+    StatementRead,
+    StatementRevised,
+    StatementWithdrawn,
+)
+from notifier.message import without_controls
+from notifier.messages.alert_view import Reader, alert_view, changes, kind_of, moment, other
+from notifier.messages.passage import Run, Span
+from notifier.messages.redline import Excerpts, Stretch
+from notifier.statement import Statement
+
+Kind = Literal["new", "revised", "withdrawn"]
+P = TypeVar("P", Run, Stretch)
+
+FOLDER = "digest"  # its templates
+
+FULL, TITLES = 60, 150  # entries that are told in full at most, and by their titles
+PASSAGE, TITLE, REASON, NAME = 330, 200, 200, 100  # letters of what is said
+ALSO = 4  # further tellings of its news that an entry names
+FEEDS = 10  # that are not well and named
+
+# Bytes that entries may take of a mail, in full and all told. It may have 90,000, and begins with some of its own.
+ROOM_IN_FULL, ROOM = 58_000, 74_000
+# Bytes that templates write around an entry, a title, a telling, a group; and in it around a hit, or a change.
+_ENTRY, _TITLE, _TELLING, _GROUP, _HIT, _CHANGE = 600, 170, 130, 220, 70, 120
+
+CALLED = {
+    "hourly": "Hourly digest",
+    "daily": "Daily digest",
+    "weekly": "Weekly digest",
+    "quiet hours": "After quiet hours",
+    "burst": "Many at once",
+}
+# What outcomes of a poll say to whoever waits for news of a feed.
+FEED_STATES = {
+    "": "has not been read yet",
+    "stale": "has been silent for unusually long",
+    "gap": "may have told something that we did not see",
+    "blocked": "does not let us read it",
+    "not-a-feed": "serves something else in its place",
+    "parse-error": "cannot be read, or not to its end",
+    "retired": "has been ended by its publisher",
+    "not-found": "is not where it was",
+    "unreachable": "does not answer",
+    "throttled": "asks us to wait",
+}
+
+_Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
+
+
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement in a line: what it is, its title, who spoke, where, and when (published, or else seen)."""
+
+    kind: Kind
+    title: str
+    issuer: str
+    link: str
+    at: str
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One statement of a digest.
+
+    `kind` is what it is to the reader: `new` also where it was revised since, and `revised_since` says when that was
+    seen, "" where it was not. `silent`: the publisher, who else marks what he changes, did not. `reason` is how we know
+    of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around the hits,
+    and `changed` shows the first thing that a revision changed of what the reader knows, `changes_left_out` how many
+    more there are.
+
+    `also` are others that tell the same news, `also_left_out` how many more; `follows` is the statement of an earlier
+    message on it, None where there was none. Of a `brief` one only kind, title, issuer, link and `at` are filled.
+    """
+
+    kind: Kind
+    title: str
+    issuer: str
+    link: str
+    at: str
+    brief: bool = False
+    undated: bool = False
+    revised_since: str = ""
+    silent: bool = False
+    reason: str = ""
+    title_runs: tuple[Run, ...] = ()
+    passage: tuple[Run, ...] = ()
+    changed: tuple[Stretch, ...] = ()
+    changes_left_out: int = 0
+    lang: str = ""
+    words: str = ""
+    watchlists: str = ""
+    also: tuple[Telling, ...] = ()
+    also_left_out: int = 0
+    follows: Telling | None = None
+    position: int = 0
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The entries of one watchlist, the oldest first, and how many there was no room for."""
+
+    watchlist: str
+    entries: tuple[Entry, ...]
+    left_out: int = 0
+
+
+class FeedState(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed that is not well: its id, who speaks there, what is the matter and since when, in words, and details."""
+
+    feed: str
+    issuer: str
+    state: str
+    since: str
+    detail: str
+
+
+class DigestView(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a template of a digest may use (docs/templates.md). Texts are as those of an alert: single lines, and foreign.
+
+    `frequency` is what the alerts waited for, and `called` says it in words; `due` is the moment of the digest and
+    `period` what it covers, in the reader's zone. `statements` are all entries, `new`, `revised` and `withdrawn` of
+    which kind, `left_out` those that are in no group; `headline` is the first of them, or the first that was withdrawn,
+    None where there are none. `feeds` are those that are not well, of `feeds_asked` in all.
+    """
+
+    called: str
+    frequency: str
+    due: str
+    period: str
+    part: int
+    parts: int
+    statements: int
+    new: int
+    revised: int
+    withdrawn: int
+    left_out: int
+    headline: Telling | None
+    groups: tuple[Group, ...]
+    feeds: tuple[FeedState, ...]
+    feeds_left_out: int
+    feeds_asked: int
+    subscriber: str
+    timezone: str
+    unsubscribe: str = ""
+
+
+# ---------------------------------------------------------------- what there is to tell
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One alert of a digest, and the statement's event that caused it, as recorded."""
+
+    alert: Recorded
+    cause: Recorded
+
+    @property
+    def raised(self) -> AlertRaised:
+        """The alert."""
+        if not isinstance(self.alert.event, AlertRaised):
+            raise TypeError(f"an alert was expected, not {self.alert.event.type}")
+        return self.alert.event
+
+    @property
+    def told(self) -> _Told:
+        """The statement's event."""
+        return as_told(self.cause)
+
+
+class Words(msgspec.Struct, frozen=True):
+    """
+    A statement with its words attached, where they hit, by field, and what it said before the first alert of a digest.
+    """
+
+    statement: Statement
+    spans: Mapping[str, Sequence[Span]]
+    before: Statement | None = None
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    All alerts of a digest on the same news, the oldest first.
+
+    `words` are those of its latest wording, None where it is told by its title alone; `also` and `follows` the events
+    of further statements that its alerts name, and of that which an earlier message was about.
+    """
+
+    pieces: tuple[Piece, ...]
+    words: Words | None = None
+    also: tuple[Recorded, ...] = ()
+    follows: Recorded | None = None
+
+    @property
+    def wordings(self) -> tuple[Piece, ...]:
+        """The alerts on the statement that told it first."""
+        return tuple(each for each in self.pieces if each.raised.statement_id == self.pieces[0].raised.statement_id)
+
+
+def stories(pieces: Iterable[Piece]) -> list[Story]:
+    """What alerts are about, in the order of the log: each story once, with all its tellings and revisions."""
+    found: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault(piece.raised.follows or piece.alert.id, []).append(piece)
+    return [Story(pieces=tuple(each)) for each in found.values()]
+
+
+def as_told(recorded: Recorded) -> _Told:
+    """The event of a statement. Raises `TypeError` for others."""
+    if not isinstance(recorded.event, _Told):
+        raise TypeError(f"a statement was expected, not {recorded.event.type}")
+    return recorded.event
+
+
+# ---------------------------------------------------------------- the view
+
+
+def digest_view(digest: Recorded, told: Sequence[Story], reader: Reader) -> DigestView:
+    """
+    The view of a digest, with the stories of its alerts. Those beyond the first `FULL` need no words.
+    """
+    raised = digest.event
+    if not isinstance(raised, DigestRaised):
+        raise TypeError(f"a digest was expected, not {raised.type}")
+    zone = ZoneInfo(reader.timezone)
+    feeds = tuple(_feed_state(each, zone) for each in raised.feeds[:FEEDS])
+    groups, left_out = _grouped(told, reader, _Room(feeds))
+    kinds = [_kind(story) for story in told]
+    return DigestView(
+        called=CALLED.get(raised.frequency, "Digest"),
+        frequency=raised.frequency,
+        due=_wall(raised.due_at, zone),
+        period=_period(raised, told, zone),
+        part=raised.part,
+        parts=raised.parts,
+        statements=len(told),
+        new=kinds.count("new"),
+        revised=kinds.count("revised"),
+        withdrawn=kinds.count("withdrawn"),
+        left_out=left_out,
+        headline=_headline(told, kinds, zone),
+        groups=groups,
+        feeds=feeds,
+        feeds_left_out=raised.feeds_left_out + len(raised.feeds) - len(feeds),
+        feeds_asked=raised.feeds_asked,
+        subscriber=reader.shown,
+        timezone=reader.timezone,
+        unsubscribe=reader.unsubscribe,
+    )
+
+
+def _headline(told: Sequence[Story], kinds: Sequence[Kind], zone: ZoneInfo) -> Telling | None:
+    if not told:
+        return None
+    chosen = kinds.index("withdrawn") if "withdrawn" in kinds else 0
+    return msgspec.structs.replace(_telling(told[chosen].wordings[-1].cause, zone), kind=kinds[chosen])
+
+
+class _Room:
+    """How much of a mail is taken, as its bytes will travel, text and HTML together (channels/mail.py)."""
+
+    def __init__(self, feeds: Iterable[FeedState]) -> None:
+        self._quoted = self._data = 0
+        for each in feeds:
+            self.take(_TELLING, each.feed, each.issuer, each.state, each.since, each.detail)
+
+    def take(self, around: int, *texts: str) -> int:
+        """Take room for texts, and so many bytes around them; how many are taken now."""
+        text = " ".join(texts)
+        # A tenth of what is around is signs that travel as three bytes.
+        data = f"{'=' * (around // 10)}{'x' * (around - around // 10)}{html.escape(text)} {text}".encode()
+        self._data += len(data)
+        self._quoted += len(quopri.encodestring(data))
+        # What would cost more when quoted goes in base64.
+        return min(self._quoted, int(1.5 * self._data))
+
+
+def _grouped(told: Sequence[Story], reader: Reader, room: _Room) -> tuple[tuple[Group, ...], int]:
+    entries: dict[str, list[Entry]] = {}
+    left_out: dict[str, int] = {}
+    taken, full, brief = 0, 0, 0
+    for story in told:
+        matches = story.pieces[0].raised.matches
+        watchlist = _line(matches[0].watchlist) if matches else ""
+        if watchlist not in entries:
+            taken = room.take(_GROUP, watchlist)
+        group = entries.setdefault(watchlist, [])
+        if story.words and full < FULL and taken < ROOM_IN_FULL:
+            entry = _entry(story, story.words, reader)
+            full += 1
+        elif brief < TITLES and taken < ROOM:
+            entry = _brief(story, reader)
+            brief += 1
+        else:
+            left_out[watchlist] = left_out.get(watchlist, 0) + 1
+            continue
+        group.append(entry)
+        taken = _took(entry, room)
+    groups = [
+        Group(watchlist=watchlist, entries=tuple(group), left_out=left_out.get(watchlist, 0))
+        for watchlist, group in entries.items()
+        if group
+    ]
+    return tuple(groups), sum(count for watchlist, count in left_out.items() if not entries[watchlist])
+
+
+def _took(entry: Entry, room: _Room) -> int:
+    # A change is shown in place of the passage.
+    quoted = "".join([each.text for each in entry.changed] or [each.text for each in entry.passage])
+    marked = _HIT * sum(run.hit for run in (*entry.title_runs, *entry.passage)) + _CHANGE * len(entry.changed)
+    for each in (*entry.also, *([entry.follows] if entry.follows else [])):
+        room.take(_TELLING, each.title, each.issuer, each.link, each.at)
+    return room.take(
+        (_TITLE if entry.brief else _ENTRY) + marked,
+        *(entry.title, entry.issuer, entry.link, entry.at, entry.reason, entry.words, entry.watchlists, quoted),
+    )
+
+
+def _entry(story: Story, words: Words, reader: Reader) -> Entry:
+    """A story in full: the latest wording of the statement that told it first."""
+    first, latest, zone = story.wordings[0], story.wordings[-1], ZoneInfo(reader.timezone)
+    seen = alert_view(latest.alert, latest.cause, words.spans, statement=words.statement, readings={}, reader=reader)
+    revised = changes(words.before, words.statement) if words.before and _kind(story) == "revised" else Excerpts()
+    others = _others(story, zone)
+    return Entry(
+        kind=_kind(story),
+        title=clipped(seen.title, TITLE),
+        title_runs=_first(seen.title_runs, TITLE),
+        issuer=clipped(seen.issuer, 100),
+        link=seen.link,
+        at=seen.published or seen.detected,
+        undated=not seen.published,
+        revised_since=moment(latest.told.seen_at, zone) if _revised_since(first, latest) else "",
+        silent=seen.silent,
+        reason=clipped(seen.reason, REASON),
+        passage=_first(seen.passages[0], PASSAGE) if seen.passages else (),
+        changed=_first(revised.passages[0], PASSAGE) if revised.passages else (),
+        changes_left_out=max(len(revised.passages) - 1, 0) + revised.left_out,
+        lang=seen.lang,
+        words=clipped(seen.words, 120),
+        watchlists=clipped(seen.watchlists, 160),
+        also=others[:ALSO],
+        also_left_out=max(len(others) - ALSO, 0),
+        follows=_telling(story.follows, zone) if story.follows else None,
+        position=latest.cause.position,
+    )
+
+
+def _brief(story: Story, reader: Reader) -> Entry:
+    told = _telling(story.wordings[-1].cause, ZoneInfo(reader.timezone))
+    return Entry(
+        kind=_kind(story),
+        title=clipped(told.title, 120),
+        title_runs=(Run(clipped(told.title, 120)),),
+        issuer=clipped(told.issuer, 60),
+        link=told.link if len(told.link) <= 300 else "",
+        at=told.at,
+        brief=True,
+        position=story.wordings[-1].cause.position,
+    )
+
+
+def _others(story: Story, zone: ZoneInfo) -> tuple[Telling, ...]:
+    """Other statements of a story, each in its latest wording."""
+    first = story.pieces[0].raised.statement_id
+    events = sorted((*story.also, *(each.cause for each in story.pieces)), key=lambda recorded: recorded.position)
+    latest = {as_told(each).statement.id: each for each in events}
+    return tuple(_telling(each, zone) for id, each in latest.items() if id != first)
+
+
+def _telling(recorded: Recorded, zone: ZoneInfo) -> Telling:
+    said = other(recorded.event, zone)
+    return Telling(
+        kind=kind_of(recorded.event),
+        title=clipped(said.title, 150),
+        issuer=clipped(said.issuer, 80),
+        link=said.link if len(said.link) <= 500 else "",
+        at=said.at,
+    )
+
+
+def _kind(story: Story) -> Kind:
+    """What a story is to its reader: what is new to him is new, revised or not."""
+    first, latest = story.wordings[0], story.wordings[-1]
+    if isinstance(latest.told, StatementWithdrawn):
+        return "withdrawn"
+    return "revised" if isinstance(first.told, StatementRevised | StatementWithdrawn) else "new"
+
+
+def _revised_since(first: Piece, latest: Piece) -> bool:
+    return isinstance(latest.told, StatementRevised) and not isinstance(first.told, StatementRevised)
+
+
+def _feed_state(told: FeedTold, zone: ZoneInfo) -> FeedState:
+    return FeedState(
+        feed=_line(told.feed),
+        issuer=clipped(_line(told.issuer), 80),
+        state=FEED_STATES.get(told.outcome, "cannot be read"),
+        since=moment(told.since, zone) if told.since else "",
+        detail=clipped(_line(told.detail), 100),
+    )
+
+
+def _period(raised: DigestRaised, told: Sequence[Story], zone: ZoneInfo) -> str:
+    began = raised.since or min((story.pieces[0].cause.recorded_at for story in told), default=None)
+    until = f"{_wall(raised.due_at, zone)} ({_city(zone)})"
+    if not began or began >= raised.due_at:
+        return f"until {until}"
+    there, due = began.astimezone(zone), raised.due_at.astimezone(zone)
+    if there.date() == due.date():
+        return f"{_wall(began, zone)} to {due:%H:%M} ({_city(zone)})"
+    return f"{_wall(began, zone)} to {until}"
+
+
+def _wall(at: datetime, zone: ZoneInfo) -> str:
+    there = at.astimezone(zone)
+    return f"{there:%a} {there.day} {there:%b %Y, %H:%M}"
+
+
+def _city(zone: ZoneInfo) -> str:
+    return f"{zone.key.rpartition('/')[2].replace('_', ' ')} time" if "/" in zone.key else zone.key
+
+
+def clipped(text: str, most: int) -> str:
+    """At most `most` characters, the last an ellipsis where something is missing."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def _first(pieces: Sequence[P], most: int) -> tuple[P, ...]:
+    """The first `most` letters of runs, or of a redline, an ellipsis where something is missing."""
+    kept: list[P] = []
+    for each in pieces:
+        if len(each.text) > most:
+            kept.append(msgspec.structs.replace(each, text=clipped(each.text, most)) if most > 1 else type(each)("…"))
+            break
+        kept.append(each)
+        most -= len(each.text)
+    return tuple(kept)
+
+
+def _line(text: str) -> str:
+    return " ".join(without_controls(text).split())

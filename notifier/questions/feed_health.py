@@ -1,0 +1,141 @@
+"""
+How the feeds are doing: asked of the log, or of the feeds themselves. Nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+
+import msgspec
+
+from notifier.errors import Refused, TryLater
+from notifier.eventlog.log import EventLog
+from notifier.events import FeedHealthChanged, StatementPublished, StatementRevised
+from notifier.feeds.detect import detect
+from notifier.feeds.feed import Entry, Feed, Reading, Unchanged, Validators
+from notifier.feeds.habit import UNKNOWN, Arrivals, Habit
+from notifier.feeds.health import HEALTHY, outcome_of
+from notifier.feeds.known import Known
+from notifier.feeds.rhythm import Round
+from notifier.steps.poll import Fetch, Parse, whole
+
+TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
+ROUNDS = "rounds"  # the consumer that keeps where the polls stand
+AT_ONCE = 16  # feeds asked together
+
+
+class FeedState(msgspec.Struct, kw_only=True):
+    """
+    A feed as the log tells of it. `outcome` is how its polls end, "" before the first, since `since`; `last_news_at`
+    is when something of it was last seen that could alert. `round` is where its polls stand, to the minute, None where
+    it was never polled; `habit` is when it usually speaks.
+    """
+
+    feed: Feed
+    outcome: str = ""
+    detail: str = ""
+    since: datetime | None = None
+    statements: int = 0
+    last_news_at: datetime | None = None
+    round: Round | None = None
+    habit: Habit = UNKNOWN
+
+    @property
+    def ill(self) -> bool:
+        """Does it need the operator's eye?"""
+        return bool(self.outcome) and self.outcome not in HEALTHY
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a feed yields now: how asking it ended, how many entries it shows, how many statements they are, the date of
+    the newest, and as many of the first entries as were wanted.
+    """
+
+    feed: str
+    outcome: str
+    entries: int = 0
+    statements: int = 0
+    newest: datetime | None = None
+    detail: str = ""
+    first: tuple[Entry, ...] = ()
+
+
+async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedState]:
+    """The state of each feed by its id, from what the log holds."""
+    states, arrivals = {feed.id: FeedState(feed=feed) for feed in feeds}, Arrivals()
+    after = -1
+    page = await log.read(0, TYPES)
+    while page.position > after:
+        for recorded in page.events:
+            arrivals.apply(recorded.event)
+            match recorded.event:
+                case FeedHealthChanged() as change if state := states.get(change.feed):
+                    state.outcome, state.detail, state.since = change.outcome, change.detail, change.changed_at
+                case StatementPublished() as published if state := states.get(published.statement.feed):
+                    state.statements += 1
+                    state.last_news_at = state.last_news_at if published.quiet else published.seen_at
+                case StatementRevised(quiet="") as revised if state := states.get(revised.statement.feed):
+                    state.last_news_at = revised.seen_at
+                case _:
+                    pass
+        after = page.position
+        page = await log.read(after, TYPES)
+    rounds = await rounds_of(log)
+    for id, state in states.items():
+        state.round, state.habit = rounds.get(id), arrivals.habit(state.feed)
+    return states
+
+
+async def rounds_of(log: EventLog) -> dict[str, Round]:
+    """Where the polls of each feed stood when the service last noted it."""
+    state = (await log.consumer(ROUNDS)).state
+    return msgspec.json.decode(state, type=dict[str, Round]) if state else {}
+
+
+async def ask(
+    feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetime, show: int = 0
+) -> AsyncIterator[Tried]:
+    """Fetch and read each feed once, and tell in their order what it yields; `show` is how many entries to show."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(feed: Feed) -> Tried:
+        async with places:
+            return await _ask(feed, fetcher, parser, now, show)
+
+    tasks = [asyncio.create_task(one(feed)) for feed in feeds]
+    try:
+        for task in tasks:
+            yield await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime, show: int) -> Tried:
+    try:
+        document = await fetcher.fetch(feed, Validators())
+        if isinstance(document, Unchanged):
+            return Tried(feed=feed.id, outcome="unchanged")
+        reading = await whole(feed, document, await parser.parse(document, feed), fetcher, parser, _never)
+    except (TryLater, Refused) as failure:
+        return Tried(feed=feed.id, outcome=failure.outcome, detail=str(failure))
+    news = detect(reading, feed, Known(), now, baseline=True)
+    moved = f"moved for good to {document.moved_to}" if document.moved_to else ""
+    return Tried(
+        feed=feed.id,
+        outcome=outcome_of(reading),
+        entries=len(reading.entries),
+        statements=len(news),
+        newest=max((entry.published for entry in reading.entries if entry.published), default=None),
+        detail="; ".join(filter(None, (reading.problem, *reading.warnings, moved))),
+        first=reading.entries[:show],
+    )
+
+
+def _never(page: Reading) -> bool:
+    """Nothing is known to one who only asks, so no page is the last."""
+    return False

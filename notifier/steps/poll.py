@@ -1,0 +1,400 @@
+"""
+A feed → new and revised statements, in the log.
+
+One poll is one transaction: what the document said, what the server told us to ask with next time, and how the feed
+is doing are stored together or not at all (promise P2). An unchanged poll writes nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from notifier.errors import Refused, TryLater
+from notifier.eventlog.batches import batches
+from notifier.eventlog.log import Commit, Consumer, EventLog
+from notifier.eventlog.wording import fitted, weight
+from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.feeds import health
+from notifier.feeds.catalogue import catalogue
+from notifier.feeds.detect import RENAMED, as_statement, detect, withdrawn
+from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
+from notifier.feeds.fetch import at, same_host
+from notifier.feeds.habit import Arrivals, Habit
+from notifier.feeds.known import Known
+from notifier.feeds.reading.prescan import ITEMS
+
+TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type, FeedBaselined.type)
+NAME = "poll/"  # a consumer a feed: poll/us-bis-press
+BACKFILL = 50  # pages of an archive that are read for what passed between two polls
+
+
+class Fetch(Protocol):
+    """The way to a feed's document. Raises `TryLater` or `Refused`, whose `outcome` is the poll's."""
+
+    async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged: ...
+
+
+class Parse(Protocol):
+    """A document's entries, read where it can do no harm. Raises `TryLater` or `Refused`."""
+
+    async def parse(self, document: Document, feed: Feed) -> Reading: ...
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What we keep of a feed between polls, beside its statements: cheap to lose, since one more full poll restores it.
+
+    `outcome` is how the last poll ended, `read_as` how the last document that we read did. `validators` are those of
+    the document at `url`: an operator may give a feed another address. `behind` says that further pages of it are
+    still to be read, although the first may hold nothing new by now. `window` is how many entries the last document
+    had, `since` when we have read the feed, and `fresh` tells from when on its silence is too long;
+    `hub` tells of changes in `topic` (WebSub).
+    """
+
+    validators: Validators = Validators()
+    url: str = ""
+    outcome: str = ""
+    read_as: str = ""
+    moved_to: str = ""
+    behind: bool = False
+    window: int = 0
+    since: datetime | None = None
+    hub: str = ""
+    topic: str = ""
+    fresh: health.Freshness | None = None
+
+
+class Poll(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How one poll ended: its outcome, that of the poll `before` ("" at first), what it added to the log, the seconds the
+    server asked us to wait, and the hub that tells of changes, "" where there is none.
+    """
+
+    feed: str
+    outcome: str
+    before: str = ""
+    published: int = 0
+    revised: int = 0
+    baseline: bool = False
+    detail: str = ""
+    after: float | None = None
+    hub: str = ""
+    topic: str = ""
+
+
+class Poller:
+    """Polls feeds, one at a time each; different feeds may be polled together."""
+
+    def __init__(self, log: EventLog, fetcher: Fetch, parser: Parse, clock: Callable[[], datetime]) -> None:
+        self._log = log
+        self._fetcher = fetcher
+        self._parser = parser
+        self._clock = clock
+        self._known = Known()
+        self._arrivals = Arrivals()
+        self._position = 0
+        self._baselined: set[str] = set()
+        self._gone: set[str] = set()
+        self._consumers: dict[str, Consumer] = {}
+        self._progress: dict[str, Progress] = {}
+        # Feeds of whose last append we had no answer: the log may hold all of it, some or nothing.
+        self._unanswered: set[str] = set()
+
+    async def catch_up(self) -> None:
+        """Fold what the log holds into what we know. Call it once before the first poll."""
+        while (page := await self._log.read(self._position, TYPES)).position > self._position:
+            for recorded in page.events:
+                self._fold(recorded.event, recorded.id)
+            self._position = page.position
+        for consumer in await self._log.consumers(NAME):
+            if consumer.version > self._consumer(consumer.name).version:
+                self._remember(consumer, msgspec.json.decode(consumer.state, type=Progress))
+
+    def habit(self, feed: Feed) -> Habit:
+        """When a feed usually speaks, as far as the log tells."""
+        return self._arrivals.habit(feed)
+
+    async def poll(self, feed: Feed) -> Poll:
+        """Ask a feed what is new and record it. Only a bug or a failing log raises."""
+        if feed.id in self._unanswered:
+            await self.catch_up()
+            self._unanswered.discard(feed.id)
+        before = self._progress.get(feed.id, Progress())
+        if before.url != feed.url:
+            # Another document's validators: "nothing is new" in answer to them would mean nothing.
+            before = msgspec.structs.replace(before, validators=Validators(), url=feed.url)
+        try:
+            answer = await self._fetcher.fetch(feed, before.validators)
+            if isinstance(answer, Unchanged):
+                return await self._unchanged(feed, before, answer)
+            first = await self._parser.parse(answer, feed)
+            reading = await whole(feed, answer, first, self._fetcher, self._parser, self._ends_at(feed, before))
+        except (TryLater, Refused) as failure:
+            return await self._failed(feed, before, failure)
+        return await self._read(feed, before, answer, reading)
+
+    def _ends_at(self, feed: Feed, before: Progress) -> Callable[[Reading], bool]:
+        """Whether a page is the last worth reading: all it holds is known, and nothing behind it was missed before."""
+
+        def ends(page: Reading) -> bool:
+            return not before.behind and not detect(page, feed, self._known, self._clock(), baseline=False)
+
+        return ends
+
+    async def _unchanged(self, feed: Feed, before: Progress, answer: Unchanged) -> Poll:
+        outcome, detail = _unless_stale(before.read_as or "ok", before.fresh, self._clock())
+        after = msgspec.structs.replace(before, validators=answer.validators, outcome=outcome)
+        events = [*self._health(feed, before, outcome, detail), *self._moved(feed, before, answer.moved_to)]
+        if events:
+            await self._record(feed, events, msgspec.structs.replace(after, moved_to=answer.moved_to))
+        else:
+            # Not worth a write: asking with older validators costs one full answer after a restart, and no news.
+            self._progress[feed.id] = after
+        told = "stale" if outcome == "stale" else "unchanged"
+        return Poll(
+            feed=feed.id, outcome=told, before=before.outcome, detail=detail, hub=before.hub, topic=before.topic
+        )
+
+    async def _failed(self, feed: Feed, before: Progress, failure: TryLater | Refused) -> Poll:
+        events = self._health(feed, before, failure.outcome, str(failure))
+        if events:
+            await self._record(feed, events, msgspec.structs.replace(before, outcome=failure.outcome))
+        wait = failure.after if isinstance(failure, TryLater) else None
+        return Poll(feed=feed.id, outcome=failure.outcome, before=before.outcome, detail=str(failure), after=wait)
+
+    async def _read(self, feed: Feed, before: Progress, document: Document, reading: Reading) -> Poll:
+        baseline = feed.id not in self._baselined
+        news = detect(reading, feed, self._known, self._clock(), baseline=baseline)
+        read_as, window, since = health.outcome_of(reading), len(reading.entries), before.since or self._clock()
+        fresh = self._fresh(feed, reading, news, since)
+        outcome, silence = _unless_stale(read_as, fresh, self._clock())
+        gap = ""
+        if not (baseline or reading.cut_short) and health.leaves_gap(before.window, reading.entries, news):
+            outcome = "gap"
+            reading, gap = await self._backfilled(feed, reading)
+            news = detect(reading, feed, self._known, self._clock(), baseline=False)
+        detail = "; ".join(filter(None, (gap, _detail(reading, baseline=baseline), silence)))
+        events = [
+            *news,
+            *([] if baseline else await self._withdrawn(feed, reading)),
+            *self._health(feed, before, outcome, detail),
+            *self._moved(feed, before, document.moved_to),
+        ]
+        after = Progress(
+            validators=document.validators,
+            url=feed.url,
+            outcome=outcome,
+            read_as=read_as,
+            moved_to=document.moved_to,
+            window=window,
+            since=since,
+            hub=document.hub or reading.hub,
+            topic=document.topic or reading.topic or document.url,
+            fresh=fresh,
+        )
+        if reading.cut_short:
+            # It is asked for again: to store its validators would be to call the rest of it old news.
+            behind = before.behind or bool(reading.next)
+            after = msgspec.structs.replace(before, url=feed.url, outcome=outcome, behind=behind)
+        elif baseline:
+            # Last, and only for a whole document: until then whatever comes is still the baseline.
+            events.append(FeedBaselined(feed=feed.id, entries=len(reading.entries)))
+        await self._record(feed, events, after)
+        return Poll(
+            feed=feed.id,
+            outcome=outcome,
+            before=before.outcome,
+            published=sum(isinstance(event, StatementPublished) for event in news),
+            revised=sum(isinstance(event, StatementRevised) and event.quiet != RENAMED for event in news),
+            baseline=baseline,
+            detail=detail,
+            hub=after.hub,
+            topic=after.topic,
+        )
+
+    def _fresh(self, feed: Feed, reading: Reading, news: Iterable[Event], since: datetime) -> health.Freshness | None:
+        """How fresh a feed is by the dates it shows, and by when news of it came."""
+        now = self._clock()
+        dates = (date for entry in reading.entries for date in (entry.published, entry.updated) if date)
+        loud = any(isinstance(event, StatementPublished | StatementRevised) and not event.quiet for event in news)
+        return health.freshness([*dates, *self._arrivals.of(feed.id), *([now] if loud else [])], now, since)
+
+    async def _backfilled(self, feed: Feed, reading: Reading) -> tuple[Reading, str]:
+        """
+        A document, with what passed between the last poll and this where an archive still has it; and what there is
+        to say of it.
+        """
+        gap = "nothing that the last poll showed is left"
+        archive = catalogue().get(feed.archive)
+        try:
+            if reading.next:
+                further = await self._pages(at(reading.next, feed), lambda page: self._overlaps(feed, page))
+                missed, whole = further.entries, self._overlaps(feed, further)
+            elif archive is not None:
+                shown = {as_statement(entry, feed).id for entry in reading.entries}
+                further = await self._pages(
+                    archive.feed(feed.every), lambda page: any(map(self._knows(feed), _as_linked(page)))
+                )
+                named = [entry for entry in _as_linked(further) if as_statement(entry, feed).id not in shown]
+                missed = tuple(itertools.takewhile(lambda entry: not self._knows(feed)(entry), named))
+                whole = len(missed) < len(named)
+            else:
+                return reading, f"{gap}: something may have passed in between"
+        except (TryLater, Refused) as failure:
+            return reading, f"{gap}, and what passed in between could not be read: {failure}"
+        if further.cut_short and reading.next:
+            # As with any page that fails: the next poll reads on where this one stopped.
+            rest = {"cut_short": True, "problem": further.problem, "next": further.next}
+            return msgspec.structs.replace(reading, entries=(*reading.entries, *missed), **rest), gap
+        entries = dict.fromkeys((*reading.entries, *missed))
+        more = entries.keys() - set(reading.entries)
+        found = f"{sum(not self._knows(feed)(entry) for entry in more):,} more were read further back"
+        told = f"{gap}; {found}" + ("" if whole else ", which may not be all that passed in between")
+        return msgspec.structs.replace(reading, entries=tuple(entries), next=""), told
+
+    async def _pages(self, feed: Feed, ends: Callable[[Reading], bool]) -> Reading:
+        """A feed's document with as many further pages as we read of an archive."""
+        document = await self._fetcher.fetch(feed, Validators())
+        if isinstance(document, Unchanged):
+            return Reading(entries=())
+        first = await self._parser.parse(document, feed)
+        return await whole(feed, document, first, self._fetcher, self._parser, ends, BACKFILL)
+
+    def _overlaps(self, feed: Feed, page: Reading) -> bool:
+        """Does a page hold something that we know?"""
+        news = detect(page, feed, self._known, self._clock(), baseline=False)
+        return len(news) < len(set(page.entries))
+
+    def _knows(self, feed: Feed) -> Callable[[Entry], bool]:
+        return lambda entry: bool(self._known.wordings(feed.id, as_statement(entry, feed).id))
+
+    async def _withdrawn(self, feed: Feed, reading: Reading) -> list[Event]:
+        """What its feed says was taken back, each told once: a feed may go on saying so for weeks."""
+        events: list[Event] = []
+        for id, reason in withdrawn(reading, feed, self._known).items():
+            last = await self._log.find(self._known.newest(feed.id, id)) if id not in self._gone else None
+            if last and isinstance(last.event, StatementPublished | StatementRevised):
+                statement = last.event.statement
+                told = StatementWithdrawn(statement=statement, revises=last.id, reason=reason, seen_at=self._clock())
+                events.append(told)
+        return events
+
+    def _health(self, feed: Feed, before: Progress, outcome: str, detail: str) -> list[Event]:
+        change = health.changed(feed, before.outcome, outcome, self._clock(), detail)
+        return [change] if change else []
+
+    def _moved(self, feed: Feed, before: Progress, moved_to: str) -> list[Event]:
+        if not moved_to or moved_to == before.moved_to:
+            return []
+        url_before = before.moved_to or feed.url
+        return [FeedMoved(feed=feed.id, url=moved_to, url_before=url_before, moved_at=self._clock())]
+
+    async def _record(self, feed: Feed, events: list[Event], after: Progress) -> None:
+        consumer = self._consumer(NAME + feed.id)
+        commit = consumer.moved_to(consumer.position, msgspec.json.encode(after))
+        *firsts, last = batches([fitted(event) for event in events], weight)
+        self._unanswered.add(feed.id)
+        for batch in firsts:
+            await self._append(batch, None)
+        # The validators go with the last batch, so a crash between batches means reading the document again.
+        await self._append(last, commit)
+        self._unanswered.discard(feed.id)
+        self._remember(msgspec.structs.replace(consumer, version=consumer.version + 1), after)
+        for event in events:
+            self._fold(event)
+
+    async def _append(self, batch: list[tuple[Event, bytes | None]], commit: Commit | None) -> None:
+        blobs = [blob for _, blob in batch if blob is not None]
+        await self._log.append([event for event, _ in batch], blobs=blobs, commit=commit)
+
+    def _fold(self, event: Event, id: str = "") -> None:
+        if isinstance(event, FeedBaselined):
+            self._baselined.add(event.feed)
+        elif isinstance(event, StatementWithdrawn):
+            self._gone.add(event.statement.id)
+        else:
+            self._gone.discard(event.subject)
+            self._known.apply(event, id)
+            self._arrivals.apply(event)
+
+    def _consumer(self, name: str) -> Consumer:
+        return self._consumers.get(name, Consumer(name))
+
+    def _remember(self, consumer: Consumer, progress: Progress) -> None:
+        self._consumers[consumer.name] = consumer
+        self._progress[consumer.name.removeprefix(NAME)] = progress
+
+
+def _detail(reading: Reading, *, baseline: bool) -> str:
+    """What there is to say of a reading, in words for the operator."""
+    # A baseline may well be longer; afterwards, it is news that is not read.
+    over = reading.next and not (baseline or reading.cut_short)
+    goes_on = "its news goes on beyond the pages that were read" if over else ""
+    return "; ".join(filter(None, (reading.problem, *reading.warnings, goes_on)))
+
+
+def _unless_stale(outcome: str, fresh: health.Freshness | None, now: datetime) -> tuple[str, str]:
+    """The outcome of a poll that was read, and what there is to say of it: its feed may be silent for too long."""
+    if outcome == "ok" and fresh is not None and now > fresh.until:
+        return "stale", f"nothing newer than {fresh.newest:%Y-%m-%d}"
+    return outcome, ""
+
+
+def _as_linked(page: Reading) -> list[Entry]:
+    """An archive's entries by the addresses of their pages, which are what it has in common with its feed."""
+    return [msgspec.structs.replace(entry, id=entry.link) for entry in page.entries if entry.link]
+
+
+async def whole(
+    feed: Feed,
+    document: Document,
+    first: Reading,
+    fetcher: Fetch,
+    parser: Parse,
+    ends: Callable[[Reading], bool],
+    pages: int = 0,
+) -> Reading:
+    """
+    A document with its further pages, as many as its feed's declaration allows or as `pages` says: until one that
+    `ends`, is empty, or holds nothing but what came before. Pages at another host are not asked for.
+
+    Where a page cannot be read, what came before counts, and the whole is called cut short. `next` of the reading is
+    the page that was left out, "" where none was.
+    """
+    if feed.shape is None or feed.shape.paging is None:
+        return first
+    entries, page, asked = dict.fromkeys(first.entries), first, {document.url}
+    known = Validators(body_hash=document.validators.body_hash)
+    for number in range(2, (pages or feed.shape.paging.pages) + 1):
+        if _goes_nowhere(page, asked, document) or ends(page):
+            return _joined(first, entries)
+        asked.add(page.next)
+        try:
+            answer = await fetcher.fetch(at(page.next, feed), known)
+            if isinstance(answer, Unchanged):
+                return _joined(first, entries)
+            following = await parser.parse(answer, feed)
+        except (TryLater, Refused) as failure:
+            problem = f"page {number} could not be read: {failure}"
+            return _joined(first, entries, problem=problem, cut_short=True, next=page.next)
+        if entries.keys() >= set(following.entries):
+            return _joined(first, entries)
+        if len(entries) + len(following.entries) > ITEMS:
+            break
+        entries |= dict.fromkeys(following.entries)
+        page = following
+    over = not _goes_nowhere(page, asked, document) and not ends(page)
+    return _joined(first, entries, next=page.next if over else "")
+
+
+def _goes_nowhere(page: Reading, asked: Collection[str], document: Document) -> bool:
+    return not page.next or page.next in asked or not same_host(page.next, document.url)
+
+
+def _joined(first: Reading, entries: Iterable[Entry], **more: Any) -> Reading:
+    return msgspec.structs.replace(first, **{"entries": tuple(entries), "next": "", **more})

@@ -1,0 +1,1 @@
+"""All watchlists at once, held against one statement."""

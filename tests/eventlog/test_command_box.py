@@ -1,0 +1,93 @@
+"""Does what another process wants recorded come into the log, once and whole?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from notifier.errors import LogFull
+from notifier.eventlog.command_box import FOLDER, post, take_in
+from notifier.eventlog.sqlite import SqliteLog
+from notifier.events import ChannelResumed
+from tests.builders import Clock, FailingLog
+from tests.eventlog.builders import NOW
+
+WISH = ChannelResumed(subscriber="desk", channel="email", reason="the operator says so", at=NOW)
+
+
+async def test_a_letter_is_recorded_and_gone(tmp_path: Path) -> None:
+    """At the time at which the owner took it in."""
+    log = await SqliteLog.open(tmp_path, Clock())
+    letter = post(tmp_path, WISH)
+
+    taken = [await take_in(tmp_path, log), await take_in(tmp_path, log)]
+
+    (recorded,) = (await log.read()).events
+    assert (taken, recorded.event, recorded.recorded_at, letter.exists()) == ([1, 0], WISH, Clock()(), False)
+    await log.close()
+
+
+async def test_a_letter_of_what_is_known_is_recorded_once(tmp_path: Path) -> None:
+    """The owner may die between recording it and putting it away."""
+    log = FailingLog(Clock())
+    await log.append([WISH])
+    post(tmp_path, WISH)
+
+    await take_in(tmp_path, log)
+
+    assert await log.head() == 1
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+async def test_a_letter_that_another_was_quicker_than_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same was recorded in other words: that stands, it is told, and neither the next letter nor a start waits."""
+    log = FailingLog(Clock())
+    first = msgspec.structs.replace(WISH, cause="0" * 36)
+    await log.append([msgspec.structs.replace(first, reason="it has another address")])
+    post(tmp_path, first)
+    other = msgspec.structs.replace(first, channel="slack")
+    post(tmp_path, other)
+
+    assert await take_in(tmp_path, log) == 1
+    assert [each.event for each in (await log.read()).events][1:] == [other]
+    assert "is known already" in caplog.text
+    assert [path.suffix for path in (tmp_path / FOLDER).iterdir()] == [".unread"]
+
+
+async def test_a_letter_stays_while_the_log_takes_nothing(tmp_path: Path) -> None:
+    """It goes in when there is room."""
+    log = FailingLog(Clock())
+    log.failures = ["before"]
+    post(tmp_path, WISH)
+
+    with pytest.raises(LogFull):
+        await take_in(tmp_path, log)
+    await take_in(tmp_path, log)
+
+    assert await log.head() == 1
+
+
+async def test_a_letter_that_cannot_be_read_is_told_and_put_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the next is taken in all the same."""
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "0.json").write_bytes(b"\xff\xfe no letter")
+    (tmp_path / FOLDER / "1.draft").write_bytes(b"half a let")
+    post(tmp_path, WISH)
+    log = FailingLog(Clock())
+
+    taken = await take_in(tmp_path, log)
+
+    assert taken == 1
+    assert f"{FOLDER}/0.json cannot be taken in" in caplog.text
+    assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == ["0.unread", "1.draft"]
+
+
+async def test_a_box_that_there_is_not_is_empty(tmp_path: Path) -> None:
+    """Most homes have none."""
+    assert await take_in(tmp_path, FailingLog(Clock())) == 0
