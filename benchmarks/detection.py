@@ -23,7 +23,7 @@ from pathlib import Path
 import feedparser
 
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import StatementPublished
+from notifier.events.statements import StatementPublished
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Feed
 from notifier.feeds.known import Known
@@ -100,7 +100,7 @@ def published(number: int) -> StatementPublished:
     )
     # What a feed showed at first was a baseline.
     quiet = "baseline" if number < FEEDS * EACH // 5 else ""
-    return StatementPublished(statement=statement, seen_at=NOW + timedelta(seconds=number), quiet=quiet)
+    return StatementPublished(statement=statement, seen_at=NOW + timedelta(seconds=number), muted_because=quiet)
 
 
 async def knowing() -> bool:

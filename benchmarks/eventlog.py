@@ -32,7 +32,8 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from notifier.eventlog import codec, sqlite
 from notifier.eventlog.sqlite import Row, SqliteLog
-from notifier.events import Event, StatementPublished
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
 
 BATCH = 1_000

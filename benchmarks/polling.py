@@ -26,9 +26,9 @@ from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import Bounds, next_due
 from notifier.feeds.reading.pool import Parser
+from notifier.feeds.rounds import PollResult, Rounds
 from notifier.guard import networks
-from notifier.schedule import Rounds
-from notifier.steps.poll import Poll, Poller
+from notifier.steps.poll import Poller
 
 FEEDS, HOSTS, A_HOST, ROUNDS = 1_000, 20, 2, 7
 TARGET = 0.4  # milliseconds of CPU for a poll
@@ -67,7 +67,7 @@ async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
     """Every feed polled once, as the running service does it."""
     done, left = asyncio.Event(), len(feeds)
 
-    def told(feed: Feed, poll: Poll) -> None:
+    def told(feed: Feed, poll: PollResult) -> None:
         nonlocal left
         assert poll.outcome == outcome, f"{feed.id}: {poll.outcome}: {poll.detail}"
         left -= 1

@@ -18,8 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from notifier.feeds.feed import Feed
 from notifier.feeds.habit import UNKNOWN, Bounds, next_due
-from notifier.schedule import Rounds
-from notifier.steps.poll import Poll
+from notifier.feeds.rounds import PollResult, Rounds
 
 FEEDS, EVERY, TURNS = 50_000, 300, 3
 SHARE = 0.02  # of a core
@@ -41,9 +40,9 @@ async def scheduled() -> tuple[float, float, Counter[str], Counter[str]]:
     ]
     now, polled = 0.0, Counter[str]()
 
-    async def poll(feed: Feed) -> Poll:
+    async def poll(feed: Feed) -> PollResult:
         polled[feed.id] += 1
-        return Poll(feed=feed.id, outcome="unchanged")
+        return PollResult(feed=feed.id, outcome="unchanged")
 
     def pace(feed: Feed) -> float:
         moment = START + timedelta(seconds=now)

@@ -35,15 +35,17 @@ from notifier.channels.mail.channel import EmailChannel
 from notifier.channels.mail.pool import CONNECTIONS
 from notifier.channels.mail.relay import Relay
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import AlertDelivered, AlertRaised, StatementPublished, WatchlistMatched
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.deliveries import AlertDelivered
+from notifier.events.statements import StatementPublished
 from notifier.home import packaged_data as shipped
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
 from notifier.message import Message, Receipt
 from notifier.messages.render import Renderer
 from notifier.schedule import Schedule
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 
 TURNS, MAILS, BARE, DELAYED, OWED, SINGLE = 3, 20_000, 200, 4_000, 100_000, 200
@@ -117,7 +119,7 @@ def relay(port: int) -> Relay:
 
 
 def subscriber(id: str) -> Subscriber:
-    way = ChannelAddress("email", "email", Secret(f"{id}@bank.example"))
+    way = Contact("email", "email", Secret(f"{id}@bank.example"))
     return Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=(way,))
 
 

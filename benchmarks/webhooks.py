@@ -26,14 +26,17 @@ from benchmarks._serving import serve, served
 from notifier.channels.posting import Answer
 from notifier.channels.webhook import WebhookChannel
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import AlertDelivered, AlertRaised, Event, StatementPublished, WatchlistMatched
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.deliveries import AlertDelivered
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished
 from notifier.guard import networks
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
 from notifier.message import Message, Receipt
 from notifier.messages.render import Renderer
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.messages.builders import NOW, view
 
@@ -157,7 +160,7 @@ def subscribers(port: int, dead_every: int) -> dict[str, Subscriber]:
         host = DEAD if is_dead else f"127.0.0.{number % HOSTS + 1}"
         url = f"http://{host}:{port}/hooks/{number}/verysecretZq4T"
         id = f"dead-{number}" if is_dead else f"desk-{number}"
-        way = ChannelAddress("webhook", "webhook", Secret(f"{url} {KEY}"))
+        way = Contact("webhook", "webhook", Secret(f"{url} {KEY}"))
         found[id] = Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=(way,))
     return found
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 EFFORT = 8_000_000  # pairs of pieces that are looked at, at the very most and all told: about a second
-AT_ONCE = 1_500_000  # of them for one stretch; a longer one is first parted
+MAX_STRETCH_EFFORT = 1_500_000  # of them for one stretch; a longer one is first parted
 DEPTH = 4  # how often a stretch is parted
 
 
@@ -46,7 +46,7 @@ class Comparison:
             return []
         # It goes over what is left of the old once for each stretch that it finds.
         effort = (same + len(old)) * min(same, len(old), len(new))
-        if effort <= min(AT_ONCE, self._left):
+        if effort <= min(MAX_STRETCH_EFFORT, self._left):
             self._left -= effort
             blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
             return [(block.a + at, block.b + at) for block in blocks for at in range(block.size)]

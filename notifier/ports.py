@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from notifier.channels.apprise import ElsewhereChannel
+from notifier.channels.apprise import AppriseChannel
 from notifier.channels.atom import AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
@@ -23,9 +23,9 @@ from notifier.channels.webhook import WebhookChannel
 from notifier.feeds.fetch import Fetcher
 from notifier.home import subscriber_files as subscriptions
 from notifier.home.open_log import wall_clock
-from notifier.home.settings import Bounces, ImapBox, Settings
+from notifier.home.settings import BounceSettings, ImapBox, Settings
 from notifier.home.subscriber_files import Subscriptions
-from notifier.messages.signed_links import Links
+from notifier.messages.signed_links import SignedLinks
 
 
 def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, Channel]:
@@ -37,23 +37,23 @@ def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, C
         DiscordChannel(allowed=settings.fetch.allow),
         WebhookChannel(allowed=settings.fetch.allow),
         AtomChannel(home / "feeds"),
-        *([ElsewhereChannel()] if settings.apprise else []),
+        *([AppriseChannel()] if settings.apprise else []),
         ConsoleChannel(terminal),
     ]
     return {way.kind: way for way in ways}
 
 
-def _email(relay: Relay, bounces: Bounces | None) -> EmailChannel:
+def _email(relay: Relay, bounces: BounceSettings | None) -> EmailChannel:
     """Mail, signed where the operator wants that, and sent so that what comes back is known."""
     return EmailChannel(relay, bounces=bounces.address if bounces else "", sign=relay.signer())
 
 
-def links_of(settings: Settings) -> Links | None:
+def links_of(settings: Settings) -> SignedLinks | None:
     """What makes and checks the links in our messages; None where the operator has not opened a door for them."""
     if settings.door is None:
         return None
     secret, *earlier = (each.reveal() for each in settings.door.secrets)
-    return Links(settings.door.address, secret, earlier)
+    return SignedLinks(settings.door.address, secret, earlier)
 
 
 def inbox_of(settings: Settings) -> Inbox | None:

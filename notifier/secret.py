@@ -39,7 +39,7 @@ class Secret:
         return hash((Secret, self._text))
 
 
-class Found(msgspec.Struct, frozen=True):
+class SecretText(msgspec.Struct, frozen=True):
     """A text from outside, and where it was found, in words."""
 
     text: str
@@ -57,18 +57,18 @@ class NotFound(Exception):
         self.problem, self.mend = problem, mend
 
 
-def find(name: str, environ: Mapping[str, str]) -> Found | None:
+def find(name: str, environ: Mapping[str, str]) -> SecretText | None:
     """
     What the environment holds under a name; None where there is nothing. A file's last line break is not part of it.
 
     Raises `NotFound` where the environment names a file that cannot be read.
     """
     if name in environ:
-        return Found(environ[name], f"the variable {name}")
+        return SecretText(environ[name], f"the variable {name}")
     if path := environ.get(f"{name}_FILE"):
-        return Found(_content(Path(path), f"{name}_FILE"), f"the file that {name}_FILE names")
+        return SecretText(_content(Path(path), f"{name}_FILE"), f"the file that {name}_FILE names")
     if (folder := environ.get("CREDENTIALS_DIRECTORY")) and (path_ := Path(folder) / name).is_file():
-        return Found(_content(path_, f"the credential {name}"), f"the credential {name}")
+        return SecretText(_content(path_, f"the credential {name}"), f"the credential {name}")
     return None
 
 

@@ -20,40 +20,42 @@ from typing import TextIO
 
 import msgspec
 
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.delivery.suspensions import OPERATOR
 from notifier.errors import Misconfigured, TryLater
 from notifier.eventlog import command_box as letterbox
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import SubscriptionsApplied
+from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.habit import next_due
 from notifier.feeds.reading.pool import PAGES, Parsers
+from notifier.feeds.rounds import PollResult, Rounds
 from notifier.feeds.visit import Visitor
 from notifier.home import packaged_data as shipped
 from notifier.home import subscriber_files as subscriptions
 from notifier.home.open_log import wall_clock
 from notifier.home.settings import Settings
-from notifier.home.subscriber_files import ChannelAddress, Subscriber, Subscriptions
+from notifier.home.subscriber_files import Subscriptions
 from notifier.messages.render import Renderer
 from notifier.ports import channels_of, fetcher_of, inbox_of, links_of, subscriptions_of
 from notifier.questions.feed_health import ROUNDS, rounds_of
 from notifier.questions.tail import counted
-from notifier.schedule import Rounds, Schedule
+from notifier.schedule import Schedule
 from notifier.secret import Secret
-from notifier.steps.bounces import Bounces
+from notifier.steps.bounces import BounceReader
 from notifier.steps.confirm import Confirmer, wanted
 from notifier.steps.deliver import Deliverer
 from notifier.steps.digest import Digester
 from notifier.steps.match import Matcher
-from notifier.steps.poll import Poll, Poller
-from notifier.steps.read_pages import Reader
+from notifier.steps.poll import Poller
+from notifier.steps.read_pages import PageReader
 from notifier.steps.recheck import Rechecker
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
-from notifier.web.unsubscribe import Door
+from notifier.web.unsubscribe import UnsubscribePages
 from notifier.web.websub import Hubs
 
 logger = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ BOUNCES = 60.0  # seconds between looks at what came back by mail
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
 
 
-class App:
+class Service:
     """
     A notifier put together: each step by name, and the ways to run them.
 
@@ -104,12 +106,12 @@ class App:
         self.page_parsers = Parsers(child=PAGES)
         visitor = Visitor(self.fetcher, self.page_parsers)
         with_pages = settings.feeds if settings.fetch.articles else ()
-        self.reader = Reader(log, visitor, with_pages, clock, chance.random)
+        self.reader = PageReader(log, visitor, with_pages, clock, chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
         self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
         self.digester = Digester(log, lambda: self.subscriptions.subscribers, settings.feeds, clock, self._wanted)
         self.links = links_of(settings)
-        self.standing = Standing(log, self._way_of)
+        self.standing = ChannelStates(log, self._way_of)
         self._confirmer = (
             Confirmer(log, self.standing, lambda: self.subscriptions.subscribers, clock)
             if settings.door and settings.door.confirm
@@ -117,7 +119,7 @@ class App:
         )
         inbox = inbox_of(settings)
         self._bounces = (
-            Bounces(log, inbox, self.links, self.standing, self._subscriber, clock, self._wanted)
+            BounceReader(log, inbox, self.links, self.standing, self._subscriber, clock, self._wanted)
             if inbox and self.links
             else None
         )
@@ -143,7 +145,7 @@ class App:
         clock: Callable[[], datetime] = wall_clock,
         chance: random.Random | None = None,
         terminal: TextIO = sys.stdout,
-    ) -> AsyncIterator[App]:
+    ) -> AsyncIterator[Service]:
         """
         Open a home for work: settings and subscriptions read, log owned, projections folded.
 
@@ -233,7 +235,7 @@ class App:
     def _subscriber(self, id: str) -> Subscriber | None:
         return self._operator if id == OPERATOR else self.subscriptions.subscribers.get(id)
 
-    def _way_of(self, lane: tuple[str, str]) -> ChannelAddress | None:
+    def _way_of(self, lane: tuple[str, str]) -> Contact | None:
         who = self._subscriber(lane[0])
         return next((way for way in who.channels if way.name == lane[1]), None) if who else None
 
@@ -257,19 +259,19 @@ class App:
         """The feeds that are polled."""
         return self.settings.feeds
 
-    async def run_once(self, told: Callable[[Feed, Poll], None] = lambda feed, poll: None) -> None:
+    async def run_once(self, told: Callable[[Feed, PollResult], None] = lambda feed, poll: None) -> None:
         """One whole pass: every feed polled, pages read, all matched, all that is due delivered."""
         await self.poll_once(told)
         await self.work_off()
 
-    async def poll_once(self, told: Callable[[Feed, Poll], None]) -> None:
+    async def poll_once(self, told: Callable[[Feed, PollResult], None]) -> None:
         """Poll every feed."""
         rounds = await self._rounds(told)
         await rounds.start_due()
         await rounds.ended()
         await self._keep(rounds)
 
-    async def _rounds(self, told: Callable[[Feed, Poll], None]) -> Rounds:
+    async def _rounds(self, told: Callable[[Feed, PollResult], None]) -> Rounds:
         stood = await rounds_of(self.log)
         return Rounds(
             self.feeds,
@@ -302,11 +304,13 @@ class App:
         logger.info("hubs are heard at %s:%d", how.host, port)
         return hubs
 
-    async def _door(self) -> Door | None:
+    async def _door(self) -> UnsubscribePages | None:
         """Answer readers who click, where the operator says how they reach us."""
         if (how := self.settings.door) is None or self.links is None:
             return None
-        door = Door(self.log, self.links, self._renderer, self.standing, self._subscriber, self._masked, self._clock)
+        door = UnsubscribePages(
+            self.log, self.links, self._renderer, self.standing, self._subscriber, self._masked, self._clock
+        )
         try:
             port = await door.listen(how.host, how.port)
         except OSError as error:
@@ -358,14 +362,14 @@ class App:
         if self._confirmer:
             await self._confirmer.run()
 
-    async def serve(self, stop: asyncio.Event, told: Callable[[Feed, Poll], None]) -> None:
+    async def serve(self, stop: asyncio.Event, told: Callable[[Feed, PollResult], None]) -> None:
         """
         The service, until `stop` is set. Polls under way are dropped then (they are asked for again), and messages
         under way may end; what was owed stays owed.
         """
         hubs: Hubs | None = None
 
-        def polled(feed: Feed, poll: Poll) -> None:
+        def polled(feed: Feed, poll: PollResult) -> None:
             told(feed, poll)
             if hubs is not None and poll.hub:
                 hubs.heard(feed.id, poll.hub, poll.topic)
@@ -408,7 +412,7 @@ def _operator_of(settings: Settings) -> Subscriber | None:
     """Whoever runs this, as somebody who can be told; None where he does not say how."""
     if not settings.operator:
         return None
-    mail = ChannelAddress("email", "email", Secret(settings.operator))
+    mail = Contact("email", "email", Secret(settings.operator))
     timing = Timing(timezone=settings.timezone)
     return Subscriber(id=OPERATOR, name="Operator", timing=timing, watchlists=(), channels=(mail,))
 

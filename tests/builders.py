@@ -15,10 +15,10 @@ from notifier.errors import LogFull
 from notifier.eventlog.log import Appended, Commit, Duplicate, EventLog
 from notifier.eventlog.memory import MemoryLog
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import Event, Recorded
+from notifier.events.event import Event, Recorded
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
-from notifier.feeds.govuk import Said
-from notifier.feeds.visit import Page
+from notifier.feeds.govuk import PublisherRecord
+from notifier.feeds.visit import WebPage
 
 NOON = datetime(2020, 6, 29, 12, 0, tzinfo=UTC)
 COMMERCE = Feed(id="us-commerce", url="https://commerce.example/rss", issuer="US Department of Commerce", country="US")
@@ -166,14 +166,14 @@ class Pages:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[str | Exception]] = {}
-        self.publisher: dict[str, Said] = {}
+        self.publisher: dict[str, PublisherRecord] = {}
         self.by = "extractor 1"
         self.held: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
         self.most_at_once = 0
         self._under_way = 0
 
-    async def read(self, link: str, feed: Feed) -> Page:
+    async def read(self, link: str, feed: Feed) -> WebPage:
         self.asked.append(link)
         self._under_way += 1
         self.most_at_once = max(self.most_at_once, self._under_way)
@@ -188,7 +188,7 @@ class Pages:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return Page(answer, self.by)
+        return WebPage(answer, self.by)
 
-    async def said(self, link: str, feed: Feed) -> Said:
-        return self.publisher.get(link, Said())
+    async def said(self, link: str, feed: Feed) -> PublisherRecord:
+        return self.publisher.get(link, PublisherRecord())

@@ -21,8 +21,8 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from notifier.events import Event
-from notifier.service import App
+from notifier.events.event import Event
+from notifier.service import Service
 
 HOST = "127.0.0.1"
 PATIENCE = 20.0  # seconds after which a test gives up on what should come; far more than it takes
@@ -199,7 +199,7 @@ def rss(*items: tuple[str, str, str], site: str = "https://ministry.example") ->
     return f'<rss version="2.0"><channel><title>News</title>{written}</channel></rss>'
 
 
-async def events(app: App, *types: type[Event]) -> list[Event]:
+async def events(app: Service, *types: type[Event]) -> list[Event]:
     """All events of the log, or those of these types, in order."""
     page = await app.log.read(0, [each.type for each in types] or None, limit=100_000)
     return [recorded.event for recorded in page.events]

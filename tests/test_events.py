@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.eventlog.codec import TYPES
-from notifier.events import AlertRaised, Event, StatementRevised, event_id
+from notifier.events.alerts import AlertRaised
+from notifier.events.event import Event, event_id
+from notifier.events.statements import StatementRevised
 from tests.eventlog.builders import CAUSE, EXAMPLES, NOW, STATEMENT, published
 
 ROOT = Path(__file__).parent.parent

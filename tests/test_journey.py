@@ -16,21 +16,14 @@ import feedparser
 import pytest
 
 from notifier.demo.story import Scene, Speaker, document
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    DeliveryPostponed,
-    DigestRaised,
-    FeedBaselined,
-    FeedHealthChanged,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    SubscriptionsApplied,
-)
+from notifier.events.alerts import AlertRaised, DigestRaised
+from notifier.events.deliveries import AlertDelivered, DeliveryPostponed
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised
+from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.feeds.feed import Kind
 from notifier.home.open_log import reading_log
-from notifier.service import App
+from notifier.service import Service
 from tests.builders import Clock
 from tests.channels.peers import SILENCE, MailPeer, WebPeer, response
 from tests.homes import DESK, PATIENCE, events, line_with, make_home, notifier, rss, said, world
@@ -47,7 +40,7 @@ async def test_a_statement_reaches_its_subscriber_once(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"})
         around.publisher.publish("trade", rss(OLD))
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             around.publisher.publish("trade", rss(NOISE, NEWS, OLD))
             await app.run_once()
@@ -76,7 +69,7 @@ async def test_an_edit_reaches_him_too(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"})
         around.publisher.publish("trade", rss(OLD))
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             for document in (rss(NEWS, OLD), rss(EDITED, OLD), rss(EDITED, OLD).replace("<title>News", "<title>New")):
                 around.publisher.publish("trade", document)
@@ -97,7 +90,7 @@ async def test_a_digest_is_raised_when_its_moment_has_come(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"}, {"desk": daily})
         around.publisher.publish("trade", rss(OLD))
-        async with App.opened(home, clock=clock) as app:
+        async with Service.opened(home, clock=clock) as app:
             await app.run_once()
             around.publisher.publish("trade", rss(NEWS, OLD))
             await app.run_once()
@@ -117,7 +110,7 @@ async def test_a_digest_is_raised_when_its_moment_has_come(tmp_path: Path):
             alerts = await events(app, AlertRaised)
 
     assert before == []
-    assert [alert.held for alert in alerts] == ["daily", "daily"]
+    assert [alert.waits_for for alert in alerts] == ["daily", "daily"]
     assert [digest.alerts for digest in digests] == [(alert.id,) for alert in alerts]
     # Eight in the morning in Hong Kong.
     assert [f"{digest.due_at:%d %H:%M}" for digest in digests] == ["30 00:00", "01 00:00"]
@@ -135,18 +128,18 @@ async def test_a_story_told_in_three_feeds_is_one_alert_and_a_reply(tmp_path: Pa
         home = make_home(tmp_path, around, {"trade": "rss", "customs": "rss", "cabinet": "rss"})
         for feed in ("trade", "customs", "cabinet"):
             around.publisher.publish(feed, rss(OLD))
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             around.publisher.publish("trade", rss((guid, title, text), OLD))
             around.publisher.publish("customs", rss(("c-1", title, f"Press release. {text}"), OLD))
             await app.run_once()
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             around.publisher.publish("cabinet", rss(("k-1", f"{title} | The Cabinet", text), OLD))
             await app.run_once()
             told = await events(app, StatementPublished)
             first, reply = await events(app, AlertRaised)
 
-    news = {event.statement.feed: event.id for event in told if not event.quiet}
+    news = {event.statement.feed: event.id for event in told if not event.muted_because}
     assert {first.cause, *first.also} == {news["trade"], news["customs"]}
     assert (reply.cause, reply.also, reply.follows) == (news["cabinet"], (), first.id)
     assert len(around.mailroom.to("desk@bank.example")) == 2
@@ -165,11 +158,11 @@ async def test_what_only_the_page_says_reaches_its_subscriber_too(tmp_path: Path
         site = around.publisher.url("pages")
         around.publisher.publish("trade", rss(OLD, site=site))
         around.publisher.publish("pages/brief", page("Monday"), "text/html")
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             around.publisher.publish("trade", rss(BRIEF, OLD, site=site))
             await app.run_once()
-            told = await events(app, StatementRead)
+            told = await events(app, PageRead)
 
     (mail,) = around.mailroom.to("desk@bank.example")
     assert mail["Subject"] == "[Hong Kong] A notice (Ministry of trade)"
@@ -186,14 +179,14 @@ async def test_an_edit_that_no_feed_tells_of_reaches_him(tmp_path: Path):
         site = around.publisher.url("pages")
         around.publisher.publish("trade", rss(OLD, site=site))
         around.publisher.publish("pages/brief", page("Monday"), "text/html")
-        async with App.opened(home, clock=clock) as app:
+        async with Service.opened(home, clock=clock) as app:
             await app.run_once()
             around.publisher.publish("trade", rss(BRIEF, OLD, site=site))
             await app.run_once()
             around.publisher.publish("pages/brief", page("Tuesday"), "text/html")
         for days in (1, 7):
             clock.advance(days * 86_400)
-            async with App.opened(home, clock=clock) as app:
+            async with Service.opened(home, clock=clock) as app:
                 await app.run_once()
                 told = await events(app, StatementRevised)
 
@@ -211,7 +204,7 @@ async def test_every_kind_of_feed_goes_the_whole_way(tmp_path: Path, kind: Kind)
     old, news = _scene("old", "Opening hours"), _scene("news", "Dual-use exports to Hong Kong")
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": kind})
-        async with App.opened(home, clock=lambda: news.at) as app:
+        async with Service.opened(home, clock=lambda: news.at) as app:
             around.publisher.publish("trade", *document(speaker, [old]))
             await app.run_once()
             around.publisher.publish("trade", *document(speaker, [news, old]))
@@ -375,7 +368,7 @@ async def test_a_file_that_is_gone_for_a_moment_ends_nothing(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"})
         file = home / "subscriptions" / "desk.toml"
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             file.rename(home / "desk.toml~")
             await app.reload()
             there = [*app.subscriptions.subscribers]
@@ -465,7 +458,9 @@ async def test_killed_again_and_again_it_loses_nothing(tmp_path: Path):
         async with reading_log(home) as log:
             told = [recorded.event for recorded in (await log.read(limit=10_000)).events]
 
-    published = [event.statement.title for event in told if isinstance(event, StatementPublished) and not event.quiet]
+    published = [
+        event.statement.title for event in told if isinstance(event, StatementPublished) and not event.muted_because
+    ]
     arrived = [mail["Subject"] for _, mail in around.mailroom.mails]
     names = {mail["Message-ID"] for _, mail in around.mailroom.mails}
     assert len(published) == len(set(published)) == 48

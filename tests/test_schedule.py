@@ -13,11 +13,11 @@ import pytest
 
 from notifier.errors import LogFull
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import FeedBaselined
+from notifier.events.feeds import FeedBaselined
 from notifier.feeds.feed import Feed
 from notifier.feeds.rhythm import Round
-from notifier.schedule import A_HOST, AT_ONCE, Lane, Rounds, Schedule
-from notifier.steps.poll import Poll
+from notifier.feeds.rounds import A_HOST, MAX_CONCURRENT, PollResult, Rounds
+from notifier.schedule import Schedule, StepRunner
 
 NOW = datetime(2020, 6, 29, 21, 0, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ class Polls:
         self.together: list[str] = []
         self.news = asyncio.Condition()
 
-    async def poll(self, feed: Feed) -> Poll:
+    async def poll(self, feed: Feed) -> PollResult:
         assert feed.id not in self.together
         self.begun.append(feed.id)
         self.together.append(feed.id)
@@ -84,10 +84,10 @@ class Polls:
         if isinstance(end, Exception):
             raise end
         if isinstance(end, float):
-            return Poll(feed=feed.id, outcome="throttled", after=end)
-        return Poll(feed=feed.id, outcome=end if isinstance(end, str) else "ok")
+            return PollResult(feed=feed.id, outcome="throttled", after=end)
+        return PollResult(feed=feed.id, outcome=end if isinstance(end, str) else "ok")
 
-    def tell(self, feed: Feed, poll: Poll) -> None:
+    def tell(self, feed: Feed, poll: PollResult) -> None:
         self.told.append((feed.id, poll.outcome))
 
     async def begin(self, count: int) -> None:
@@ -128,7 +128,7 @@ async def settle() -> None:
 async def test_a_step_asked_while_it_runs_runs_once_more() -> None:
     """However often it was asked meanwhile, and never beside itself."""
     step = Step(held=True)
-    lane = Lane("match", step)
+    lane = StepRunner("match", step)
     lane.ask()
     await step.has_begun(1)
 
@@ -145,7 +145,7 @@ async def test_a_step_asked_while_it_runs_runs_once_more() -> None:
 async def test_a_step_asked_when_idle_runs_each_time() -> None:
     """A wish after the last run has ended starts another."""
     step = Step()
-    lane = Lane("match", step)
+    lane = StepRunner("match", step)
 
     for _ in range(3):
         lane.ask()
@@ -157,7 +157,7 @@ async def test_a_step_asked_when_idle_runs_each_time() -> None:
 async def test_a_failing_step_is_loud_and_runs_again(caplog: pytest.LogCaptureFixture) -> None:
     """A bug is told with its place, and ends neither the lane nor the wish that came meanwhile."""
     step = Step(held=True, errors=[KeyError("a bug"), ValueError("another")])
-    lane = Lane("match", step)
+    lane = StepRunner("match", step)
 
     lane.ask()
     await step.has_begun(1)
@@ -178,7 +178,7 @@ async def test_a_trouble_that_lasts_is_told_once(caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.INFO, "notifier")
     full = LogFull("the disk is full")
     step = Step(errors=[full, full, full, None])
-    lane = Lane("deliver", step)
+    lane = StepRunner("deliver", step)
 
     for _ in range(4):
         lane.ask()
@@ -192,7 +192,7 @@ async def test_a_trouble_that_lasts_is_told_once(caplog: pytest.LogCaptureFixtur
 async def test_a_finished_lane_lets_its_run_end_and_starts_no_other() -> None:
     """What was asked for before, during or after the end is not begun any more."""
     step = Step(held=True)
-    lane = Lane("deliver", step)
+    lane = StepRunner("deliver", step)
     lane.ask()
     await step.has_begun(1)
     lane.ask()
@@ -213,7 +213,7 @@ async def test_a_finished_lane_lets_its_run_end_and_starts_no_other() -> None:
 async def test_an_idle_lane_finishes_at_once() -> None:
     """There is nothing to wait for where nothing ever ran."""
     async with asyncio.timeout(10):
-        await Lane("deliver", Step()).finish()
+        await StepRunner("deliver", Step()).finish()
 
 
 # ---------------------------------------------------------------- rounds
@@ -252,7 +252,7 @@ async def test_a_slow_feed_holds_up_nobody() -> None:
 async def test_a_slow_host_holds_up_nobody() -> None:
     """Hundreds of feeds of a host that does not answer leave places for those of others, whatever the order."""
     never = asyncio.Event()
-    stuck = [feed(f"stuck-{number}", "stuck") for number in range(2 * AT_ONCE)]
+    stuck = [feed(f"stuck-{number}", "stuck") for number in range(2 * MAX_CONCURRENT)]
     polls = Polls(**{each.id: never for each in stuck})
     round_ = rounds([*stuck, feed("other")], polls, Clock())
 
@@ -271,7 +271,7 @@ async def test_a_slow_host_holds_up_nobody() -> None:
 async def test_so_many_polls_and_no_more_are_under_way() -> None:
     """What is held in memory is bounded however many feeds are due, and all of them get their turn."""
     go = asyncio.Event()
-    feeds = [feed(f"f{number}") for number in range(AT_ONCE + 50)]
+    feeds = [feed(f"f{number}") for number in range(MAX_CONCURRENT + 50)]
     polls = Polls(**{each.id: go for each in feeds})
     round_ = rounds(feeds, polls, Clock())
 
@@ -282,7 +282,7 @@ async def test_so_many_polls_and_no_more_are_under_way() -> None:
     await polls.begin(len(feeds))
     await settle()
 
-    assert together == AT_ONCE
+    assert together == MAX_CONCURRENT
     assert sorted(id for id, _ in polls.told) == sorted(each.id for each in feeds)
 
 
@@ -307,7 +307,7 @@ async def test_a_listener_with_a_bug_loses_no_feed(caplog: pytest.LogCaptureFixt
     """A feed whose news could not be told is due again like any other."""
     polls, clock = Polls(), Clock()
 
-    def broken(feed: Feed, poll: Poll) -> None:
+    def broken(feed: Feed, poll: PollResult) -> None:
         raise KeyError("a bug")
 
     round_ = Rounds([feed("one")], polls.poll, lambda: 0.5, clock, broken)
@@ -421,7 +421,7 @@ async def test_thousands_of_feeds_are_spread_and_none_is_lost() -> None:
     at_host: Counter[str] = Counter()
     most: Counter[str] = Counter()
 
-    async def poll(of: Feed) -> Poll:
+    async def poll(of: Feed) -> PollResult:
         host = of.url.split("/")[2]
         at_host[host] += 1
         most[host] = max(most[host], at_host[host])

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from notifier.secret import Found, NotFound, Secret, filled, find
+from notifier.secret import NotFound, Secret, SecretText, filled, find
 
 
 def test_a_secret_does_not_show_itself():
     """Neither printing, formatting, nor encoding a secret gives it out."""
     secret = Secret("hunter2")
 
-    assert "hunter2" not in f"{secret} {secret!r} {[secret]} {Found('hunter2', 'the variable X')}"
+    assert "hunter2" not in f"{secret} {secret!r} {[secret]} {SecretText('hunter2', 'the variable X')}"
     with pytest.raises(TypeError):
         msgspec.json.encode(secret)
     assert secret.reveal() == "hunter2"

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from notifier.events import AlertRaised, DigestRaised, Recorded
+from notifier.events.alerts import AlertRaised, DigestRaised
+from notifier.events.event import Recorded
 from notifier.subscribers.timing import (
     BURST,
     PERIODS,
@@ -31,7 +32,7 @@ _LEAST = timedelta(microseconds=1)
 
 class Waiting(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """
-    One alert that is held: what it waits for (as in `AlertRaised.held`), `since` the moment at which that was decided.
+    One alert that is held: what it waits for (as in `AlertRaised.waits_for`), and `since` when, as was decided.
 
     `position` and `raised_at` are those of the `AlertRaised` in the log.
     """
@@ -70,7 +71,7 @@ class Held:
         cause was recorded, by which its matcher decided; without it, that of the alert.
         """
         match recorded.event:
-            case AlertRaised(held=wait) as raised if wait:
+            case AlertRaised(waits_for=wait) as raised if wait:
                 self._of.setdefault(raised.subscriber, {})[recorded.id] = Waiting(
                     id=recorded.id,
                     position=recorded.position,

@@ -23,13 +23,13 @@ from notifier.message import Message, Receipt, without_controls
 
 SUBJECT, BODY = "subject.txt", "body.txt"
 TOTAL = 60.0  # seconds for one message; Apprise itself waits up to 5 between two for one service
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 MISSING = "Apprise is not installed; run pip install 'policy-change-notifier[apprise]'"
 _UTF8 = email.charset.CHARSETS["utf-8"]
 _URL = re.compile(r"([a-z0-9]{1,30})://[!-~]+")
 
 
-class ElsewhereChannel:
+class AppriseChannel:
     """
     Hands each alert to Apprise, on threads of its own, since it waits while it sends.
 
@@ -38,11 +38,11 @@ class ElsewhereChannel:
 
     kind = "apprise"
     forms: tuple[str, ...] = (SUBJECT, BODY)
-    at_once = AT_ONCE
+    at_once = MAX_CONCURRENT
 
     def __init__(self, *, total: float = TOTAL) -> None:
         self._total = total
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="apprise")
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT, thread_name_prefix="apprise")
         self._services: dict[str, Any] = {}
         # A URL is looked at once, and not with each of its messages.
         self._problem = functools.lru_cache(10_000)(self.refusal)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from notifier.channels.embeds import plain, within_limits
-from notifier.channels.posting import Answer, Posting, Unreadable, asked, bounded
+from notifier.channels.posting import Answer, Posting, UnreadablePayload, asked, bounded
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.message import Message, Receipt
 
@@ -25,7 +25,7 @@ FORM = "discord.json"
 _GONE = {10003, 10015, 50027}
 
 
-class _Said(msgspec.Struct, frozen=True):
+class _DiscordError(msgspec.Struct, frozen=True):
     """What we read of an error's body: Discord's code, and for how long to keep quiet (seconds)."""
 
     code: int = 0
@@ -51,10 +51,10 @@ class DiscordChannel(Posting):
         payload = within_limits(_payload(message))
         try:
             return await self._posted(address, payload)
-        except Unreadable as error:
+        except UnreadablePayload as error:
             try:
                 return await self._posted(address, plain(payload))
-            except Unreadable as again:
+            except UnreadablePayload as again:
                 told = f"Discord cannot read the message: {error}; as plain text: {again}; see templates/alert/{FORM}"
                 raise Refused(told, outcome="payload-refused") from again
 
@@ -72,7 +72,7 @@ class DiscordChannel(Posting):
             raise TryLater(told, outcome="try-later", scope="place")
         return self.judged(answer, address, told)
 
-    def _slower(self, answer: Answer, said: _Said, address: str, told: str) -> TryLater:
+    def _slower(self, answer: Answer, said: _DiscordError, address: str, told: str) -> TryLater:
         """The error for a webhook that wants fewer messages; where all of Discord does, for all on that host."""
         after = asked(answer.headers) if said.retry_after is None else bounded(said.retry_after)
         if said.is_global:
@@ -102,9 +102,9 @@ def _waiting(address: str) -> str:
     return urlunsplit(parts._replace(query=urlencode([*query, ("wait", "true")])))
 
 
-def _said(answer: Answer) -> _Said:
+def _said(answer: Answer) -> _DiscordError:
     """What the body says; nothing of it is repeated but the number."""
     try:
-        return msgspec.json.decode(answer.said, type=_Said)
+        return msgspec.json.decode(answer.said, type=_DiscordError)
     except msgspec.DecodeError:
-        return _Said()
+        return _DiscordError()

@@ -36,7 +36,7 @@ PEACE = 60.0  # seconds in which nobody writes to an address that wants fewer me
 _JSON = {"Content-Type": "application/json; charset=utf-8", "Accept-Encoding": "identity"}
 
 
-class Unreadable(Exception):
+class UnreadablePayload(Exception):
     """The other side could not read this payload; another might do."""
 
 
@@ -148,7 +148,7 @@ class Posting:
         """
         try:
             return await self._post_once(url, body, headers or {}, _Progress())
-        except _HungUp:
+        except _ConnectionClosed:
             # Perhaps a connection kept alive that they closed in the moment that we wrote on it. They know a copy.
             return await self._post_once(url, body, headers or {}, _Progress(again=True))
 
@@ -174,14 +174,14 @@ class Posting:
                 return progress.answer
             hung_up = isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, TimeoutError)
             if hung_up and progress.sent and self.knows_copies and not progress.again:
-                raise _HungUp from None
+                raise _ConnectionClosed from None
             # `from None`: the library's errors carry the request, and the request its URL.
             raise self._lost(host, progress, error) from None
 
     def judged(self, answer: Answer, url: str, told: str = "") -> Receipt:
         """
         The receipt, or the error that an answer amounts to; `told` is the answer in words, with what is worth
-        repeating of it. Raises `Unreadable` where another payload may do.
+        repeating of it. Raises `UnreadablePayload` where another payload may do.
         """
         told = told or str(answer)
         match answer.status:
@@ -192,7 +192,7 @@ class Posting:
             case 404 | 410:
                 raise Refused(f"{told}: this webhook is no more; put a new one in place", outcome="endpoint-gone")
             case 400 | 413 | 415 | 422:
-                raise Unreadable(told)
+                raise UnreadablePayload(told)
             case 401 | 403:
                 told = f"{told}; is the webhook still allowed there?"
                 raise TryLater(told, outcome="forbidden", after=FORBIDDEN, scope="address")
@@ -237,7 +237,7 @@ class Posting:
         return _unreached(host, error)
 
 
-class _HungUp(Exception):
+class _ConnectionClosed(Exception):
     """They closed the connection before their answer."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from notifier.channels.blocks import within_limits
-from notifier.channels.posting import Posting, Unreadable
+from notifier.channels.posting import Posting, UnreadablePayload
 from notifier.errors import Refused, TryLater
 from notifier.message import Message, Receipt
 
@@ -55,11 +55,11 @@ class SlackChannel(Posting):
         payload = within_limits(json.loads(message.text(FORM)))
         try:
             return await self._posted(address, payload)
-        except Unreadable as error:
+        except UnreadablePayload as error:
             plain = {"text": payload.get("text", ""), "unfurl_links": False, "unfurl_media": False}
             try:
                 return await self._posted(address, plain)
-            except Unreadable as again:
+            except UnreadablePayload as again:
                 told = f"Slack cannot read the message: {error}; as plain text: {again}; see templates/alert/slack.json"
                 raise Refused(told, outcome="payload-refused") from again
 

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from notifier.channels.json_limits import fitted
-from notifier.channels.posting import Answer, Posting, Unreadable
+from notifier.channels.posting import Answer, Posting, UnreadablePayload
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.message import Message, Receipt
 
@@ -46,7 +46,7 @@ class TeamsChannel(Posting):
             raise TryLater(told, outcome="forbidden", after=1200, scope="address")
         try:
             return self.judged(answer, address, told)
-        except Unreadable as error:
+        except UnreadablePayload as error:
             told = f"Teams cannot read the card: {error}; see templates/alert/{FORM}"
             raise Refused(told, outcome="payload-refused") from error
 

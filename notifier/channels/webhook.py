@@ -18,7 +18,7 @@ from typing import Any
 
 from notifier.channels.json_limits import fitted
 from notifier.channels.pace import Pace
-from notifier.channels.posting import TOTAL, Posting, Unreadable
+from notifier.channels.posting import TOTAL, Posting, UnreadablePayload
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.guard import Network
 from notifier.message import Message, Receipt
@@ -101,7 +101,7 @@ class WebhookChannel(Posting):
             raise TryLater(f"{answer}; is the receiver in place?", outcome="try-later", scope="address")
         try:
             return self.judged(answer, url)
-        except Unreadable as error:
+        except UnreadablePayload as error:
             raise Refused(f"{error}: it cannot read the event", outcome="payload-refused") from error
 
 

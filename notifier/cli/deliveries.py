@@ -14,9 +14,9 @@ from rich.text import Text
 
 from notifier.cli.moment import Moment
 from notifier.cli.screen import MOODS, aside, hanging, plain, stdout, told
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import NotifierError
-from notifier.events import DeliveryRetried
+from notifier.events.deliveries import DeliveryRetried
 from notifier.home.open_log import reading_log, record_beside, wall_clock
 from notifier.questions.deliveries import Account, accounts
 from notifier.questions.tail import counted
@@ -32,7 +32,7 @@ _MOOD = {
 }
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class DeliveriesFilter(msgspec.Struct, frozen=True):
     """Which deliveries to show."""
 
     since: datetime | None
@@ -79,7 +79,7 @@ def command(
       notifier deliveries retry --subscriber hong-kong-desk
     """
     if ctx.invoked_subcommand is None:
-        asyncio.run(_show(ctx.obj, Wanted(since, until, subscribers, failed), last, as_json))
+        asyncio.run(_show(ctx.obj, DeliveriesFilter(since, until, subscribers, failed), last, as_json))
 
 
 @command.command("retry", short_help="Have what failed tried again.")
@@ -113,10 +113,10 @@ def retry(
         raise click.UsageError(
             "say which: ALERT ids, --subscriber or --since; `notifier deliveries --failed` lists them"
         )
-    asyncio.run(_retry(home, Wanted(since, until, subscribers, failed=True), frozenset(alerts), channel))
+    asyncio.run(_retry(home, DeliveriesFilter(since, until, subscribers, failed=True), frozenset(alerts), channel))
 
 
-async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: str | None) -> None:
+async def _retry(home: Path, wanted: DeliveriesFilter, alerts: frozenset[str], channel: str | None) -> None:
     now = wall_clock()  # before we look: what is handed over from now on is not tried again
     async with reading_log(home) as log:
         found = [
@@ -124,7 +124,7 @@ async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: st
             async for account in accounts(log, wanted.since, wanted.until)
             if wanted.takes(account) and (not alerts or account.alert in alerts) and channel in (None, account.channel)
         ]
-        standing = Standing(log)
+        standing = ChannelStates(log)
         await standing.catch_up()
     if not found:
         raise NotifierError("nothing of that failed; `notifier deliveries` shows how each stands")
@@ -145,7 +145,7 @@ async def _retry(home: Path, wanted: Wanted, alerts: frozenset[str], channel: st
             aside(told("!", "yellow", f"{subscriber}: channel {way} takes nothing ({stop.why}); {mend}"))
 
 
-async def _show(home: Path, wanted: Wanted, last: int | None, as_json: bool) -> None:
+async def _show(home: Path, wanted: DeliveriesFilter, last: int | None, as_json: bool) -> None:
     async with reading_log(home) as log:
         found = deque(
             [account async for account in accounts(log, wanted.since, wanted.until) if wanted.takes(account)], last

@@ -20,19 +20,29 @@ from notifier.channels.mail.bounce_mailbox import Inbox
 from notifier.channels.mail.dkim import ADVISED
 from notifier.channels.mail.relay import Relay
 from notifier.cli.screen import hanging, plain, shown, stderr, stdout
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import LogError, Misconfigured, Refused, TryLater
-from notifier.events import AlertRaised, DigestRaised, FeedTold, Recorded, StatementPublished, WatchlistMatched
+from notifier.events.alerts import (
+    CONFIRM,
+    OPERATOR_NOTICE,
+    SUSPENDED,
+    AlertRaised,
+    DigestRaised,
+    FeedStatus,
+    WatchlistMatched,
+)
+from notifier.events.event import Recorded
+from notifier.events.statements import StatementPublished
 from notifier.feeds.health import OUTCOMES
 from notifier.home import packaged_data as shipped
 from notifier.home.open_log import reading_log, wall_clock
 from notifier.home.settings import Settings
 from notifier.home.subscriber_files import Subscriptions
-from notifier.messages.alert_view import Reader, alert_view
+from notifier.messages.alert_view import Recipient, alert_view
 from notifier.messages.compose import FOLDER
 from notifier.messages.digest_view import FOLDER as DIGEST
-from notifier.messages.digest_view import Piece, Story, Words, digest_view
-from notifier.messages.notice_view import CONFIRM, OPERATOR, SUSPENDED, NoticeView
+from notifier.messages.digest_view import DigestedAlert, DigestStory, StoryWords, digest_view
+from notifier.messages.notice_view import NoticeView
 from notifier.messages.render import Renderer
 from notifier.ports import channels_of, inbox_of, subscriptions_of
 from notifier.questions.feed_health import feed_states
@@ -178,7 +188,7 @@ def _notices(home: Path) -> Iterator[Finding]:
     words = {"about": "trial", "reason": "a trial", "subscriber": "Doctor"}
     views: dict[str, list[msgspec.Struct]] = {
         SUSPENDED: [NoticeView(notice=SUSPENDED, **words)],
-        OPERATOR: [NoticeView(notice=OPERATOR, **words)],
+        OPERATOR_NOTICE: [NoticeView(notice=OPERATOR_NOTICE, **words)],
         CONFIRM: [NoticeView(notice=CONFIRM, confirm="https://example.org/", **words)],
         DOOR: [PageView(state=state, channel="trial", why="a trial", action="../") for state in get_args(State)],
     }
@@ -196,7 +206,7 @@ async def _channels(home: Path, settings: Settings, channels: dict[str, Channel]
     try:
         found = subscriptions_of(home, settings, channels, os.environ)
         async with reading_log(home) as log:
-            standing = Standing(log)
+            standing = ChannelStates(log)
             await standing.catch_up()
     except (Misconfigured, LogError):
         return  # told above, or there is none yet
@@ -272,7 +282,7 @@ def _samples() -> tuple[msgspec.Struct, msgspec.Struct]:
         channels=("console",),
     )
     alert, cause, spans = Recorded(2, raised.id, at, raised), Recorded(1, published.id, at, published), [(12, 20)]
-    reader = Reader("Doctor")
+    reader = Recipient("Doctor")
     view = alert_view(alert, cause, {"title": spans}, statement=statement, readings={}, reader=reader)
     digest = DigestRaised(
         subscriber="doctor",
@@ -281,10 +291,10 @@ def _samples() -> tuple[msgspec.Struct, msgspec.Struct]:
         due_at=at,
         until=2,
         alerts=(raised.id,),
-        feeds=(FeedTold(feed="doctor", issuer="Nobody", outcome="unreachable", since=at),),
+        feeds=(FeedStatus(feed="doctor", issuer="Nobody", outcome="unreachable", since=at),),
         feeds_asked=1,
     )
-    story = Story(pieces=(Piece(alert, cause),), words=Words(statement, {"title": spans}))
+    story = DigestStory(pieces=(DigestedAlert(alert, cause),), words=StoryWords(statement, {"title": spans}))
     return view, digest_view(Recorded(3, digest.id, at, digest), [story], reader)
 
 

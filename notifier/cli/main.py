@@ -44,7 +44,7 @@ Examples:
 """
 
 
-class Door(click.Group):
+class VerbGroup(click.Group):
     """A group whose verbs are imported when they are called, and which knows what may have been meant."""
 
     def make_context(
@@ -93,7 +93,10 @@ def _until_enough_is_seen() -> Iterator[None]:
 
 
 @click.group(
-    cls=Door, epilog=EXAMPLES, subcommand_metavar="VERB …", context_settings={"help_option_names": ["-h", "--help"]}
+    cls=VerbGroup,
+    epilog=EXAMPLES,
+    subcommand_metavar="VERB …",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
     "--home",

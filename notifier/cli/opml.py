@@ -15,8 +15,8 @@ import click
 
 from notifier.cli.screen import aside, plain
 from notifier.errors import Misconfigured, Refused
-from notifier.feeds import opml
 from notifier.feeds.catalogue import catalogue
+from notifier.feeds.reading import opml
 from notifier.home import toml
 from notifier.home.open_log import wall_clock
 from notifier.home.settings import FILE, SIZE, Settings

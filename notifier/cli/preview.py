@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from notifier.channels.apprise import ElsewhereChannel
+from notifier.channels.apprise import AppriseChannel
 from notifier.channels.atom import AtomChannel
 from notifier.channels.console import ConsoleChannel
 from notifier.channels.discord import DiscordChannel
@@ -19,13 +19,14 @@ from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.cli.screen import aside, stderr, told
 from notifier.errors import NotifierError
-from notifier.events import DigestRaised, Recorded
+from notifier.events.alerts import DigestRaised
+from notifier.events.event import Recorded
 from notifier.home import packaged_data as shipped
 from notifier.home.open_log import reading_log, wall_clock
 from notifier.home.settings import Settings
 from notifier.home.subscriber_files import Subscriptions
 from notifier.message import without_controls
-from notifier.messages.alert_view import AlertView, Reader
+from notifier.messages.alert_view import AlertView, Recipient
 from notifier.messages.compose import FOLDER
 from notifier.messages.digest_view import FOLDER as DIGEST
 from notifier.messages.digest_view import DigestView
@@ -44,7 +45,7 @@ FORMS = {
         DiscordChannel,
         WebhookChannel,
         AtomChannel,
-        ElsewhereChannel,
+        AppriseChannel,
         ConsoleChannel,
     )
 }
@@ -134,9 +135,9 @@ def _settings(home: Path) -> tuple[Settings, Subscriptions]:
     return settings, found
 
 
-def _reader(found: Subscriptions, id: str) -> Reader:
+def _reader(found: Subscriptions, id: str) -> Recipient:
     who = found.subscribers.get(id)
-    return Reader(who.name, who.timezone) if who else Reader(id)
+    return Recipient(who.name, who.timezone) if who else Recipient(id)
 
 
 def _write(out: Path, parts: dict[str, str]) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from notifier.cli.screen import aside, told
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import NotifierError
-from notifier.events import ChannelResumed
+from notifier.events.channels import ChannelResumed
 from notifier.home.open_log import reading_log, record_beside, wall_clock
 from notifier.questions.tail import counted
 
@@ -38,7 +38,7 @@ def resume(home: Path, subscriber: str, channel: str | None, reason: str) -> Non
 async def _resume(home: Path, subscriber: str, channel: str | None, reason: str) -> None:
     now = wall_clock()
     async with reading_log(home) as log:
-        standing = Standing(log)
+        standing = ChannelStates(log)
         await standing.catch_up()
     found = [each for each in standing.all_suspended(subscriber, now) if channel in (None, each.channel)]
     if not found:

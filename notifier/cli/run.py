@@ -15,9 +15,9 @@ import click
 from notifier.cli.screen import progress
 from notifier.feeds.feed import Feed
 from notifier.feeds.health import HEALTHY
+from notifier.feeds.rounds import PollResult
 from notifier.questions.tail import counted
-from notifier.service import App
-from notifier.steps.poll import Poll
+from notifier.service import Service
 
 logger = logging.getLogger("notifier")
 
@@ -41,11 +41,11 @@ def command(home: Path, once: bool) -> None:
 
 
 async def _once(home: Path) -> None:
-    async with App.opened(home) as app:
+    async with Service.opened(home) as app:
         before = await app.log.head()
         with progress("polling", len(app.feeds)) as advance:
 
-            def told(feed: Feed, poll: Poll) -> None:
+            def told(feed: Feed, poll: PollResult) -> None:
                 _told(feed, poll)
                 advance()
 
@@ -63,7 +63,7 @@ async def _serve(home: Path) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with App.opened(home) as app:
+    async with Service.opened(home) as app:
         logger.info(
             "%s, %s; the log is at %d. Ctrl-C stops",
             counted(len(app.feeds), "feed"),
@@ -76,7 +76,7 @@ async def _serve(home: Path) -> None:
         logger.info("stopping; what is owed stays owed")
 
 
-def _told(feed: Feed, poll: Poll) -> None:
+def _told(feed: Feed, poll: PollResult) -> None:
     ill, change = poll.outcome not in HEALTHY, poll.outcome != poll.before
     if poll.baseline:
         logger.info("%s: first poll, %s known from here on", feed.id, counted(poll.published, "statement"))

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from notifier.cli.resume import resume
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import Misconfigured, Mistake
 from notifier.home.open_log import reading_log, wall_clock
 from notifier.home.settings import Settings
@@ -23,7 +23,7 @@ from notifier.home.subscriber_files import Subscriptions
 from notifier.home.subscriber_tables import WEEK
 from notifier.ports import channels_of, subscriptions_of
 from notifier.questions.tail import counted
-from notifier.questions.volume import Breadth, breadth
+from notifier.questions.volume import Volume, volume
 from notifier.steps.confirm import KIND
 from notifier.subscribers.timing import DAILY, WEEKLY, Timing
 
@@ -152,12 +152,12 @@ class Listed(msgspec.Struct, frozen=True):
     confirmed: bool | None
 
 
-def _suspended(standing: Standing | None, subscriber: str, channel: str) -> Suspended | None:
+def _suspended(standing: ChannelStates | None, subscriber: str, channel: str) -> Suspended | None:
     found = standing.suspended(subscriber, channel, wall_clock()) if standing else None
     return Suspended(found.why, found.reason, found.at, found.until) if found else None
 
 
-def _confirmed(standing: Standing | None, subscriber: str, channel: str) -> bool:
+def _confirmed(standing: ChannelStates | None, subscriber: str, channel: str) -> bool:
     return standing is not None and standing.is_confirmed(subscriber, channel)
 
 
@@ -169,12 +169,12 @@ def _how(way: Listed) -> str:
     return "not confirmed yet, so owed nothing" if way.confirmed is False else ""
 
 
-async def _standing(home: Path) -> Standing | None:
+async def _standing(home: Path) -> ChannelStates | None:
     """How the channels stand, as the log tells; None where there is no log yet."""
     if not (home / "data" / "events.db").exists():
         return None
     async with reading_log(home) as log:
-        standing = Standing(log)
+        standing = ChannelStates(log)
         await standing.catch_up()
         return standing
 
@@ -202,11 +202,11 @@ async def _wide(home: Path, found: Subscriptions) -> list[str]:
     if not (home / "data" / "events.db").exists():
         return []
     async with reading_log(home) as log:
-        measured = await breadth(log, [wish for who in found.subscribers.values() for wish in who.watchlists])
+        measured = await volume(log, [wish for who in found.subscribers.values() for wish in who.watchlists])
     return [_told_wide(found, measured, key) for key in measured.wide]
 
 
-def _told_wide(found: Subscriptions, measured: Breadth, key: tuple[str, str]) -> str:
+def _told_wide(found: Subscriptions, measured: Volume, key: tuple[str, str]) -> str:
     matched, read = measured.matched[key], measured.read
     problem = f"this matches {matched:,} of {read:,} statements in the log ({matched / read:.0%})"
     return str(Mistake(*found.places[key], problem, "ask for more with AND, or name feeds or issuers"))

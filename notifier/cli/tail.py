@@ -19,14 +19,14 @@ from notifier.cli.screen import MOODS, one_line, plain, stdout
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.log import follow as followed
-from notifier.events import Recorded
+from notifier.events.event import Recorded
 from notifier.home.open_log import reading_log
 from notifier.questions.tail import line
 
 NARROW = 110  # columns of a terminal, below which a line is told shorter
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class TailFilter(msgspec.Struct, frozen=True):
     """Which events to show; empty means all. `types` are globs over names, with or without their version."""
 
     since: datetime | None
@@ -47,7 +47,7 @@ class Wanted(msgspec.Struct, frozen=True):
         return not self.feeds or any(fnmatch.fnmatch(_feed(recorded), glob) for glob in self.feeds)
 
 
-ALL = Wanted(None, None, (), ())
+ALL = TailFilter(None, None, (), ())
 
 
 def _feed(recorded: Recorded) -> str:
@@ -86,14 +86,14 @@ def command(
       notifier tail --type 'statement.*' --since 2020-06-29
       notifier tail --json | jq .type
     """
-    wanted = Wanted(since, until, types, feeds)
+    wanted = TailFilter(since, until, types, feeds)
     try:
         asyncio.run(_tail(home, wanted, follow, last, as_json))
     except KeyboardInterrupt:
         raise click.Abort from None
 
 
-async def _tail(home: Path, wanted: Wanted, follow: bool, last: int | None, as_json: bool) -> None:
+async def _tail(home: Path, wanted: TailFilter, follow: bool, last: int | None, as_json: bool) -> None:
     console = stdout()
     async with reading_log(home) as log:
         async for recorded in _events(log, wanted, follow, last):
@@ -103,7 +103,7 @@ async def _tail(home: Path, wanted: Wanted, follow: bool, last: int | None, as_j
                 _show(console, recorded)
 
 
-async def _events(log: EventLog, wanted: Wanted, follow: bool, last: int | None) -> AsyncIterator[Recorded]:
+async def _events(log: EventLog, wanted: TailFilter, follow: bool, last: int | None) -> AsyncIterator[Recorded]:
     after = 0
     if last is not None:
         # Of all events, the last N are at the end of the log; some that are wanted may be anywhere.

@@ -16,24 +16,24 @@ import msgspec
 
 from notifier.delivery.outbox import Lane
 from notifier.eventlog.log import EventLog
-from notifier.events import OfChannel
-from notifier.home.subscriber_files import ChannelAddress
+from notifier.events.channels import OfChannel
+from notifier.subscribers.subscriber import Contact
 
 
-class Marks:
+class AddressMarks:
     """
     The marks of channels by what happened to them; kept under the `name` of a consumer. `way` finds the channel of a
     lane.
     """
 
-    def __init__(self, log: EventLog, name: str, way: Callable[[Lane], ChannelAddress | None]) -> None:
+    def __init__(self, log: EventLog, name: str, way: Callable[[Lane], Contact | None]) -> None:
         self._log = log
         self._name = name
         self._way = way
         self._marks: dict[str, str] | None = None
         self._one_by_one = asyncio.Lock()
 
-    def tell_another(self, event: OfChannel, way: ChannelAddress) -> bool:
+    def tell_another(self, event: OfChannel, way: Contact) -> bool:
         """Has the channel another address now than when this happened to it?"""
         mark = _mark(event, way)
         return (self._marks or {}).get(event.id, mark) != mark
@@ -57,6 +57,6 @@ class Marks:
                 self._marks = marks
 
 
-def _mark(event: OfChannel, way: ChannelAddress) -> str:
+def _mark(event: OfChannel, way: Contact) -> str:
     """Tells one address of a channel from the next, and little more: one of four billion marks, new for each event."""
     return hashlib.blake2b(way.address.reveal().encode(), key=event.id.encode(), digest_size=4).hexdigest()

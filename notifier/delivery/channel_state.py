@@ -7,18 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from notifier.delivery.address_marks import Marks
+from notifier.delivery.address_marks import AddressMarks
 from notifier.delivery.outbox import Lane
 from notifier.delivery.suspensions import Suspensions
 from notifier.eventlog.log import EventLog
-from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended
-from notifier.home.subscriber_files import ChannelAddress
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.subscribers.subscriber import Contact
 
 CONSUMER = "confirmed"  # the name under which the marks of confirmed channels are kept
 TYPES = (ChannelSuspended.type, ChannelResumed.type, ChannelConfirmed.type)
 
 
-class Standing:
+class ChannelStates:
     """
     Knows as much as it has caught up with. Ask it after `catch_up`.
 
@@ -26,12 +26,12 @@ class Standing:
     for; that is for the log's owner, since marks are kept.
     """
 
-    def __init__(self, log: EventLog, way: Callable[[Lane], ChannelAddress | None] | None = None) -> None:
+    def __init__(self, log: EventLog, way: Callable[[Lane], Contact | None] | None = None) -> None:
         self._log = log
         self._position = 0
         self._suspensions = Suspensions()
         self._way = way or (lambda lane: None)
-        self._marks = Marks(log, CONSUMER, way) if way else None
+        self._marks = AddressMarks(log, CONSUMER, way) if way else None
         self._is_marked = False
 
     async def catch_up(self) -> None:

@@ -17,16 +17,9 @@ from typing import TypeVar
 
 import msgspec
 
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    DeliveryRetried,
-    DigestRaised,
-    NoticeRaised,
-    Recorded,
-)
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed, DeliveryRetried
+from notifier.events.event import Recorded
 
 # News of this kind is stale after three days; mail's own habit of four to five (RFC 5321, 4.5.4.1) is for letters.
 EXPIRY = timedelta(hours=72)
@@ -48,7 +41,7 @@ SHARED = 10_000  # values that are kept once for all who have them
 Lane = tuple[str, str]
 """A subscriber and one of his channels."""
 
-URGENT, AT_ONCE, IN_DIGEST = 0, 1, 2
+URGENT, IMMEDIATE, IN_DIGEST = 0, 1, 2
 """Classes of urgency."""
 
 Raised = AlertRaised | DigestRaised | NoticeRaised
@@ -95,7 +88,7 @@ class Owed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def urgency(self) -> int:
         """Its class of urgency, from 0. What tells a subscriber about his own subscription is urgent."""
         if isinstance(self.event, AlertRaised):
-            return URGENT if self.event.urgent else AT_ONCE
+            return URGENT if self.event.urgent else IMMEDIATE
         return IN_DIGEST if isinstance(self.event, DigestRaised) else URGENT
 
 
@@ -129,7 +122,7 @@ class Outbox:
         match recorded.event:
             case AlertDelivered(alert=alert, subscriber=subscriber, channel=channel):
                 self._end((subscriber, channel), alert)
-            case AlertRaised() as raised if not raised.held:
+            case AlertRaised() as raised if not raised.waits_for:
                 self._owe(recorded, self._sharing(raised))
             case DigestRaised() | NoticeRaised() as raised:
                 self._owe(recorded, raised)
@@ -201,7 +194,7 @@ class Outbox:
         if lane in self._urgent:
             return URGENT
         waiting = self._lanes.get(lane)
-        return next(iter(waiting.values())).urgency if waiting else AT_ONCE
+        return next(iter(waiting.values())).urgency if waiting else IMMEDIATE
 
     def take_expired(self, now: datetime) -> list[Owed]:
         """What has been owed for too long, each once."""

@@ -11,7 +11,8 @@ from typing import Any
 from notifier.delivery.outbox import LADDER, OF_FULL_MAILBOX, OF_WEBHOOK, Owed, backoff
 from notifier.delivery.suspensions import FORBIDDEN, TRIES
 from notifier.errors import TryLater
-from notifier.events import AlertDelivered, ChannelResumed, ChannelSuspended, DeliveryAbandoned, DeliveryPostponed
+from notifier.events.channels import ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
 
 UNSURE = 900.0  # seconds before the one second copy that an unknown outcome allows
 _LADDERS = {"mailbox-full": OF_FULL_MAILBOX, "webhook": OF_WEBHOOK}  # by outcome, or else by kind

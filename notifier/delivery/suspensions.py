@@ -13,22 +13,15 @@ from datetime import datetime, timedelta
 import msgspec
 
 from notifier.delivery.outbox import Lane
-from notifier.events import (
-    AlertDelivered,
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    NoticeRaised,
-    Recorded,
-)
-from notifier.messages.notice_view import CONFIRM
+from notifier.events.alerts import CONFIRM, NoticeRaised
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
+from notifier.events.event import Recorded
 
 # How the log speaks of whoever runs this; no subscriber's file can have that name.
 OPERATOR = "(operator)"
 # What an end says about the channel it came on, by its outcome: why it is suspended at once.
-AT_ONCE = {"no-such-address": "bounced", "endpoint-gone": "ended"}
+SUSPENDS_AT_ONCE = {"no-such-address": "bounced", "endpoint-gone": "ended"}
 # A mailbox that is refused for reasons that may pass is believed gone at the second refusal within a week.
 REFUSED, WITHIN = "mailbox-refused", timedelta(days=7)
 # A mailbox that was full for three messages in a row, a week or longer, is left alone for a month.
@@ -116,7 +109,7 @@ class Suspensions:
         """The suspension that an end of a delivery leads to, if it does, before it was folded in itself."""
         lane = (end.subscriber, end.channel)
         failures = self._failures.get(lane, _Failures())
-        why, until = AT_ONCE.get(end.outcome, ""), None
+        why, until = SUSPENDS_AT_ONCE.get(end.outcome, ""), None
         match end.outcome:
             case "mailbox-refused" if failures.refused_at and now - failures.refused_at <= WITHIN:
                 why = "bounced"

@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from notifier.demo.story import Scene, Story, document
+from notifier.demo.story import DemoStory, Scene, document
 
 HOST = "127.0.0.1"
 
@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 class FeedServer:
     """Serves the story's feeds as they stand at the demo's present moment, with ETag and 304 (RFC 9110)."""
 
-    def __init__(self, story: Story, clock: Callable[[], datetime]) -> None:
+    def __init__(self, story: DemoStory, clock: Callable[[], datetime]) -> None:
         self._story = story
         self._speakers = {speaker.id: speaker for speaker in story.feed}
         self._clock = clock
@@ -102,7 +102,7 @@ class MailServer:
 class Peers:
     """All of them, listening on free ports of loopback from `start` to `stop`."""
 
-    def __init__(self, story: Story, outbox: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, story: DemoStory, outbox: Path, clock: Callable[[], datetime]) -> None:
         self.feeds = FeedServer(story, clock)
         self.slack = SlackServer(outbox)
         self.mail = MailServer(outbox)

@@ -19,26 +19,20 @@ from pathlib import Path
 
 from notifier.demo.peers import HOST, Peers
 from notifier.demo.screen import Row, Screen, Tally
-from notifier.demo.story import Story, load
+from notifier.demo.story import DemoStory, load
 from notifier.errors import NotifierError
 from notifier.eventlog.log import EventLog
-from notifier.eventlog.wording import Told, wording, wording_before
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    DeliveryPostponed,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementWithdrawn,
-)
+from notifier.eventlog.wording import StatementEvent, wording, wording_before
+from notifier.events.alerts import AlertRaised
+from notifier.events.deliveries import AlertDelivered, DeliveryPostponed
+from notifier.events.event import Recorded
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds.feed import Feed
+from notifier.feeds.rounds import PollResult
 from notifier.messages.alert_view import changes
 from notifier.messages.redline import Stretch
-from notifier.service import App
+from notifier.service import Service
 from notifier.statement import Statement
-from notifier.steps.poll import Poll
 from notifier.watchlists.query import parse
 
 MARKER = ".demo-home"  # a file that says: this directory is the demo's, and may be made anew
@@ -72,7 +66,7 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
     await peers.start()
     try:
         _write_home(home, story, peers)
-        async with App.opened(
+        async with Service.opened(
             home,
             environ={},
             clock=clock,
@@ -87,7 +81,7 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
 class Replay:
     """One showing: scene after scene, and after each what the log has come to hold."""
 
-    def __init__(self, app: App, story: Story, clock: StoryClock, screen: Screen) -> None:
+    def __init__(self, app: Service, story: DemoStory, clock: StoryClock, screen: Screen) -> None:
         self._app = app
         self._story = story
         self._clock = clock
@@ -127,7 +121,7 @@ class Replay:
             await self._app.deliverer.run()
             await self._app.deliverer.catch_up()
 
-    def _told(self, feed: Feed, poll: Poll) -> None:
+    def _told(self, feed: Feed, poll: PollResult) -> None:
         if poll.after is not None:
             self._failed.append(feed)
             return
@@ -141,10 +135,10 @@ class Replay:
         for recorded in page.events:
             match recorded.event:
                 case (
-                    StatementPublished(quiet="")
-                    | StatementRead(quiet="")
-                    | StatementRevised(quiet="")
-                    | StatementWithdrawn(quiet="")
+                    StatementPublished(muted_because="")
+                    | PageRead(muted_because="")
+                    | StatementRevised(muted_because="")
+                    | StatementWithdrawn(muted_because="")
                 ):
                     self._causes[recorded.id] = recorded
                     self._tally.statements += 1
@@ -167,22 +161,22 @@ class Replay:
 
 
 def withdrawals(
-    story: Story, moment: datetime, known: Iterable[Recorded], seen_at: datetime
+    story: DemoStory, moment: datetime, known: Iterable[Recorded], seen_at: datetime
 ) -> list[StatementWithdrawn]:
     """What the story takes back at a moment, of the statements that are known."""
     gone = {scene.link: scene.withdrawn for scene in story.scene if scene.at == moment and scene.withdrawn}
-    newest = {each.event.statement.link: each for each in known if isinstance(each.event, Told)}
+    newest = {each.event.statement.link: each for each in known if isinstance(each.event, StatementEvent)}
     return [
         StatementWithdrawn(statement=each.event.statement, revises=each.id, reason=gone[link], seen_at=seen_at)
         for link, each in newest.items()
-        if link in gone and isinstance(each.event, Told)
+        if link in gone and isinstance(each.event, StatementEvent)
     ]
 
 
 async def row(log: EventLog, causes: Mapping[str, Recorded], cause: str, alerts: Sequence[AlertRaised]) -> Row:
     """How alerts of one cause are shown; `causes` are the statements' events by their ids."""
     event = causes[cause].event
-    if not isinstance(event, Told):
+    if not isinstance(event, StatementEvent):
         raise TypeError(event)
     statement, before = event.statement, await wording_before(log, event)
     also = dict.fromkeys(id for alert in alerts for id in alert.also)
@@ -196,14 +190,16 @@ async def row(log: EventLog, causes: Mapping[str, Recorded], cause: str, alerts:
         runs=tuple(_runs(statement.title, hits)),
         label=_label(event),
         changes=_changes(before, await wording(log, event)) if before else (),
-        also=tuple(each.event.statement.issuer for id in also if isinstance((each := causes[id]).event, Told)),
+        also=tuple(
+            each.event.statement.issuer for id in also if isinstance((each := causes[id]).event, StatementEvent)
+        ),
         why=tuple((name, match.words[:4]) for name, match in why.items()),
         people=len(alerts),
         ways=tuple(ways),
     )
 
 
-def _label(event: Told) -> str:
+def _label(event: StatementEvent) -> str:
     if isinstance(event, StatementWithdrawn):
         return "withdrawn"
     return "revised" if isinstance(event, StatementRevised) else ""
@@ -247,7 +243,7 @@ def _made_anew(home: Path) -> Path:
     return outbox
 
 
-def _write_home(home: Path, story: Story, peers: Peers) -> None:
+def _write_home(home: Path, story: DemoStory, peers: Peers) -> None:
     feeds = "".join(
         f'\n[[feed]]\nid = "{speaker.id}"\nissuer = "{speaker.issuer}"\nkind = "{speaker.kind}"\n'
         f'country = "{speaker.country}"\nlang = "{speaker.lang}"\nurl = "http://{HOST}:{peers.feed_ports[speaker.id]}/{speaker.id}"\n'

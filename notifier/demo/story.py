@@ -49,7 +49,7 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     withdrawn: str = ""
 
 
-class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DemoStory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it: scenes before `starts_at` are there when the feeds are first read."""
 
     starts_at: datetime
@@ -68,9 +68,9 @@ class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return sorted(shown, key=lambda scene: scene.at, reverse=True)
 
 
-def load() -> Story:
+def load() -> DemoStory:
     """The story that comes with the notifier."""
-    return msgspec.convert(tomllib.loads(Path(__file__).with_name("story.toml").read_text("utf-8")), Story)
+    return msgspec.convert(tomllib.loads(Path(__file__).with_name("story.toml").read_text("utf-8")), DemoStory)
 
 
 def document(speaker: Speaker, scenes: Sequence[Scene]) -> tuple[bytes, str]:

@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar, Union
 
 import msgspec
 
-from notifier import events
 from notifier.errors import LogError, TooLarge
-from notifier.events import Event, Recorded
+from notifier.events import alerts, channels, deliveries, feeds, statements, subscriptions
+from notifier.events.event import Event, Recorded
 
 EVENT_BYTES = 65_535
 
@@ -45,7 +45,10 @@ class _Stored(msgspec.Struct, Generic[E], gc=False):
 
 
 TYPES: dict[str, type[Event]] = {
-    cls.type: cls for cls in vars(events).values() if isinstance(cls, type) and issubclass(cls, Event) and cls.type
+    cls.type: cls
+    for noun in (feeds, statements, alerts, deliveries, channels, subscriptions)
+    for cls in vars(noun).values()
+    if isinstance(cls, type) and issubclass(cls, Event) and cls.type
 }
 """Every type of event by its name in the log."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from notifier.errors import Conflict, LogError
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
-from notifier.events import Event
+from notifier.events.event import Event
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from notifier.errors import TooLarge
-from notifier.events import Event, Recorded
+from notifier.events.event import Event, Recorded
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class Commit(msgspec.Struct, frozen=True):
     state: bytes
 
 
-class Page(msgspec.Struct, frozen=True):
+class LogPage(msgspec.Struct, frozen=True):
     """Events in order, and the position to read on after, which has moved past events of other types too."""
 
     events: list[Recorded]
@@ -88,7 +88,7 @@ class EventLog(Protocol):
         """
         ...
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         """At most `limit` events after a position. What was read once never changes, and nothing comes in before it."""
         ...
 

@@ -11,8 +11,8 @@ import msgspec
 
 from notifier.errors import Conflict, LogError, Overtaken
 from notifier.eventlog import codec
-from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, Page, checked_size
-from notifier.events import Event, Recorded
+from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, LogPage, checked_size
+from notifier.events.event import Event, Recorded
 
 
 class MemoryLog:
@@ -70,14 +70,14 @@ class MemoryLog:
         _, type, data = self._rows[position - 1]
         return codec.decode(position, type, data)
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         found: list[Recorded] = []
         position = after
         while position < len(self._rows) and len(found) < limit:
             position += 1
             if types is None or self._rows[position - 1][1] in types:
                 found.append(self._recorded(position))
-        return Page(found, position)
+        return LogPage(found, position)
 
     async def find(self, id: str) -> Recorded | None:
         position = self._positions.get(id)

@@ -25,8 +25,8 @@ import msgspec
 
 from notifier.errors import Conflict, LogError, LogFull, LogOwned, Overtaken
 from notifier.eventlog import codec
-from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, Page, checked_size
-from notifier.events import Event, Recorded
+from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, LogPage, checked_size
+from notifier.events.event import Event, Recorded
 
 APPLICATION_ID = 0x504E4C47  # "PNLG": the file is ours
 VERSION = 1
@@ -179,7 +179,7 @@ class SqliteLog:
 
     # ---------------------------------------------------------------- reading
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         wanted = "" if types is None else f" AND type IN ({', '.join('?' * len(types))})"
         rows = (
             "SELECT position, type, data FROM events "  # noqa: S608 only question marks
@@ -198,7 +198,7 @@ class SqliteLog:
         events = codec.decode_many(positions or b"[]", data or b"[]")
         if events is None:
             events = [codec.decode(*row) for row in self._reader.execute(rows, bound)]
-        return Page(events, events[-1].position if len(events) == limit else max(end, after))
+        return LogPage(events, events[-1].position if len(events) == limit else max(end, after))
 
     async def find(self, id: str) -> Recorded | None:
         query = "SELECT position, type, data FROM events WHERE id = ?"

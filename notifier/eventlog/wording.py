@@ -5,21 +5,22 @@ from __future__ import annotations
 import msgspec
 
 from notifier.eventlog.log import EventLog
-from notifier.events import Event, StatementPublished, StatementRead, StatementRevised, StatementWithdrawn
+from notifier.events.event import Event
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement
 
 IN_EVENT = 24 * 1024  # bytes of an event, encoded; the words of a longer one travel as a blob (65,535 is the end)
 
-Said = StatementPublished | StatementRevised | StatementRead
+WordsEvent = StatementPublished | StatementRevised | PageRead
 """The events that say a statement's words."""
 
-Told = Said | StatementWithdrawn
+StatementEvent = WordsEvent | StatementWithdrawn
 """The events that bear a statement: one that takes it back as well."""
 
 
 def fitted(event: Event) -> tuple[Event, bytes | None]:
     """The event as the log takes it, and the blob for words that are too long for it."""
-    if not isinstance(event, Told) or size(event) <= IN_EVENT:
+    if not isinstance(event, StatementEvent) or size(event) <= IN_EVENT:
         return event, None
     statement, blob = event.statement.detached(0)
     return msgspec.structs.replace(event, statement=statement), blob
@@ -36,17 +37,17 @@ def size(event: Event) -> int:
     return len(msgspec.json.encode(event))
 
 
-async def wording(log: EventLog, event: Told) -> Statement:
+async def wording(log: EventLog, event: StatementEvent) -> Statement:
     """The statement of an event, with all its words."""
     statement = event.statement
     return statement.attached(await log.blob(statement.text_blob)) if statement.text_blob else statement
 
 
-async def wording_before(log: EventLog, event: Told) -> Statement | None:
+async def wording_before(log: EventLog, event: StatementEvent) -> Statement | None:
     """What a revision replaced, with all its words; None of what is new, or where the log does not say."""
     if not isinstance(event, StatementRevised) or not event.revises:
         return None
     before = await log.find(event.revises)
-    if before is None or not isinstance(before.event, Told):
+    if before is None or not isinstance(before.event, StatementEvent):
         return None
     return await wording(log, before.event)

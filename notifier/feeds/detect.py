@@ -15,7 +15,8 @@ from urllib.parse import urldefrag
 
 import msgspec
 
-from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.feed import Entry, Feed, Reading
 from notifier.feeds.known import Known, day_of
 from notifier.statement import Statement, fingerprint
@@ -55,18 +56,20 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
             revised[statement.id] += 1
             before = told.get(statement.id) or known.newest(feed.id, statement.id)
             events.append(
-                StatementRevised(statement=statement, replaces=held[-1], revises=before, seen_at=now, quiet=quiet)
+                StatementRevised(
+                    statement=statement, replaces=held[-1], revises=before, seen_at=now, muted_because=quiet
+                )
             )
         elif before := renamed.before(statement):
             if known.wordings(feed.id, twins[statement.id]):
                 continue  # its guid stands alone now, or no longer does: no name to remember, since that may turn again
             same = statement.fingerprint
             events.append(
-                StatementRevised(statement=statement, replaces=same, revises=before, seen_at=now, quiet=RENAMED)
+                StatementRevised(statement=statement, replaces=same, revises=before, seen_at=now, muted_because=RENAMED)
             )
         else:
             quiet = BASELINE if baseline else _old(statement, now)
-            events.append(StatementPublished(statement=statement, seen_at=now, quiet=quiet))
+            events.append(StatementPublished(statement=statement, seen_at=now, muted_because=quiet))
         held.append(statement.fingerprint)
         told[statement.id] = events[-1].id
     return events

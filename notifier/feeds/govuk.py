@@ -23,19 +23,19 @@ _TAG = re.compile(r"<[^>]*>")
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Said(msgspec.Struct, frozen=True):
+class PublisherRecord(msgspec.Struct, frozen=True):
     """When a page was last changed officially, None where it does not say, and why it is withdrawn, "" where not."""
 
     changed_at: datetime | None = None
     withdrawn: str = ""
 
 
-class _Change(msgspec.Struct, frozen=True):
+class _ChangeNote(msgspec.Struct, frozen=True):
     public_timestamp: _Moment | None = None
 
 
 class _Details(msgspec.Struct, frozen=True):
-    change_history: tuple[_Change, ...] | None = None
+    change_history: tuple[_ChangeNote, ...] | None = None
 
 
 class _Notice(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def content_address(link: str) -> str:
     return f"https://{_HOST}/api/content{parts.path}"
 
 
-def said(body: bytes) -> Said:
+def said(body: bytes) -> PublisherRecord:
     """What an answer of the content API says. Raises `Refused("parse-error")` for one that cannot be read."""
     try:
         content = msgspec.json.decode(body, type=_Content)
@@ -65,7 +65,7 @@ def said(body: bytes) -> Said:
         raise Refused("GOV.UK's content API gave what we cannot read", outcome="parse-error") from error
     changes = [change.public_timestamp for change in content.details.change_history or ()]
     moments = [moment for moment in (content.public_updated_at, *changes) if moment]
-    return Said(max(moments, default=None), _reason(content.withdrawn_notice))
+    return PublisherRecord(max(moments, default=None), _reason(content.withdrawn_notice))
 
 
 def _reason(notice: _Notice | None) -> str:

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.feed import Feed
 
 SLOT = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
@@ -62,7 +63,7 @@ class Arrivals:
 
     def apply(self, event: Event) -> None:
         """Fold one event; others pass by. What one poll brought came together, and is one arrival."""
-        if not isinstance(event, _TOLD) or event.quiet:
+        if not isinstance(event, _TOLD) or event.muted_because:
             return
         feed, second = event.statement.feed, max(int(event.seen_at.timestamp()), 0)
         came = self._feeds.get(feed)

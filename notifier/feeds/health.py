@@ -12,7 +12,9 @@ from itertools import pairwise
 
 import msgspec
 
-from notifier.events import Event, FeedHealthChanged, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.feeds import FeedHealthChanged
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.feed import Entry, Feed, Reading
 
 # Every outcome that a poll may have, and what it means to an operator.

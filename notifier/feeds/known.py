@@ -13,7 +13,8 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.statement import Statement
 
 _WORDS, _DAY = 12, 3  # bytes of a fingerprint, and of the day it was published on (0: undated)
@@ -66,7 +67,7 @@ class Known:
         elif statement.fingerprint in (words for words, _ in _each(held)):
             return
         often = held[_EVENT:_HEAD]
-        if isinstance(event, StatementRevised) and not event.quiet:
+        if isinstance(event, StatementRevised) and not event.muted_because:
             today = event.seen_at.date().toordinal().to_bytes(_DAY, "big")
             often = today + bytes([min(_often(often, today) + 1, 255)])
         statements[short] = _packed_id(id or event.id) + often + held[_HEAD:] + packed

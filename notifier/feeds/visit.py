@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import msgspec
 
 from notifier.errors import Refused
-from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds import govuk
 from notifier.feeds.feed import Document, Feed, Validators
 from notifier.feeds.fetch import Fetcher, at
@@ -24,7 +25,7 @@ from notifier.statement import Statement, fingerprint
 _ACCEPT = "text/html, application/xhtml+xml, application/pdf;q=0.9, */*;q=0.5"
 
 
-class Page(msgspec.Struct, frozen=True):
+class WebPage(msgspec.Struct, frozen=True):
     """A page's words, a blank line between blocks, and what read them, with its version."""
 
     words: str
@@ -43,7 +44,7 @@ class Visitor:
         self._fetcher = fetcher
         self._parsers = parsers
 
-    async def read(self, link: str, feed: Feed) -> Page:
+    async def read(self, link: str, feed: Feed) -> WebPage:
         """
         The page at a statement's link. Raises `TryLater` and `Refused` as fetching and reading do; a page that is not
         there has the outcome not-found or retired.
@@ -51,17 +52,17 @@ class Visitor:
         document = await self._document(link, feed)
         # Without its headers: they may hold a key, and the child needs none.
         reading = await self._parsers.parse(document, msgspec.structs.replace(feed, headers={}))
-        return Page(reading.entries[0].text, reading.by)
+        return WebPage(reading.entries[0].text, reading.by)
 
-    async def said(self, link: str, feed: Feed) -> govuk.Said:
+    async def said(self, link: str, feed: Feed) -> govuk.PublisherRecord:
         """What the page's publisher says of it, nothing where he says nothing. Raises `TryLater`."""
         if not (address := govuk.content_address(link)):
-            return govuk.Said()
+            return govuk.PublisherRecord()
         try:
             return govuk.said((await self._document(address, feed)).body)
         except Refused:
             # Not there, or in another shape: the page itself will tell.
-            return govuk.Said()
+            return govuk.PublisherRecord()
 
     async def _document(self, url: str, feed: Feed) -> Document:
         asked = at(url, feed)
@@ -74,7 +75,7 @@ class Visitor:
 
 def feed_of(event: Event, feeds: Mapping[str, Feed]) -> Feed | None:
     """The feed that told of a statement whose page is to be read; None where there is no page, or nobody wants it."""
-    if not isinstance(event, StatementPublished | StatementRevised) or event.quiet:
+    if not isinstance(event, StatementPublished | StatementRevised) or event.muted_because:
         return None
     if isinstance(event, StatementRevised) and event.page:
         return None

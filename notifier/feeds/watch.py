@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from notifier.events import (
-    Recorded,
+from notifier.events.event import Recorded
+from notifier.events.statements import (
+    PageRead,
+    PageUnreadable,
     StatementPublished,
-    StatementRead,
     StatementRevised,
-    StatementUnread,
     StatementWithdrawn,
 )
 from notifier.feeds.feed import Feed
@@ -36,7 +36,7 @@ TRIES = 3
 MOST = 20_000  # statements that are watched, some ten megabytes
 
 
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+class WatchProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     Up to when all checks that were due have been made, and since when pages are found gone, by their statement's event.
     """
@@ -68,7 +68,7 @@ class Watched(msgspec.Struct):
 class Watch:
     """All statements that are watched. `apply` folds a recorded event; the step says what became of each check."""
 
-    def __init__(self, feeds: Iterable[Feed], progress: Progress) -> None:
+    def __init__(self, feeds: Iterable[Feed], progress: WatchProgress) -> None:
         self._feeds = {feed.id: feed for feed in feeds}
         self._done = progress.done
         self._missing = progress.missing
@@ -86,9 +86,9 @@ class Watch:
         if watched is None:
             return
         match event:
-            case StatementRead() if event.cause == watched.cause:
+            case PageRead() if event.cause == watched.cause:
                 watched.newest, watched.settled = recorded.id, True
-            case StatementUnread() if event.cause == watched.cause:
+            case PageUnreadable() if event.cause == watched.cause:
                 watched.settled = True
             case StatementRevised() if event.revises == watched.newest:
                 watched.newest = recorded.id
@@ -160,12 +160,12 @@ class Watch:
         watched.due_at = due_at
         heapq.heappush(self._heap, (due_at, watched.id))
 
-    def progress(self, now: datetime) -> Progress:
+    def progress(self, now: datetime) -> WatchProgress:
         """What must be kept so that no check is lost, and none made twice, over a restart."""
         open = min((watched.mark for watched in self._watched.values()), default=now)
         self._done = max(self._done, min(now, open - timedelta.resolution))
         gone = {each.cause: each.missing_since for each in self._watched.values() if each.missing_since}
-        return Progress(self._done, gone)
+        return WatchProgress(self._done, gone)
 
     def position(self, head: int) -> int:
         """Where to fold from after a restart: before the oldest that is watched, or at `head` where none is."""

@@ -14,7 +14,7 @@ from notifier.errors import LogError, LogOwned
 from notifier.eventlog import command_box as letterbox
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import Event
+from notifier.events.event import Event
 
 TAKEN_IN = 10  # seconds that a wish waits for the service that owns the log
 

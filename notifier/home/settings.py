@@ -82,7 +82,7 @@ class WebSubTable(msgspec.Struct, frozen=True):
     listen: str = "127.0.0.1:8085"
 
 
-class DoorTable(msgspec.Struct, frozen=True):
+class WebTable(msgspec.Struct, frozen=True):
     """
     `[door]`: our public address for readers, what signs the links to it and what did before, and where we listen behind
     it. `confirm`: mail channels are owed nothing until their readers have said that they want it.
@@ -120,13 +120,13 @@ class SettingsFile(msgspec.Struct, frozen=True):
     feeds: FeedsTable = FeedsTable()
     fetch: FetchTable = FetchTable()
     websub: WebSubTable | None = None
-    door: DoorTable | None = None
+    door: WebTable | None = None
     bounces: BouncesTable | None = None
     apprise: AppriseTable = AppriseTable()
     feed: tuple[OwnFeed, ...] = ()
 
 
-class Fetch(msgspec.Struct, frozen=True):
+class FetchSettings(msgspec.Struct, frozen=True):
     """
     How feeds are fetched: networks inside that may be reached, seconds for a poll, polls of a host at a time, and
     whether the pages of statements are read too.
@@ -138,7 +138,7 @@ class Fetch(msgspec.Struct, frozen=True):
     articles: bool = True
 
 
-class WebSub(msgspec.Struct, frozen=True):
+class WebSubSettings(msgspec.Struct, frozen=True):
     """Our public address for hubs, the secret that all we tell them follows from, and where we listen."""
 
     callback: str
@@ -147,7 +147,7 @@ class WebSub(msgspec.Struct, frozen=True):
     port: int
 
 
-class Door(msgspec.Struct, frozen=True):
+class WebSettings(msgspec.Struct, frozen=True):
     """
     Our public address for readers, the secrets that sign links to it (the first of them new ones), where we listen, and
     whether mail channels must be confirmed.
@@ -171,7 +171,7 @@ class ImapBox(msgspec.Struct, frozen=True):
     tls: bool = True
 
 
-class Bounces(msgspec.Struct, frozen=True):
+class BounceSettings(msgspec.Struct, frozen=True):
     """The address that mails come back to, and where we read what comes: a Maildir, or a mailbox at a server."""
 
     address: str
@@ -196,20 +196,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email: Relay | None = None
     feeds: tuple[Feed, ...] = ()
     bounds: Bounds = Bounds()
-    fetch: Fetch = Fetch()
-    websub: WebSub | None = None
-    door: Door | None = None
-    bounces: Bounces | None = None
+    fetch: FetchSettings = FetchSettings()
+    websub: WebSubSettings | None = None
+    door: WebSettings | None = None
+    bounces: BounceSettings | None = None
     apprise: bool = False
     origins: Mapping[str, str] = {}
 
     @classmethod
     def load(cls, home: Path, environ: Mapping[str, str]) -> Settings:
         """The settings of a home. Raises `Misconfigured` with every mistake in the file and in the environment."""
-        return _Reader(home / FILE, environ).settings()
+        return _SettingsParser(home / FILE, environ).settings()
 
 
-class _Reader:
+class _SettingsParser:
     """Reads the settings once; what is wrong with them gathers in `mistakes`."""
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
@@ -238,7 +238,7 @@ class _Reader:
             email=said.email,
             feeds=(*self._enabled(said.feeds), *self._own(said)),
             bounds=Bounds(said.feeds.fastest, said.feeds.slowest),
-            fetch=Fetch(
+            fetch=FetchSettings(
                 tuple(self._networks(said.fetch)), said.fetch.timeout, said.fetch.per_host, said.fetch.articles
             ),
             websub=self._websub(said.websub) if said.websub else None,
@@ -432,14 +432,14 @@ class _Reader:
                 name = next(step for step in reversed(fault.place) if isinstance(step, str))
                 self._wrong((*place, kind, *fault.place), f'"{name}" {fault.problem}', fault.mend)
 
-    def _websub(self, said: WebSubTable) -> WebSub:
+    def _websub(self, said: WebSubTable) -> WebSubSettings:
         if not _is_web_address(said.callback) or set("?#") & set(said.callback):
             mend = 'write it as "https://alerts.example.org/websub"'
             self._wrong(("websub", "callback"), "this is no address that hubs could reach", mend)
         secret = self._secret(("websub", "secret"), said.secret)
-        return WebSub(said.callback, secret, *self._listening(("websub", "listen"), said.listen, 8085))
+        return WebSubSettings(said.callback, secret, *self._listening(("websub", "listen"), said.listen, 8085))
 
-    def _door(self, said: DoorTable) -> Door:
+    def _door(self, said: WebTable) -> WebSettings:
         place = ("door", "address")
         if not _is_web_address(said.address) or set("?#") & set(said.address):
             self._wrong(
@@ -451,7 +451,7 @@ class _Reader:
         for index, earlier in enumerate(said.earlier_secrets):
             secrets.append(self._secret(("door", "earlier_secrets", index), earlier))
         listening = self._listening(("door", "listen"), said.listen, 8086)
-        return Door(said.address.rstrip("/"), tuple(secrets), *listening, said.confirm)
+        return WebSettings(said.address.rstrip("/"), tuple(secrets), *listening, said.confirm)
 
     def _secret(self, place: Place, text: str) -> Secret:
         if len(text) < SECRET:
@@ -467,7 +467,7 @@ class _Reader:
             return "127.0.0.1", 0
         return host.strip("[]"), int(digits)
 
-    def _bounces(self, file: SettingsFile) -> Bounces | None:
+    def _bounces(self, file: SettingsFile) -> BounceSettings | None:
         said = file.bounces
         if said is None:
             return None
@@ -487,7 +487,7 @@ class _Reader:
             self._wrong(("bounces",), "one of maildir and imap says where bounces are read", "set one of them")
             return None
         if said.maildir:
-            return Bounces(said.address, self._home / said.maildir)
+            return BounceSettings(said.address, self._home / said.maildir)
         box = _imap_box(said.imap, Secret(said.password))
         if box is None:
             mend = 'write it as "imaps://user@mail.example.org/INBOX"; imap:// is for a server on this machine'
@@ -496,7 +496,7 @@ class _Reader:
         if not said.password.isascii() or not said.password.isprintable() or not said.password:
             mend = 'add password = "${…}", of printable ASCII characters'
             self._wrong(("bounces",), "a mailbox at a server has a password", mend)
-        return Bounces(said.address, box)
+        return BounceSettings(said.address, box)
 
     def _networks(self, said: FetchTable) -> Iterator[Network]:
         for index, text in enumerate(said.allow):

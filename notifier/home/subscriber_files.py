@@ -26,6 +26,7 @@ from notifier.home.checked import Misfit, checked, did_you_mean, shown, zone
 from notifier.home.subscriber_tables import KINDS, WEEK, ChannelTable, SubscriberFile, WatchlistTable
 from notifier.home.toml import Place, TomlFile
 from notifier.secret import NotFound, Secret, filled
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import DAILY, HOURLY, WEEKLY, Timing
 from notifier.watchlists.advice import advice
 from notifier.watchlists.aliases import Pack
@@ -46,29 +47,6 @@ _ABOUT_DIGESTS = {
     "digest_on": (WEEKLY,),
     "empty_digests": (HOURLY, DAILY, WEEKLY),
 }
-
-
-class ChannelAddress(msgspec.Struct, frozen=True):
-    """One way to reach a subscriber: `name` in the log, the `kind` of channel, and where it leads."""
-
-    name: str
-    kind: str
-    address: Secret
-
-
-class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asked: `id` in the log, `name` for people; `timing` is when he wants to be told, and in which time zone."""
-
-    id: str
-    name: str
-    timing: Timing
-    watchlists: tuple[Watchlist, ...]
-    channels: tuple[ChannelAddress, ...]
-
-    @property
-    def timezone(self) -> str:
-        """An IANA zone's name."""
-        return self.timing.timezone
 
 
 class Subscriptions(msgspec.Struct, frozen=True):
@@ -121,7 +99,7 @@ def load(
         if isinstance(file, Mistake):
             mistakes.append(file)
             continue
-        reader = _Reader(path.stem, file, environ, feeds, refusal, timezone, packs)
+        reader = _SubscriberFileParser(path.stem, file, environ, feeds, refusal, timezone, packs)
         if subscriber := reader.subscriber():
             subscribers.append(subscriber)
         mistakes += reader.mistakes
@@ -193,7 +171,7 @@ def _within(at: time, begin: time | None, end: time | None) -> bool:
 # ---------------------------------------------------------------- one file
 
 
-class _Reader:
+class _SubscriberFileParser:
     """Reads one subscriber's file; what is wrong with it gathers in `mistakes`, what may be in `warnings`."""
 
     def __init__(
@@ -367,10 +345,10 @@ class _Reader:
 
     # ---------------------------------------------------------------- channels
 
-    def _channels(self, tables: tuple[ChannelTable, ...]) -> list[ChannelAddress]:
+    def _channels(self, tables: tuple[ChannelTable, ...]) -> list[Contact]:
         if not tables:
             self._wrong(("channel",), "there is no channel to tell anything on", 'add [[channel]] with email = "…"')
-        channels: list[ChannelAddress] = []
+        channels: list[Contact] = []
         for number, table in enumerate(tables):
             kinds = [kind for kind in KINDS if getattr(table, kind)]
             if len(kinds) == 1:
@@ -382,9 +360,7 @@ class _Reader:
         self._refuse_doubles("channel", [channel.name for channel in channels])
         return channels
 
-    def _channel(
-        self, place: Place, table: ChannelTable, kind: str, before: list[ChannelAddress]
-    ) -> list[ChannelAddress]:
+    def _channel(self, place: Place, table: ChannelTable, kind: str, before: list[Contact]) -> list[Contact]:
         """The channel of one table, in a list, or an empty one where something is wrong with it."""
         try:
             # A key on the address's heels: who has both can be taken for us, so neither is kept without the other.
@@ -402,7 +378,7 @@ class _Reader:
         elif any(channel.kind == kind and channel.address == Secret(address) for channel in before):
             self._wrong((*place, kind), "another channel leads to the same address", "keep one of them")
         else:
-            return [ChannelAddress(table.name or kind, kind, Secret(address))]
+            return [Contact(table.name or kind, kind, Secret(address))]
         return []
 
     def _refuse_doubles(self, what: str, names: list[str]) -> None:

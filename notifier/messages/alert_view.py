@@ -17,15 +17,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from notifier.events import (
-    AlertRaised,
-    Event,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementWithdrawn,
-)
+from notifier.events.alerts import AlertRaised
+from notifier.events.event import Event, Recorded
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.message import without_controls
 from notifier.messages.passage import Run, Span, as_runs, passages
 from notifier.messages.redline import Excerpts, excerpts, redline
@@ -38,10 +32,10 @@ ALSO = 12  # further statements of a story that are named
 LINK = 2000
 UNTITLED = "Statement without a title"
 
-_Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
+_Told = StatementPublished | StatementRevised | PageRead | StatementWithdrawn
 
 
-class Reader(msgspec.Struct, frozen=True):
+class Recipient(msgspec.Struct, frozen=True):
     """Who reads it: a name to show, an IANA time zone (`Asia/Hong_Kong`), and a link that ends it for him, or ""."""
 
     name: str
@@ -123,7 +117,7 @@ def alert_view(
     *,
     statement: Statement,
     readings: Mapping[str, str],
-    reader: Reader,
+    reader: Recipient,
     before: Statement | None = None,
     also: Sequence[Recorded] = (),
     follows: Recorded | None = None,

@@ -19,13 +19,14 @@ import msgspec
 
 from notifier.delivery.outbox import Owed, delivery_id
 from notifier.eventlog.log import EventLog
-from notifier.events import AlertRaised, DigestRaised, NoticeRaised, Recorded
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
+from notifier.events.alerts import CONFIRM, AlertRaised, DigestRaised, NoticeRaised
+from notifier.events.event import Recorded
 from notifier.message import Message
-from notifier.messages.alert_view import AlertView, Reader
+from notifier.messages.alert_view import AlertView, Recipient
 from notifier.messages.gather import digested, found, viewed
-from notifier.messages.notice_view import CONFIRM, NoticeView, notice_view
+from notifier.messages.notice_view import NoticeView, notice_view
 from notifier.messages.render import Renderer
+from notifier.subscribers.subscriber import Contact, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ NAME, UNSUBSCRIBE = f"mark{_NONCE}name", f"mark{_NONCE}link"
 VARIABLES = {"subscriber": NAME, "unsubscribe": UNSUBSCRIBE}
 
 
-class Links(Protocol):
+class MessageLinks(Protocol):
     """Makes the addresses that a message bears for its one recipient."""
 
     def unsubscribe(self, subscriber: str, channel: str, to: str) -> str:
@@ -57,7 +58,7 @@ class Links(Protocol):
         ...
 
 
-class _Words(msgspec.Struct, frozen=True):
+class _RenderedForms(msgspec.Struct, frozen=True):
     """Rendered forms, which of them have marks, and until when they may be used (seconds of the loop)."""
 
     parts: Mapping[str, str]
@@ -68,14 +69,14 @@ class _Words(msgspec.Struct, frozen=True):
 class Messages:
     """Makes messages of what is owed. `links` is None where nothing of ours is reached from outside."""
 
-    def __init__(self, log: EventLog, renderer: Renderer, links: Links | None = None) -> None:
+    def __init__(self, log: EventLog, renderer: Renderer, links: MessageLinks | None = None) -> None:
         self._log = log
         self._renderer = renderer
         self._links = links
-        self._words: OrderedDict[object, _Words] = OrderedDict()
+        self._words: OrderedDict[object, _RenderedForms] = OrderedDict()
         self._faults: dict[tuple[str, str], str] = {}  # of operators' templates, by folder and form
 
-    async def of(self, owed: Owed, who: Subscriber, way: ChannelAddress, forms: tuple[str, ...]) -> Message:
+    async def of(self, owed: Owed, who: Subscriber, way: Contact, forms: tuple[str, ...]) -> Message:
         """
         The words of a delivery: the same at every attempt.
 
@@ -116,41 +117,41 @@ class Messages:
         self,
         owed: Owed,
         who: Subscriber,
-        way: ChannelAddress,
+        way: Contact,
         forms: tuple[str, ...],
         first: AlertRaised | None,
         link: str,
-    ) -> _Words:
+    ) -> _RenderedForms:
         event = owed.event
         if isinstance(event, NoticeRaised):
             return self._rendered(event.notice, forms, self._notice(event, who, way, link))
         if isinstance(event, DigestRaised):
-            reader = Reader(who.name, who.timezone, link)
+            reader = Recipient(who.name, who.timezone, link)
             return self._rendered(DIGEST, forms, await digested(self._log, _recorded(owed), reader))
         key = (_told(event, first), who.timezone, forms, bool(link))
         kept = self._words.get(key)
         if kept is not None and kept.until >= asyncio.get_running_loop().time():
             return kept
         if not all(self._renderer.writes_as_is(FOLDER, form, VARIABLES) for form in forms):
-            reader = Reader(who.name, who.timezone, link)
+            reader = Recipient(who.name, who.timezone, link)
             return self._rendered(FOLDER, forms, await self._alert(owed, reader))
-        reader = Reader(NAME, who.timezone, UNSUBSCRIBE if link else "")
+        reader = Recipient(NAME, who.timezone, UNSUBSCRIBE if link else "")
         self._words[key] = self._rendered(FOLDER, forms, await self._alert(owed, reader))
         if len(self._words) > KEPT:
             self._words.popitem(last=False)
         return self._words[key]
 
-    async def _alert(self, owed: Owed, reader: Reader) -> AlertView:
+    async def _alert(self, owed: Owed, reader: Recipient) -> AlertView:
         view, _ = await viewed(self._log, _recorded(owed), reader)
         return view
 
-    def _notice(self, raised: NoticeRaised, who: Subscriber, way: ChannelAddress, link: str) -> NoticeView:
+    def _notice(self, raised: NoticeRaised, who: Subscriber, way: Contact, link: str) -> NoticeView:
         confirm = ""
         if raised.notice == CONFIRM and self._links is not None:
             confirm = self._links.confirm(who.id, raised.about, way.address.reveal())
         return notice_view(raised, subscriber=who.name, confirm=confirm, unsubscribe=link)
 
-    def _rendered(self, folder: str, forms: Sequence[str], view: msgspec.Struct) -> _Words:
+    def _rendered(self, folder: str, forms: Sequence[str], view: msgspec.Struct) -> _RenderedForms:
         parts, faults = self._renderer.render_all_the_same(folder, forms, view)
         for form in forms:
             fault = str(faults[form]) if form in faults else ""
@@ -159,17 +160,17 @@ class Messages:
                 logger.error("the built-in template is used until this is mended: %s", fault)
             self._faults[folder, form] = fault
         marked = tuple(form for form, text in parts.items() if _NONCE in text)
-        return _Words(parts, marked, asyncio.get_running_loop().time() + FRESH)
+        return _RenderedForms(parts, marked, asyncio.get_running_loop().time() + FRESH)
 
 
 def _went_alone(first: AlertRaised, channel: str) -> bool:
     """Did this alert go on this channel under its own name? What was held went in a digest."""
-    return channel in first.channels and not first.held
+    return channel in first.channels and not first.waits_for
 
 
 @functools.lru_cache(65_536)
 def _shown(name: str) -> str:
-    return Reader(name).shown
+    return Recipient(name).shown
 
 
 def _recorded(owed: Owed) -> Recorded:

@@ -17,18 +17,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from notifier.events import (
-    AlertRaised,
-    DigestRaised,
-    FeedTold,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementWithdrawn,
-)
+from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus
+from notifier.events.event import Recorded
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.message import without_controls
-from notifier.messages.alert_view import Reader, alert_view, changes, kind_of, moment, other
+from notifier.messages.alert_view import Recipient, alert_view, changes, kind_of, moment, other
 from notifier.messages.passage import Run, Span
 from notifier.messages.redline import Excerpts, Stretch
 from notifier.statement import Statement
@@ -69,10 +62,10 @@ FEED_STATES = {
     "throttled": "asks us to wait",
 }
 
-_Told = StatementPublished | StatementRevised | StatementRead | StatementWithdrawn
+_Told = StatementPublished | StatementRevised | PageRead | StatementWithdrawn
 
 
-class Telling(msgspec.Struct, frozen=True, kw_only=True):
+class DigestTelling(msgspec.Struct, frozen=True, kw_only=True):
     """A statement in a line: what it is, its title, who spoke, where, and when (published, or else seen)."""
 
     kind: Kind
@@ -82,7 +75,7 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class DigestEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
     One statement of a digest.
 
@@ -113,9 +106,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     lang: str = ""
     words: str = ""
     watchlists: str = ""
-    also: tuple[Telling, ...] = ()
+    also: tuple[DigestTelling, ...] = ()
     also_left_out: int = 0
-    follows: Telling | None = None
+    follows: DigestTelling | None = None
     position: int = 0
 
 
@@ -123,11 +116,11 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """The entries of one watchlist, the oldest first, and how many there was no room for."""
 
     watchlist: str
-    entries: tuple[Entry, ...]
+    entries: tuple[DigestEntry, ...]
     left_out: int = 0
 
 
-class FeedState(msgspec.Struct, frozen=True, kw_only=True):
+class DigestFeed(msgspec.Struct, frozen=True, kw_only=True):
     """A feed that is not well: its id, who speaks there, what is the matter and since when, in words, and details."""
 
     feed: str
@@ -158,9 +151,9 @@ class DigestView(msgspec.Struct, frozen=True, kw_only=True):
     revised: int
     withdrawn: int
     left_out: int
-    headline: Telling | None
+    headline: DigestTelling | None
     groups: tuple[Group, ...]
-    feeds: tuple[FeedState, ...]
+    feeds: tuple[DigestFeed, ...]
     feeds_left_out: int
     feeds_asked: int
     subscriber: str
@@ -171,7 +164,7 @@ class DigestView(msgspec.Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- what there is to tell
 
 
-class Piece(msgspec.Struct, frozen=True):
+class DigestedAlert(msgspec.Struct, frozen=True):
     """One alert of a digest, and the statement's event that caused it, as recorded."""
 
     alert: Recorded
@@ -190,7 +183,7 @@ class Piece(msgspec.Struct, frozen=True):
         return as_told(self.cause)
 
 
-class Words(msgspec.Struct, frozen=True):
+class StoryWords(msgspec.Struct, frozen=True):
     """
     A statement with its words attached, where they hit, by field, and what it said before the first alert of a digest.
     """
@@ -200,7 +193,7 @@ class Words(msgspec.Struct, frozen=True):
     before: Statement | None = None
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
+class DigestStory(msgspec.Struct, frozen=True, kw_only=True):
     """
     All alerts of a digest on the same news, the oldest first.
 
@@ -208,23 +201,23 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     of further statements that its alerts name, and of that which an earlier message was about.
     """
 
-    pieces: tuple[Piece, ...]
-    words: Words | None = None
+    pieces: tuple[DigestedAlert, ...]
+    words: StoryWords | None = None
     also: tuple[Recorded, ...] = ()
     follows: Recorded | None = None
 
     @property
-    def wordings(self) -> tuple[Piece, ...]:
+    def wordings(self) -> tuple[DigestedAlert, ...]:
         """The alerts on the statement that told it first."""
         return tuple(each for each in self.pieces if each.raised.statement_id == self.pieces[0].raised.statement_id)
 
 
-def stories(pieces: Iterable[Piece]) -> list[Story]:
+def stories(pieces: Iterable[DigestedAlert]) -> list[DigestStory]:
     """What alerts are about, in the order of the log: each story once, with all its tellings and revisions."""
-    found: dict[str, list[Piece]] = {}
+    found: dict[str, list[DigestedAlert]] = {}
     for piece in pieces:
         found.setdefault(piece.raised.follows or piece.alert.id, []).append(piece)
-    return [Story(pieces=tuple(each)) for each in found.values()]
+    return [DigestStory(pieces=tuple(each)) for each in found.values()]
 
 
 def as_told(recorded: Recorded) -> _Told:
@@ -237,7 +230,7 @@ def as_told(recorded: Recorded) -> _Told:
 # ---------------------------------------------------------------- the view
 
 
-def digest_view(digest: Recorded, told: Sequence[Story], reader: Reader) -> DigestView:
+def digest_view(digest: Recorded, told: Sequence[DigestStory], reader: Recipient) -> DigestView:
     """
     The view of a digest, with the stories of its alerts. Those beyond the first `FULL` need no words.
     """
@@ -271,7 +264,7 @@ def digest_view(digest: Recorded, told: Sequence[Story], reader: Reader) -> Dige
     )
 
 
-def _headline(told: Sequence[Story], kinds: Sequence[Kind], zone: ZoneInfo) -> Telling | None:
+def _headline(told: Sequence[DigestStory], kinds: Sequence[Kind], zone: ZoneInfo) -> DigestTelling | None:
     if not told:
         return None
     chosen = kinds.index("withdrawn") if "withdrawn" in kinds else 0
@@ -281,7 +274,7 @@ def _headline(told: Sequence[Story], kinds: Sequence[Kind], zone: ZoneInfo) -> T
 class _Room:
     """How much of a mail is taken, as its bytes will travel, text and HTML together (channels/mail.py)."""
 
-    def __init__(self, feeds: Iterable[FeedState]) -> None:
+    def __init__(self, feeds: Iterable[DigestFeed]) -> None:
         self._quoted = self._data = 0
         for each in feeds:
             self.take(_TELLING, each.feed, each.issuer, each.state, each.since, each.detail)
@@ -297,8 +290,8 @@ class _Room:
         return min(self._quoted, int(1.5 * self._data))
 
 
-def _grouped(told: Sequence[Story], reader: Reader, room: _Room) -> tuple[tuple[Group, ...], int]:
-    entries: dict[str, list[Entry]] = {}
+def _grouped(told: Sequence[DigestStory], reader: Recipient, room: _Room) -> tuple[tuple[Group, ...], int]:
+    entries: dict[str, list[DigestEntry]] = {}
     left_out: dict[str, int] = {}
     taken, full, brief = 0, 0, 0
     for story in told:
@@ -326,7 +319,7 @@ def _grouped(told: Sequence[Story], reader: Reader, room: _Room) -> tuple[tuple[
     return tuple(groups), sum(count for watchlist, count in left_out.items() if not entries[watchlist])
 
 
-def _took(entry: Entry, room: _Room) -> int:
+def _took(entry: DigestEntry, room: _Room) -> int:
     # A change is shown in place of the passage.
     quoted = "".join([each.text for each in entry.changed] or [each.text for each in entry.passage])
     marked = _HIT * sum(run.hit for run in (*entry.title_runs, *entry.passage)) + _CHANGE * len(entry.changed)
@@ -338,13 +331,13 @@ def _took(entry: Entry, room: _Room) -> int:
     )
 
 
-def _entry(story: Story, words: Words, reader: Reader) -> Entry:
+def _entry(story: DigestStory, words: StoryWords, reader: Recipient) -> DigestEntry:
     """A story in full: the latest wording of the statement that told it first."""
     first, latest, zone = story.wordings[0], story.wordings[-1], ZoneInfo(reader.timezone)
     seen = alert_view(latest.alert, latest.cause, words.spans, statement=words.statement, readings={}, reader=reader)
     revised = changes(words.before, words.statement) if words.before and _kind(story) == "revised" else Excerpts()
     others = _others(story, zone)
-    return Entry(
+    return DigestEntry(
         kind=_kind(story),
         title=clipped(seen.title, TITLE),
         title_runs=_first(seen.title_runs, TITLE),
@@ -368,9 +361,9 @@ def _entry(story: Story, words: Words, reader: Reader) -> Entry:
     )
 
 
-def _brief(story: Story, reader: Reader) -> Entry:
+def _brief(story: DigestStory, reader: Recipient) -> DigestEntry:
     told = _telling(story.wordings[-1].cause, ZoneInfo(reader.timezone))
-    return Entry(
+    return DigestEntry(
         kind=_kind(story),
         title=clipped(told.title, 120),
         title_runs=(Run(clipped(told.title, 120)),),
@@ -382,7 +375,7 @@ def _brief(story: Story, reader: Reader) -> Entry:
     )
 
 
-def _others(story: Story, zone: ZoneInfo) -> tuple[Telling, ...]:
+def _others(story: DigestStory, zone: ZoneInfo) -> tuple[DigestTelling, ...]:
     """Other statements of a story, each in its latest wording."""
     first = story.pieces[0].raised.statement_id
     events = sorted((*story.also, *(each.cause for each in story.pieces)), key=lambda recorded: recorded.position)
@@ -390,9 +383,9 @@ def _others(story: Story, zone: ZoneInfo) -> tuple[Telling, ...]:
     return tuple(_telling(each, zone) for id, each in latest.items() if id != first)
 
 
-def _telling(recorded: Recorded, zone: ZoneInfo) -> Telling:
+def _telling(recorded: Recorded, zone: ZoneInfo) -> DigestTelling:
     said = other(recorded.event, zone)
-    return Telling(
+    return DigestTelling(
         kind=kind_of(recorded.event),
         title=clipped(said.title, 150),
         issuer=clipped(said.issuer, 80),
@@ -401,7 +394,7 @@ def _telling(recorded: Recorded, zone: ZoneInfo) -> Telling:
     )
 
 
-def _kind(story: Story) -> Kind:
+def _kind(story: DigestStory) -> Kind:
     """What a story is to its reader: what is new to him is new, revised or not."""
     first, latest = story.wordings[0], story.wordings[-1]
     if isinstance(latest.told, StatementWithdrawn):
@@ -409,12 +402,12 @@ def _kind(story: Story) -> Kind:
     return "revised" if isinstance(first.told, StatementRevised | StatementWithdrawn) else "new"
 
 
-def _revised_since(first: Piece, latest: Piece) -> bool:
+def _revised_since(first: DigestedAlert, latest: DigestedAlert) -> bool:
     return isinstance(latest.told, StatementRevised) and not isinstance(first.told, StatementRevised)
 
 
-def _feed_state(told: FeedTold, zone: ZoneInfo) -> FeedState:
-    return FeedState(
+def _feed_state(told: FeedStatus, zone: ZoneInfo) -> DigestFeed:
+    return DigestFeed(
         feed=_line(told.feed),
         issuer=clipped(_line(told.issuer), 80),
         state=FEED_STATES.get(told.outcome, "cannot be read"),
@@ -423,7 +416,7 @@ def _feed_state(told: FeedTold, zone: ZoneInfo) -> FeedState:
     )
 
 
-def _period(raised: DigestRaised, told: Sequence[Story], zone: ZoneInfo) -> str:
+def _period(raised: DigestRaised, told: Sequence[DigestStory], zone: ZoneInfo) -> str:
     began = raised.since or min((story.pieces[0].cause.recorded_at for story in told), default=None)
     until = f"{_wall(raised.due_at, zone)} ({_city(zone)})"
     if not began or began >= raised.due_at:

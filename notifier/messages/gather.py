@@ -12,10 +12,11 @@ import msgspec
 
 from notifier.errors import QueryError
 from notifier.eventlog.log import EventLog
-from notifier.eventlog.wording import Told, wording, wording_before
-from notifier.events import AlertRaised, DigestRaised, Recorded
-from notifier.messages.alert_view import AlertView, Reader, alert_view
-from notifier.messages.digest_view import FULL, DigestView, Piece, Story, Words, digest_view, stories
+from notifier.eventlog.wording import StatementEvent, wording, wording_before
+from notifier.events.alerts import AlertRaised, DigestRaised
+from notifier.events.event import Recorded
+from notifier.messages.alert_view import AlertView, Recipient, alert_view
+from notifier.messages.digest_view import FULL, DigestedAlert, DigestStory, DigestView, StoryWords, digest_view, stories
 from notifier.messages.passage import Span
 from notifier.statement import Statement
 from notifier.watchlists.change import Revised, revised
@@ -25,13 +26,13 @@ from notifier.watchlists.search import Text
 _OF_CHANGE = re.compile(r"added|removed", re.IGNORECASE)  # a query that may ask for them needs the words before
 
 
-async def viewed(log: EventLog, alert: Recorded, reader: Reader) -> tuple[AlertView, AlertRaised | None]:
+async def viewed(log: EventLog, alert: Recorded, reader: Recipient) -> tuple[AlertView, AlertRaised | None]:
     """An alert as its templates see it, from what the log holds; and the alert that it follows on, if there is one."""
     raised = alert.event
     if not isinstance(raised, AlertRaised):
         raise TypeError(f"an alert was expected, not {raised.type}")
     cause = await found(log, raised.cause)
-    if not isinstance(cause.event, Told):
+    if not isinstance(cause.event, StatementEvent):
         raise TypeError(f"an alert was caused by {cause.event.type}")
     statement, before, queries = await _worded(log, raised, cause.event)
     first = (await found(log, raised.follows)).event if raised.follows else None
@@ -50,7 +51,7 @@ async def viewed(log: EventLog, alert: Recorded, reader: Reader) -> tuple[AlertV
     return view, first
 
 
-async def digested(log: EventLog, digest: Recorded, reader: Reader) -> DigestView:
+async def digested(log: EventLog, digest: Recorded, reader: Recipient) -> DigestView:
     """A digest as its templates see it, from what the log holds of its alerts."""
     if not isinstance(digest.event, DigestRaised):
         raise TypeError(f"a digest was expected, not {digest.event.type}")
@@ -58,12 +59,12 @@ async def digested(log: EventLog, digest: Recorded, reader: Reader) -> DigestVie
     for id in digest.event.alerts:
         alert = await found(log, id)
         if isinstance(alert.event, AlertRaised):
-            pieces.append(Piece(alert, await found(log, alert.event.cause)))
+            pieces.append(DigestedAlert(alert, await found(log, alert.event.cause)))
     told = stories(pieces)
     return digest_view(digest, [*[await _in_full(log, each) for each in told[:FULL]], *told[FULL:]], reader)
 
 
-async def _in_full(log: EventLog, story: Story) -> Story:
+async def _in_full(log: EventLog, story: DigestStory) -> DigestStory:
     """A story with the words of its latest wording, and what else its alerts name."""
     latest, first = story.wordings[-1], story.pieces[0].raised
     statement, _, queries = await _worded(log, latest.raised, latest.told)
@@ -71,14 +72,14 @@ async def _in_full(log: EventLog, story: Story) -> Story:
     earlier = await found(log, first.follows) if first.follows else None
     return msgspec.structs.replace(
         story,
-        words=Words(statement, _spans(queries.values(), statement), before),
+        words=StoryWords(statement, _spans(queries.values(), statement), before),
         also=tuple([await found(log, id) for each in story.pieces for id in each.raised.also]),
         follows=await found(log, earlier.event.cause) if earlier else None,
     )
 
 
 async def _worded(
-    log: EventLog, raised: AlertRaised, told: Told
+    log: EventLog, raised: AlertRaised, told: StatementEvent
 ) -> tuple[Statement, Statement | None, dict[str, Query]]:
     """
     What an alert's statement says, as its queries see it; what it said before, where it was revised; and the queries by

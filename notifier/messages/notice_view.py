@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import msgspec
 
-from notifier.events import NoticeRaised
+from notifier.events.alerts import NoticeRaised
 from notifier.message import without_controls
-
-# The notices that there are; each is the folder of its templates.
-CONFIRM, SUSPENDED, OPERATOR = "confirm", "suspended", "operator"
 
 LONGEST = 500  # characters of a reason
 

@@ -77,12 +77,12 @@ def redline(old: str, new: str) -> Redline:
     """What became of the old text, and what is new. Time is bounded by the length of both, whatever they hold."""
     comparison = Comparison()
     before, after = _sentences(old), _sentences(new)
-    changes: list[_Change] = []
+    changes: list[_Replaced] = []
     i = j = 0
     for k, m in [*comparison.pairs(before, after), (len(before), len(after))]:
         if (k, m) != (i, j):
             changes += _by_word("".join(before[i:k]), "".join(after[j:m]), comparison)
-        changes.append(_Change("".join(before[k : k + 1])))
+        changes.append(_Replaced("".join(before[k : k + 1])))
         i, j = k + 1, m + 1
     return Redline(tuple(_stretches(_settled(_uncrowded(_joined(changes))))), comparison.gave_up)
 
@@ -109,7 +109,7 @@ def excerpts(of: Redline) -> Excerpts:
 # ---------------------------------------------------------------- comparing
 
 
-class _Change(NamedTuple):
+class _Replaced(NamedTuple):
     """A piece that was kept, and the change after it."""
 
     kept: str = ""
@@ -123,7 +123,7 @@ def _sentences(text: str) -> list[str]:
     return [text[start:end] for start, end in pairwise(ends) if start < end]
 
 
-def _by_word(old: str, new: str, comparison: Comparison) -> Iterator[_Change]:
+def _by_word(old: str, new: str, comparison: Comparison) -> Iterator[_Replaced]:
     before, after = _PIECE.findall(old), _PIECE.findall(new)
     # The space after a word is not compared: a line broken elsewhere leaves the words what they were.
     words_before, words_after = [piece.rstrip() for piece in before], [piece.rstrip() for piece in after]
@@ -132,32 +132,32 @@ def _by_word(old: str, new: str, comparison: Comparison) -> Iterator[_Change]:
         change, space = _parted("".join(before[i:k]), "".join(after[j:m]))
         word = words_before[k]
         yield change
-        yield _Change(space + word, before[k][len(word) :], after[m][len(word) :])
+        yield _Replaced(space + word, before[k][len(word) :], after[m][len(word) :])
         i, j = k + 1, m + 1
     change, space = _parted("".join(before[i:]), "".join(after[j:]))
     yield change
-    yield _Change(space)
+    yield _Replaced(space)
 
 
-def _parted(gone: str, come: str) -> tuple[_Change, str]:
+def _parted(gone: str, come: str) -> tuple[_Replaced, str]:
     """A change, and the space that both end with."""
     bare = gone.rstrip()
     space = gone[len(bare) :]
     if bare and come.endswith(space) and come[: len(come) - len(space)].strip():
-        return _Change("", bare, come[: len(come) - len(space)]), space
-    return _Change("", gone, come), ""
+        return _Replaced("", bare, come[: len(come) - len(space)]), space
+    return _Replaced("", gone, come), ""
 
 
-def _joined(changes: Iterable[_Change]) -> list[_Change]:
+def _joined(changes: Iterable[_Replaced]) -> list[_Replaced]:
     """The same with what belongs together in one: each change but the last has something before it or is the first."""
-    joined: list[_Change] = []
+    joined: list[_Replaced] = []
     kept: list[str] = []
     gone: list[str] = []
     come: list[str] = []
     for change in changes:
         same = change.gone if change.gone == change.come else ""
         if change.kept and (gone or come):
-            joined.append(_Change("".join(kept), "".join(gone), "".join(come)))
+            joined.append(_Replaced("".join(kept), "".join(gone), "".join(come)))
             kept, gone, come = [], [], []
         if same and not gone and not come:
             kept += [change.kept, same]
@@ -165,23 +165,23 @@ def _joined(changes: Iterable[_Change]) -> list[_Change]:
         kept.append(change.kept)
         gone += [change.gone] if change.gone else []
         come += [change.come] if change.come else []
-    return [*joined, _Change("".join(kept), "".join(gone), "".join(come))]
+    return [*joined, _Replaced("".join(kept), "".join(gone), "".join(come))]
 
 
-def _uncrowded(changes: Iterable[_Change]) -> list[_Change]:
+def _uncrowded(changes: Iterable[_Replaced]) -> list[_Replaced]:
     """`5 May` → `6 June` is one change: what little stands between two larger ones goes with them."""
-    calm: list[_Change] = []
+    calm: list[_Replaced] = []
     for change in changes:
-        last = calm[-1] if calm else _Change()
+        last = calm[-1] if calm else _Replaced()
         if _is_crowded(last, change):
             gone, come = last.gone + change.kept + change.gone, last.come + change.kept + change.come
-            calm[-1] = _Change(last.kept, gone, come)
+            calm[-1] = _Replaced(last.kept, gone, come)
         else:
             calm.append(change)
     return calm
 
 
-def _is_crowded(last: _Change, change: _Change) -> bool:
+def _is_crowded(last: _Replaced, change: _Replaced) -> bool:
     if not all(text.strip() for text in (last.gone, last.come, change.gone, change.come)):
         return False  # words were only put in, or only taken out: that reads well as it is
     if len(last.gone) > CONTEXT or _SENTENCE_END.search(change.kept):
@@ -190,21 +190,23 @@ def _is_crowded(last: _Change, change: _Change) -> bool:
     return len(change.kept.strip()) <= smallest and len(_PIECE.findall(change.kept)) <= CROWDED
 
 
-def _settled(changes: Iterable[_Change]) -> list[_Change]:
+def _settled(changes: Iterable[_Replaced]) -> list[_Replaced]:
     """`He spoke[. She did].` → `He spoke.[ She did.]`: what was put in or taken out ends where a sentence does."""
     settled = list(changes)
     for at, (change, after) in enumerate(pairwise(settled)):
         text = change.gone or change.come
         stop = None if change.gone and change.come else _STOP.match(text)
         # A change is told from the next by what stands between them.
-        if stop and after.kept.startswith(stop[0]) and (after.kept != stop[0] or after == _Change(stop[0])):
+        if stop and after.kept.startswith(stop[0]) and (after.kept != stop[0] or after == _Replaced(stop[0])):
             text = text[stop.end() :] + stop[0]
-            settled[at] = _Change(settled[at].kept + stop[0], text if change.gone else "", text if change.come else "")
+            settled[at] = _Replaced(
+                settled[at].kept + stop[0], text if change.gone else "", text if change.come else ""
+            )
             settled[at + 1] = after._replace(kept=after.kept[stop.end() :])
     return settled
 
 
-def _stretches(changes: Iterable[_Change]) -> Iterator[Stretch]:
+def _stretches(changes: Iterable[_Replaced]) -> Iterator[Stretch]:
     for change in changes:
         for text, kind in zip(change, _KINDS, strict=True):
             if text:
@@ -214,9 +216,9 @@ def _stretches(changes: Iterable[_Change]) -> Iterator[Stretch]:
 # ---------------------------------------------------------------- showing
 
 
-def _legible(stretches: Iterable[Stretch]) -> tuple[list[_Change], str]:
+def _legible(stretches: Iterable[Stretch]) -> tuple[list[_Replaced], str]:
     """Changes of words, each on one line and the spaces around it outside of it; and what was kept after the last."""
-    changes: list[_Change] = []
+    changes: list[_Replaced] = []
     kept = gone = come = ""
     for stretch in [*stretches, Stretch("")]:
         text = _SPACE.sub(" ", without_controls(stretch.text))
@@ -229,7 +231,7 @@ def _legible(stretches: Iterable[Stretch]) -> tuple[list[_Change], str]:
                 kept = _onto(kept, come)
             else:
                 kept = _onto(kept, " " if " " in {gone[:1], come[:1]} else "")
-                changes.append(_Change(kept, gone.strip(), come.strip()))
+                changes.append(_Replaced(kept, gone.strip(), come.strip()))
                 kept = " " if " " in {gone[-1:], come[-1:]} else ""
             kept, gone, come = _onto(kept, text), "", ""
     return changes, kept
@@ -239,7 +241,7 @@ def _onto(text: str, more: str) -> str:
     return text + (more[1:] if text[-1:] == " " and more[:1] == " " else more)
 
 
-def _fitting(changes: Sequence[_Change]) -> int:
+def _fitting(changes: Sequence[_Replaced]) -> int:
     """How many of the changes there is room for; always the first."""
     length, stretches, passages = 0, 0, 1
     for number, change in enumerate(changes):
@@ -252,7 +254,7 @@ def _fitting(changes: Sequence[_Change]) -> int:
     return len(changes)
 
 
-def _clipped(change: _Change) -> Iterator[Stretch]:
+def _clipped(change: _Replaced) -> Iterator[Stretch]:
     """A change, of a long one the beginning."""
     for text, kind in ((change.gone, _KINDS[1]), (change.come, _KINDS[2])):
         if len(text) > TEXT:

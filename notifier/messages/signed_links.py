@@ -39,7 +39,7 @@ class Link(msgspec.Struct, frozen=True):
     channel: str
 
 
-class Links:
+class SignedLinks:
     """
     Makes and checks links below `address`, our public one. `secret` signs; `earlier` ones still hold, so that a secret
     can be replaced without breaking what was sent.

@@ -11,19 +11,17 @@ from typing import Literal
 import msgspec
 
 from notifier.eventlog.log import EventLog
-from notifier.eventlog.wording import Told
-from notifier.events import (
+from notifier.eventlog.wording import StatementEvent
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised
+from notifier.events.deliveries import (
     AlertDelivered,
-    AlertRaised,
     Delivery,
     DeliveryAbandoned,
     DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
-    DigestRaised,
-    NoticeRaised,
-    Recorded,
 )
+from notifier.events.event import Recorded
 
 RAISED = (AlertRaised.type, DigestRaised.type, NoticeRaised.type)
 ENDS = (
@@ -123,7 +121,7 @@ async def _title(log: EventLog, recorded: Recorded) -> str:
     match recorded.event:
         case AlertRaised(cause=id):
             cause = await log.find(id)
-            return cause.event.statement.title if cause and isinstance(cause.event, Told) else ""
+            return cause.event.statement.title if cause and isinstance(cause.event, StatementEvent) else ""
         case DigestRaised(frequency=frequency, alerts=alerts):
             return f"{frequency} digest of {len(alerts)}"
         case NoticeRaised(notice=notice, about=about):
@@ -136,7 +134,7 @@ def _of(recorded: Recorded, title: str, ends: _Ends) -> Iterator[Account]:
     raised = recorded.event
     if not isinstance(raised, AlertRaised | DigestRaised | NoticeRaised):
         return
-    held = isinstance(raised, AlertRaised) and bool(raised.held)
+    held = isinstance(raised, AlertRaised) and bool(raised.waits_for)
     digest = ends.digests.get(recorded.id) if held else None
     channels = digest.event.channels if digest and isinstance(digest.event, DigestRaised) else raised.channels
     for channel in channels:

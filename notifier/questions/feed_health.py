@@ -12,7 +12,8 @@ import msgspec
 
 from notifier.errors import Refused, TryLater
 from notifier.eventlog.log import EventLog
-from notifier.events import FeedHealthChanged, StatementPublished, StatementRevised
+from notifier.events.feeds import FeedHealthChanged
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.habit import UNKNOWN, Arrivals, Habit
@@ -23,7 +24,7 @@ from notifier.steps.poll import Fetch, Parse, whole
 
 TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
 ROUNDS = "rounds"  # the consumer that keeps where the polls stand
-AT_ONCE = 16  # feeds asked together
+MAX_CONCURRENT = 16  # feeds asked together
 
 
 class FeedState(msgspec.Struct, kw_only=True):
@@ -76,8 +77,8 @@ async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedSta
                     state.outcome, state.detail, state.since = change.outcome, change.detail, change.changed_at
                 case StatementPublished() as published if state := states.get(published.statement.feed):
                     state.statements += 1
-                    state.last_news_at = state.last_news_at if published.quiet else published.seen_at
-                case StatementRevised(quiet="") as revised if state := states.get(revised.statement.feed):
+                    state.last_news_at = state.last_news_at if published.muted_because else published.seen_at
+                case StatementRevised(muted_because="") as revised if state := states.get(revised.statement.feed):
                     state.last_news_at = revised.seen_at
                 case _:
                     pass
@@ -99,7 +100,7 @@ async def ask(
     feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetime, show: int = 0
 ) -> AsyncIterator[Tried]:
     """Fetch and read each feed once, and tell in their order what it yields; `show` is how many entries to show."""
-    places = asyncio.Semaphore(AT_ONCE)
+    places = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def one(feed: Feed) -> Tried:
         async with places:

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Iterable
 
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import wording
-from notifier.events import AlertRaised, DigestRaised, Recorded, StatementPublished, StatementRevised, WatchlistMatched
+from notifier.events.alerts import AlertRaised, DigestRaised, WatchlistMatched
+from notifier.events.event import Recorded
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
 

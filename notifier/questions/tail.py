@@ -14,33 +14,28 @@ from typing import Any
 
 import msgspec
 
-from notifier.events import (
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import (
     AlertDelivered,
-    AlertRaised,
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
     DeliveryAbandoned,
     DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
-    DigestRaised,
-    Event,
-    FeedBaselined,
-    FeedHealthChanged,
-    FeedMoved,
-    NoticeRaised,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementUnread,
-    StatementWithdrawn,
-    SubscriptionsApplied,
 )
+from notifier.events.event import Event, Recorded
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged, FeedMoved
+from notifier.events.statements import (
+    PageRead,
+    PageUnreadable,
+    StatementPublished,
+    StatementRevised,
+    StatementWithdrawn,
+)
+from notifier.events.subscriptions import SubscriptionsApplied
 
 
-class Line(msgspec.Struct, frozen=True):
+class TailLine(msgspec.Struct, frozen=True):
     """
     One event as people read it. `name` is its type without the version; `mood` is one of good, news, quiet, warning,
     bad, plain, and says how it may be coloured.
@@ -54,39 +49,39 @@ class Line(msgspec.Struct, frozen=True):
     position: int
 
 
-def line(recorded: Recorded) -> Line:
+def line(recorded: Recorded) -> TailLine:
     """The line for an event; one of a type unknown here says so and is not lost."""
     event = recorded.event
     about, sentence, mood = _DESCRIBED.get(type(event), _unknown)(event)
     name = event.type.rpartition(".v")[0] or event.type
-    return Line(recorded.recorded_at, name, about, sentence, mood, recorded.position)
+    return TailLine(recorded.recorded_at, name, about, sentence, mood, recorded.position)
 
 
 def _published(event: StatementPublished) -> tuple[str, str, str]:
-    if event.quiet:
-        return event.statement.feed, f"{event.statement.title} ({event.quiet}: alerts nobody)", "quiet"
+    if event.muted_because:
+        return event.statement.feed, f"{event.statement.title} ({event.muted_because}: alerts nobody)", "quiet"
     return event.statement.feed, event.statement.title, "news"
 
 
 def _revised(event: StatementRevised) -> tuple[str, str, str]:
     what = "its page was changed without a word" if event.silent else "its words changed"
-    if event.quiet == "renamed":
+    if event.muted_because == "renamed":
         what = "under another name than before"
-    elif event.quiet:
-        what = f"{what}; {event.quiet}: alerts nobody"
-    return event.statement.feed, f"{event.statement.title} ({what})", "quiet" if event.quiet else "news"
+    elif event.muted_because:
+        what = f"{what}; {event.muted_because}: alerts nobody"
+    return event.statement.feed, f"{event.statement.title} ({what})", "quiet" if event.muted_because else "news"
 
 
-def _read(event: StatementRead) -> tuple[str, str, str]:
+def _read(event: PageRead) -> tuple[str, str, str]:
     return event.statement.feed, f"{event.statement.title} (its page was read)", "quiet"
 
 
-def _unread(event: StatementUnread) -> tuple[str, str, str]:
+def _unread(event: PageUnreadable) -> tuple[str, str, str]:
     return event.statement_id.partition("/")[0], f"a page could not be read: {event.reason}", "plain"
 
 
 def _withdrawn(event: StatementWithdrawn) -> tuple[str, str, str]:
-    mood = "quiet" if event.quiet else "news"
+    mood = "quiet" if event.muted_because else "news"
     return event.statement.feed, f"{event.statement.title} (withdrawn: {event.reason})", mood
 
 
@@ -111,7 +106,7 @@ def _raised(event: AlertRaised) -> tuple[str, str, str]:
     more = f", with {len(event.also)} more that tell the same" if event.also else ""
     follows = ", follows an earlier alert" if event.follows else ""
     urgent = "urgent: " if event.urgent else ""
-    to = ", ".join(event.channels) + (f", held ({event.held})" if event.held else "")
+    to = ", ".join(event.channels) + (f", held ({event.waits_for})" if event.waits_for else "")
     return event.subscriber, f"{urgent}{matched}{more}{follows} → {to}", "plain"
 
 
@@ -184,8 +179,8 @@ def counted(number: int, noun: str) -> str:
 _DESCRIBED: dict[type[Event], Callable[[Any], tuple[str, str, str]]] = {
     StatementPublished: _published,
     StatementRevised: _revised,
-    StatementRead: _read,
-    StatementUnread: _unread,
+    PageRead: _read,
+    PageUnreadable: _unread,
     StatementWithdrawn: _withdrawn,
     FeedBaselined: _baselined,
     FeedHealthChanged: _health,

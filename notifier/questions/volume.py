@@ -11,7 +11,7 @@ import msgspec
 
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import wording
-from notifier.events import StatementPublished, StatementRevised
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
 
@@ -21,7 +21,7 @@ LOOKED_AT = 100_000  # newest events of the log that are looked at
 TYPES = (StatementPublished.type, StatementRevised.type)
 
 
-class Breadth(msgspec.Struct, frozen=True):
+class Volume(msgspec.Struct, frozen=True):
     """How many statements were `read`, and how many of them each watchlist `matched`, by its key."""
 
     read: int
@@ -33,7 +33,7 @@ class Breadth(msgspec.Struct, frozen=True):
         return [key for key, count in self.matched.items() if self.read >= FEW and count > self.read * WIDE]
 
 
-async def breadth(log: EventLog, watchlists: Iterable[Watchlist]) -> Breadth:
+async def volume(log: EventLog, watchlists: Iterable[Watchlist]) -> Volume:
     """Hold watchlists against the newest statements of a log."""
     index = Index()
     for watchlist in watchlists:
@@ -47,4 +47,4 @@ async def breadth(log: EventLog, watchlists: Iterable[Watchlist]) -> Breadth:
                 statement = await wording(log, recorded.event)
                 matched.update(watchlist.key for watchlist in index.matches(statement))
         after = page.position
-    return Breadth(read, matched)
+    return Volume(read, matched)

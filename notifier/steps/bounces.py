@@ -17,22 +17,15 @@ import msgspec
 from notifier.channels.mail.address import mailbox
 from notifier.channels.mail.bounce_mailbox import Inbox
 from notifier.channels.mail.bounce_reports import Outcome, Report, meaning
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.delivery.suspensions import OPERATOR, notice_of, word_to_operator
 from notifier.eventlog.log import EventLog
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryBounced,
-    DigestRaised,
-    Event,
-    NoticeRaised,
-    Recorded,
-)
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
-from notifier.messages.signed_links import Links
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised
+from notifier.events.channels import ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, DeliveryBounced
+from notifier.events.event import Event, Recorded
+from notifier.messages.signed_links import SignedLinks
+from notifier.subscribers.subscriber import Contact, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +47,7 @@ class Meant(msgspec.Struct, frozen=True):
 
     alert: Recorded
     who: Subscriber
-    way: ChannelAddress
+    way: Contact
 
     @property
     def lane(self) -> Lane:
@@ -62,7 +55,7 @@ class Meant(msgspec.Struct, frozen=True):
         return self.who.id, self.way.name
 
 
-class Bounces:
+class BounceReader:
     """
     Reads an inbox. `subscriber` finds who is meant by an id, `wanted` names the channels on which somebody may be told
     of another of his (all, where readers need not confirm them).
@@ -72,8 +65,8 @@ class Bounces:
         self,
         log: EventLog,
         inbox: Inbox,
-        links: Links,
-        standing: Standing,
+        links: SignedLinks,
+        standing: ChannelStates,
         subscriber: Callable[[str], Subscriber | None],
         clock: Callable[[], datetime],
         wanted: Callable[[Subscriber], Collection[str]] | None = None,

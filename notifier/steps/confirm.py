@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.eventlog.log import EventLog
-from notifier.events import ChannelConfirmed, NoticeRaised
-from notifier.home.subscriber_files import Subscriber
-from notifier.messages.notice_view import CONFIRM
+from notifier.events.alerts import CONFIRM, NoticeRaised
+from notifier.events.channels import ChannelConfirmed
+from notifier.subscribers.subscriber import Subscriber
 
 TYPES = (NoticeRaised.type, ChannelConfirmed.type)
 KIND = "email"  # the channels whose readers may not be those who asked
@@ -34,7 +34,7 @@ class Confirmer:
     def __init__(
         self,
         log: EventLog,
-        standing: Standing,
+        standing: ChannelStates,
         subscribers: Callable[[], Mapping[str, Subscriber]],
         clock: Callable[[], datetime],
     ) -> None:
@@ -80,6 +80,6 @@ class Confirmer:
             self._position = page.position
 
 
-def wanted(standing: Standing, who: Subscriber) -> tuple[str, ...]:
+def wanted(standing: ChannelStates, who: Subscriber) -> tuple[str, ...]:
     """The names of the channels of a subscriber that may be owed alerts: all but mail that is not confirmed."""
     return tuple(way.name for way in who.channels if way.kind != KIND or standing.is_confirmed(who.id, way.name))

@@ -18,30 +18,19 @@ import msgspec
 
 from notifier.channels.channel import Channel, Paced
 from notifier.delivery import outcomes
-from notifier.delivery.address_marks import Marks
+from notifier.delivery.address_marks import AddressMarks
 from notifier.delivery.outbox import URGENT, Lane, Outbox, Owed
 from notifier.delivery.suspensions import OPERATOR, Suspensions, notice_of, word_to_operator
 from notifier.delivery.turns import Turns
 from notifier.errors import Conflict, LogError, Misconfigured, Refused, TryLater
 from notifier.eventlog.log import Appended, Duplicate, EventLog
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
-    Delivery,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    DeliveryRetried,
-    DigestRaised,
-    Event,
-    NoticeRaised,
-    Recorded,
-)
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
-from notifier.messages.compose import Links, Messages
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, Delivery, DeliveryAbandoned, DeliveryPostponed, DeliveryRetried
+from notifier.events.event import Event, Recorded
+from notifier.messages.compose import MessageLinks, Messages
 from notifier.messages.render import Renderer
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import quiet_until
 
 logger = logging.getLogger(__name__)
@@ -72,7 +61,7 @@ CONSUMER = "deliver"  # the name under which the marks of suspended channels are
 NOWHERE = ""  # the kind of a channel that there is none of: withdrawn, or not set up
 
 
-class _Way(msgspec.Struct):
+class _Queue(msgspec.Struct):
     """One kind of channel: whose turn it is on it, and the tasks that send."""
 
     turns: Turns
@@ -98,7 +87,7 @@ class Deliverer:
         subscriber: Callable[[str], Subscriber | None],
         clock: Callable[[], datetime],
         random: Callable[[], float],
-        links: Links | None = None,
+        links: MessageLinks | None = None,
         wanted: Callable[[Subscriber], Collection[str]] | None = None,
     ) -> None:
         self._log = log
@@ -110,8 +99,8 @@ class Deliverer:
         self._clock = clock
         self._random = random
         self._position = 0
-        self._ways = {kind: _Way(Turns(channel.at_once), set()) for kind, channel in channels.items()}
-        self._ways[NOWHERE] = _Way(Turns(UNRECORDED), set())
+        self._ways = {kind: _Queue(Turns(channel.at_once), set()) for kind, channel in channels.items()}
+        self._ways[NOWHERE] = _Queue(Turns(UNRECORDED), set())
         self._busy: set[Lane] = set()  # taken from the outbox: they wait for a turn, are under way, or being recorded
         self._under_way: set[Lane] = set()  # those of them of which a message is being sent or recorded
         self._parked: list[tuple[float, Lane]] = []  # those that wait for their address's turn, by the loop's time
@@ -126,7 +115,7 @@ class Deliverer:
         self._stopping = False
         self._made = 0
         self._wishes: dict[tuple[str, str], list[str]] = {}  # the operator's retries, by alert and channel
-        self._marks = Marks(log, CONSUMER, lambda lane: self._found(lane)[1])
+        self._marks = AddressMarks(log, CONSUMER, lambda lane: self._found(lane)[1])
         self.outbox = Outbox()
         self.suspensions = Suspensions()
 
@@ -259,7 +248,7 @@ class Deliverer:
         place = channel.place(way.address.reveal()) if way is not None and channel is not None else ""
         self._ways[kind].turns.add(lane, place, self.outbox.urgency(lane))
 
-    def _found(self, lane: Lane) -> tuple[Subscriber | None, ChannelAddress | None]:
+    def _found(self, lane: Lane) -> tuple[Subscriber | None, Contact | None]:
         subscriber, channel = lane
         who = self._subscriber(subscriber)
         for way in who.channels if who else ():
@@ -279,7 +268,7 @@ class Deliverer:
     def _may_send(self) -> bool:
         return not self._stopping and not self._is_stuck and len(self._unrecorded) < UNRECORDED
 
-    async def _worker(self, way: _Way, turn: tuple[Lane, str] | None) -> None:
+    async def _worker(self, way: _Queue, turn: tuple[Lane, str] | None) -> None:
         while turn is not None:
             lane, place = turn
             try:
@@ -413,7 +402,7 @@ class Deliverer:
             return [], None
         return await self._sent(owed, who, way, turns, place)
 
-    def _in_vain(self, owed: Owed, way: ChannelAddress, now: datetime) -> Event | None:
+    def _in_vain(self, owed: Owed, way: Contact, now: datetime) -> Event | None:
         """What is told instead of sending, where nothing may be sent on this channel, or not this."""
         if suspended := self.suspensions.of(owed.lane, now):
             is_another = self._marks.tell_another(suspended, way)
@@ -436,7 +425,7 @@ class Deliverer:
         return True
 
     async def _sent(
-        self, owed: Owed, who: Subscriber, way: ChannelAddress, turns: Turns, place: str
+        self, owed: Owed, who: Subscriber, way: Contact, turns: Turns, place: str
     ) -> tuple[list[Event], bool | None]:
         sending = False
         try:
@@ -467,7 +456,7 @@ class Deliverer:
             return self._postponed(owed, way, fault, turns, place), None
         return [outcomes.delivered(owed, receipt.reply)], True
 
-    def _postponed(self, owed: Owed, way: ChannelAddress, failure: TryLater, turns: Turns, place: str) -> list[Event]:
+    def _postponed(self, owed: Owed, way: Contact, failure: TryLater, turns: Turns, place: str) -> list[Event]:
         """The end of an attempt after which another follows, and what it means for others on this way."""
         now = self._clock()
         end = outcomes.failed(owed, way.kind, failure, now, self._random)

@@ -24,11 +24,14 @@ from notifier.alerts.waiting import Gathered, Held, Waiting, dropped, gathered, 
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Consumer, EventLog
 from notifier.eventlog.wording import size
-from notifier.events import AlertRaised, DigestRaised, FeedHealthChanged, FeedTold, Recorded, SubscriptionsApplied
+from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus
+from notifier.events.event import Recorded
+from notifier.events.feeds import FeedHealthChanged
+from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.health import HEALTHY
-from notifier.home.subscriber_files import Subscriber
 from notifier.message import without_controls
+from notifier.subscribers.subscriber import Subscriber
 from notifier.subscribers.timing import PERIODS, Timing, quiet_until
 
 NAME = "digest"
@@ -45,7 +48,7 @@ class _Kept(msgspec.Struct, frozen=True):
     """What the events before our place say that are not read again."""
 
     last: Mapping[str, datetime] = {}
-    feeds: Mapping[str, FeedTold] = {}
+    feeds: Mapping[str, FeedStatus] = {}
     applied_at: datetime | None = None
 
 
@@ -73,7 +76,7 @@ class Digester:
         self._consumer: Consumer | None = None
         self._position: int | None = None
         self._held = Held()
-        self._feeds: dict[str, FeedTold] = {}
+        self._feeds: dict[str, FeedStatus] = {}
         self._applied_at: datetime | None = None
         self._in_force: Mapping[str, Subscriber] = {}
         self._next: dict[str, datetime | None] = {}  # when each subscriber is to be told next, as far as we know
@@ -116,7 +119,7 @@ class Digester:
 
     async def _apply(self, recorded: Recorded) -> None:
         match recorded.event:
-            case AlertRaised(held=wait) as raised if wait:
+            case AlertRaised(waits_for=wait) as raised if wait:
                 # A log without the cause is damaged; that is told where its words are sought, and holds up nobody here.
                 cause = await self._log.find(raised.cause)
                 self._held.apply(recorded, cause.recorded_at if cause else None)
@@ -230,7 +233,7 @@ class Digester:
     def _told_of_feeds(self, who: Subscriber) -> dict[str, Any]:
         """How many feeds a subscriber's watchlists rest on, and which of them are not well."""
         feeds = self._resting_on(who)
-        unknown = FeedTold(feed="", outcome="")
+        unknown = FeedStatus(feed="", outcome="")
         states = [(feed, self._feeds.get(feed.id, unknown)) for feed in feeds]
         ill = [
             msgspec.structs.replace(state, feed=feed.id, issuer=feed.issuer[:ISSUER])
@@ -272,10 +275,10 @@ def _all_channels(who: Subscriber) -> tuple[str, ...]:
     return tuple(way.name for way in who.channels)
 
 
-def _told(change: FeedHealthChanged, before: FeedTold | None) -> FeedTold:
+def _told(change: FeedHealthChanged, before: FeedStatus | None) -> FeedStatus:
     """How a feed stands; one that was not well before has not been so since then."""
     ill_before = before is not None and before.outcome not in HEALTHY
     since = before.since if before and ill_before and change.outcome not in HEALTHY else change.changed_at
-    return FeedTold(
+    return FeedStatus(
         feed=change.feed, outcome=change.outcome, since=since, detail=without_controls(change.detail)[:DETAIL]
     )

@@ -27,18 +27,10 @@ from notifier.alerts.stories import KEPT, Stories, Telling, telling
 from notifier.errors import Conflict
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Appended, Commit, Consumer, EventLog
-from notifier.eventlog.wording import Told, wording, wording_before
-from notifier.events import (
-    AlertRaised,
-    Event,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementWithdrawn,
-    WatchlistMatched,
-    event_id,
-)
+from notifier.eventlog.wording import StatementEvent, wording, wording_before
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.event import Event, Recorded, event_id
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement
 from notifier.subscribers.timing import LONGEST, NOTHING, WITHIN, Lately, Timing, held, most_immediate, sooner
 from notifier.watchlists.change import revised
@@ -48,7 +40,7 @@ from notifier.watchlists.search import Text
 from notifier.watchlists.watchlist import Watchlist
 
 NAME = "match"
-TYPES = (StatementPublished.type, StatementRevised.type, StatementRead.type, StatementWithdrawn.type)
+TYPES = (StatementPublished.type, StatementRevised.type, PageRead.type, StatementWithdrawn.type)
 WORDS, WORD_LENGTH = 12, 80  # words that decided, kept in an alert: enough to say why, without the whole text
 ROOM = 40 * 1024  # bytes of an alert's matches, encoded; an event ends at 65,535, a query at 10,000
 PAGE = 200
@@ -117,7 +109,7 @@ class Matcher:
         """Read the words of the newest statements, which the next ones will mostly be of. No answer depends on it."""
         page = await self._log.read(max(0, await self._log.head() - RECENT), TYPES, limit=RECENT)
         for recorded in page.events:
-            if isinstance(recorded.event, Told):
+            if isinstance(recorded.event, StatementEvent):
                 self.index.ids(await wording(self._log, recorded.event))
 
     async def _append(self, alerts: list[AlertRaised], commit: Commit | None = None) -> int:
@@ -132,7 +124,7 @@ class Matcher:
 
     async def _alerts(self, recorded: Recorded) -> list[AlertRaised]:
         event = recorded.event
-        if not isinstance(event, Told) or event.quiet:
+        if not isinstance(event, StatementEvent) or event.muted_because:
             return []
         statement, before = await wording(self._log, event), await wording_before(self._log, event)
         return list(self._owed(recorded.id, revised(before, statement) if before else statement))
@@ -151,7 +143,7 @@ class Matcher:
                     matches=_fitted(why.match(watchlist) for watchlist in watchlists),
                     channels=channels,
                     matcher=self.index.version,
-                    held=most_immediate(watchlist.frequency for watchlist in watchlists),
+                    waits_for=most_immediate(watchlist.frequency for watchlist in watchlists),
                     urgent=any(watchlist.urgent for watchlist in watchlists),
                 )
 
@@ -214,14 +206,14 @@ class _Bursts:
         if cause.position <= self._folded_to and (found := await self._log.find(alert.id)):
             return found.event if isinstance(found.event, AlertRaised) else alert
         lately = self._lately.get(alert.subscriber, NOTHING)
-        wait = "" if alert.urgent else held(alert.held, timing, cause.recorded_at, lately)
-        alert = msgspec.structs.replace(alert, held=wait)
+        wait = "" if alert.urgent else held(alert.waits_for, timing, cause.recorded_at, lately)
+        alert = msgspec.structs.replace(alert, waits_for=wait)
         self._count(alert, cause.recorded_at)
         return alert
 
     def _count(self, alert: AlertRaised, at: datetime) -> None:
         if not alert.urgent:
-            self._lately[alert.subscriber] = self._lately.get(alert.subscriber, NOTHING).after(alert.held, at)
+            self._lately[alert.subscriber] = self._lately.get(alert.subscriber, NOTHING).after(alert.waits_for, at)
 
     async def _fold(self, since: datetime) -> int:
         """Count the alerts since then; the position up to which they are all."""
@@ -334,7 +326,7 @@ class _Decided:
                 self._alerts[key] = msgspec.structs.replace(
                     each,
                     also=(*each.also, recorded.id),
-                    held=sooner(each.held, alert.held),
+                    waits_for=sooner(each.waits_for, alert.waits_for),
                     urgent=each.urgent or alert.urgent,
                 )
                 return True
@@ -347,7 +339,7 @@ class _Decided:
             if key in self._alerts:
                 self._alerts[key] = msgspec.structs.replace(each, urgent=True)
                 return True
-        return any(not each.held for each in told)
+        return any(not each.waits_for for each in told)
 
 
 def _together(cause: Recorded, recorded: Recorded) -> bool:
@@ -358,7 +350,7 @@ def _together(cause: Recorded, recorded: Recorded) -> bool:
 
 def _told(alert: AlertRaised, recorded: Recorded) -> bool:
     """Does an alert name this telling already, or is it of the statement whose page this is?"""
-    page_of = recorded.event.cause if isinstance(recorded.event, StatementRead) else ""
+    page_of = recorded.event.cause if isinstance(recorded.event, PageRead) else ""
     return recorded.id in alert.also or (bool(page_of) and page_of in {alert.cause, *alert.also})
 
 
@@ -400,7 +392,7 @@ class _Stories:
 
     async def _telling(self, recorded: Recorded) -> Telling | None:
         event = recorded.event
-        if not isinstance(event, Told):
+        if not isinstance(event, StatementEvent):
             return None
         return telling(recorded.position, recorded.id, await wording(self._log, event), event.seen_at)
 
@@ -418,7 +410,7 @@ def _before(event: Event) -> str:
     match event:
         case StatementRevised() | StatementWithdrawn():
             return event.revises
-        case StatementRead():
+        case PageRead():
             return event.cause
         case _:
             return ""

@@ -18,7 +18,9 @@ from notifier.errors import Refused, TryLater
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Commit, Consumer, EventLog
 from notifier.eventlog.wording import fitted, weight
-from notifier.events import Event, FeedBaselined, FeedMoved, StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined, FeedMoved
+from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds import health
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.detect import RENAMED, as_statement, detect, withdrawn
@@ -27,6 +29,7 @@ from notifier.feeds.fetch import at, same_host
 from notifier.feeds.habit import Arrivals, Habit
 from notifier.feeds.known import Known
 from notifier.feeds.reading.prescan import ITEMS
+from notifier.feeds.rounds import PollResult
 
 TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
@@ -45,7 +48,7 @@ class Parse(Protocol):
     async def parse(self, document: Document, feed: Feed) -> Reading: ...
 
 
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+class PollProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     What we keep of a feed between polls, beside its statements: cheap to lose, since one more full poll restores it.
 
@@ -69,24 +72,6 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     fresh: health.Freshness | None = None
 
 
-class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How one poll ended: its outcome, that of the poll `before` ("" at first), what it added to the log, the seconds the
-    server asked us to wait, and the hub that tells of changes, "" where there is none.
-    """
-
-    feed: str
-    outcome: str
-    before: str = ""
-    published: int = 0
-    revised: int = 0
-    baseline: bool = False
-    detail: str = ""
-    after: float | None = None
-    hub: str = ""
-    topic: str = ""
-
-
 class Poller:
     """Polls feeds, one at a time each; different feeds may be polled together."""
 
@@ -101,7 +86,7 @@ class Poller:
         self._baselined: set[str] = set()
         self._gone: set[str] = set()
         self._consumers: dict[str, Consumer] = {}
-        self._progress: dict[str, Progress] = {}
+        self._progress: dict[str, PollProgress] = {}
         # Feeds of whose last append we had no answer: the log may hold all of it, some or nothing.
         self._unanswered: set[str] = set()
 
@@ -113,18 +98,18 @@ class Poller:
             self._position = page.position
         for consumer in await self._log.consumers(NAME):
             if consumer.version > self._consumer(consumer.name).version:
-                self._remember(consumer, msgspec.json.decode(consumer.state, type=Progress))
+                self._remember(consumer, msgspec.json.decode(consumer.state, type=PollProgress))
 
     def habit(self, feed: Feed) -> Habit:
         """When a feed usually speaks, as far as the log tells."""
         return self._arrivals.habit(feed)
 
-    async def poll(self, feed: Feed) -> Poll:
+    async def poll(self, feed: Feed) -> PollResult:
         """Ask a feed what is new and record it. Only a bug or a failing log raises."""
         if feed.id in self._unanswered:
             await self.catch_up()
             self._unanswered.discard(feed.id)
-        before = self._progress.get(feed.id, Progress())
+        before = self._progress.get(feed.id, PollProgress())
         if before.url != feed.url:
             # Another document's validators: "nothing is new" in answer to them would mean nothing.
             before = msgspec.structs.replace(before, validators=Validators(), url=feed.url)
@@ -138,7 +123,7 @@ class Poller:
             return await self._failed(feed, before, failure)
         return await self._read(feed, before, answer, reading)
 
-    def _ends_at(self, feed: Feed, before: Progress) -> Callable[[Reading], bool]:
+    def _ends_at(self, feed: Feed, before: PollProgress) -> Callable[[Reading], bool]:
         """Whether a page is the last worth reading: all it holds is known, and nothing behind it was missed before."""
 
         def ends(page: Reading) -> bool:
@@ -146,7 +131,7 @@ class Poller:
 
         return ends
 
-    async def _unchanged(self, feed: Feed, before: Progress, answer: Unchanged) -> Poll:
+    async def _unchanged(self, feed: Feed, before: PollProgress, answer: Unchanged) -> PollResult:
         outcome, detail = _unless_stale(before.read_as or "ok", before.fresh, self._clock())
         after = msgspec.structs.replace(before, validators=answer.validators, outcome=outcome)
         events = [*self._health(feed, before, outcome, detail), *self._moved(feed, before, answer.moved_to)]
@@ -156,18 +141,18 @@ class Poller:
             # Not worth a write: asking with older validators costs one full answer after a restart, and no news.
             self._progress[feed.id] = after
         told = "stale" if outcome == "stale" else "unchanged"
-        return Poll(
+        return PollResult(
             feed=feed.id, outcome=told, before=before.outcome, detail=detail, hub=before.hub, topic=before.topic
         )
 
-    async def _failed(self, feed: Feed, before: Progress, failure: TryLater | Refused) -> Poll:
+    async def _failed(self, feed: Feed, before: PollProgress, failure: TryLater | Refused) -> PollResult:
         events = self._health(feed, before, failure.outcome, str(failure))
         if events:
             await self._record(feed, events, msgspec.structs.replace(before, outcome=failure.outcome))
         wait = failure.after if isinstance(failure, TryLater) else None
-        return Poll(feed=feed.id, outcome=failure.outcome, before=before.outcome, detail=str(failure), after=wait)
+        return PollResult(feed=feed.id, outcome=failure.outcome, before=before.outcome, detail=str(failure), after=wait)
 
-    async def _read(self, feed: Feed, before: Progress, document: Document, reading: Reading) -> Poll:
+    async def _read(self, feed: Feed, before: PollProgress, document: Document, reading: Reading) -> PollResult:
         baseline = feed.id not in self._baselined
         news = detect(reading, feed, self._known, self._clock(), baseline=baseline)
         read_as, window, since = health.outcome_of(reading), len(reading.entries), before.since or self._clock()
@@ -185,7 +170,7 @@ class Poller:
             *self._health(feed, before, outcome, detail),
             *self._moved(feed, before, document.moved_to),
         ]
-        after = Progress(
+        after = PollProgress(
             validators=document.validators,
             url=feed.url,
             outcome=outcome,
@@ -205,12 +190,12 @@ class Poller:
             # Last, and only for a whole document: until then whatever comes is still the baseline.
             events.append(FeedBaselined(feed=feed.id, entries=len(reading.entries)))
         await self._record(feed, events, after)
-        return Poll(
+        return PollResult(
             feed=feed.id,
             outcome=outcome,
             before=before.outcome,
             published=sum(isinstance(event, StatementPublished) for event in news),
-            revised=sum(isinstance(event, StatementRevised) and event.quiet != RENAMED for event in news),
+            revised=sum(isinstance(event, StatementRevised) and event.muted_because != RENAMED for event in news),
             baseline=baseline,
             detail=detail,
             hub=after.hub,
@@ -221,7 +206,9 @@ class Poller:
         """How fresh a feed is by the dates it shows, and by when news of it came."""
         now = self._clock()
         dates = (date for entry in reading.entries for date in (entry.published, entry.updated) if date)
-        loud = any(isinstance(event, StatementPublished | StatementRevised) and not event.quiet for event in news)
+        loud = any(
+            isinstance(event, StatementPublished | StatementRevised) and not event.muted_because for event in news
+        )
         return health.freshness([*dates, *self._arrivals.of(feed.id), *([now] if loud else [])], now, since)
 
     async def _backfilled(self, feed: Feed, reading: Reading) -> tuple[Reading, str]:
@@ -284,17 +271,17 @@ class Poller:
                 events.append(told)
         return events
 
-    def _health(self, feed: Feed, before: Progress, outcome: str, detail: str) -> list[Event]:
+    def _health(self, feed: Feed, before: PollProgress, outcome: str, detail: str) -> list[Event]:
         change = health.changed(feed, before.outcome, outcome, self._clock(), detail)
         return [change] if change else []
 
-    def _moved(self, feed: Feed, before: Progress, moved_to: str) -> list[Event]:
+    def _moved(self, feed: Feed, before: PollProgress, moved_to: str) -> list[Event]:
         if not moved_to or moved_to == before.moved_to:
             return []
         url_before = before.moved_to or feed.url
         return [FeedMoved(feed=feed.id, url=moved_to, url_before=url_before, moved_at=self._clock())]
 
-    async def _record(self, feed: Feed, events: list[Event], after: Progress) -> None:
+    async def _record(self, feed: Feed, events: list[Event], after: PollProgress) -> None:
         consumer = self._consumer(NAME + feed.id)
         commit = consumer.moved_to(consumer.position, msgspec.json.encode(after))
         *firsts, last = batches([fitted(event) for event in events], weight)
@@ -325,7 +312,7 @@ class Poller:
     def _consumer(self, name: str) -> Consumer:
         return self._consumers.get(name, Consumer(name))
 
-    def _remember(self, consumer: Consumer, progress: Progress) -> None:
+    def _remember(self, consumer: Consumer, progress: PollProgress) -> None:
         self._consumers[consumer.name] = consumer
         self._progress[consumer.name.removeprefix(NAME)] = progress
 

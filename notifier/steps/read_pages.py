@@ -21,35 +21,29 @@ import msgspec
 from notifier.errors import LogError, Refused, TryLater
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Consumer, EventLog
-from notifier.eventlog.wording import Said, fitted, weight, wording
-from notifier.events import (
-    Event,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementUnread,
-)
+from notifier.eventlog.wording import WordsEvent, fitted, weight, wording
+from notifier.events.event import Event, Recorded
+from notifier.events.statements import PageRead, PageUnreadable, StatementPublished, StatementRevised
 from notifier.feeds.feed import Feed
-from notifier.feeds.visit import Page, feed_of, is_whole
+from notifier.feeds.visit import WebPage, feed_of, is_whole
 
 logger = logging.getLogger(__name__)
 
 NAME = "read"
 TYPES = (StatementPublished.type, StatementRevised.type)
-AT_ONCE, A_HOST = 8, 2  # pages under way together, and those of one host, so that a dead one holds up few
+MAX_CONCURRENT, A_HOST = 8, 2  # pages under way together, and those of one host, so that a dead one holds up few
 MOST = 1_000  # statements that wait for their page; the log keeps those behind them
 LADDER = (60.0, 300.0, 1_500.0)  # seconds until a page is tried again that could not be read now
 LATE = timedelta(days=1)  # after which a statement's page is not read any more: it is a log from before this step
 
 
-class Visit(Protocol):
+class PageSource(Protocol):
     """The way to a statement's page. Raises `TryLater` or `Refused`."""
 
-    async def read(self, link: str, feed: Feed) -> Page: ...
+    async def read(self, link: str, feed: Feed) -> WebPage: ...
 
 
-class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
+class PendingPage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A statement whose page is still to be read: the event that told of it, tries so far, and when the next is due."""
 
     cause: str
@@ -57,7 +51,7 @@ class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
     tries: int = 0
 
 
-class Reader:
+class PageReader:
     """
     Reads the pages of new statements, several beside each other, and records their words or why there are none.
 
@@ -68,7 +62,7 @@ class Reader:
     def __init__(
         self,
         log: EventLog,
-        visit: Visit,
+        visit: PageSource,
         feeds: Iterable[Feed],
         clock: Callable[[], datetime],
         random: Callable[[], float],
@@ -81,11 +75,11 @@ class Reader:
         self._turn = asyncio.Lock()
         self._consumer: Consumer | None = None
         self._position = 0
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, PendingPage] = {}
         # What became of visits and is not in the log yet.
-        self._outcomes: dict[str, Event | Waiting] = {}
+        self._outcomes: dict[str, Event | PendingPage] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(MAX_CONCURRENT)
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def start_due(self) -> None:
@@ -121,7 +115,7 @@ class Reader:
         if self._consumer is None:
             self._consumer = await self._log.consumer(NAME)
             self._position = self._consumer.position
-            kept = msgspec.json.decode(self._consumer.state or b"[]", type=list[Waiting])
+            kept = msgspec.json.decode(self._consumer.state or b"[]", type=list[PendingPage])
             self._waiting = {waiting.cause: waiting for waiting in kept}
         return self._consumer
 
@@ -133,7 +127,7 @@ class Reader:
             self._position = page.position
             for recorded in page.events:
                 if self._wants(recorded):
-                    self._waiting[recorded.id] = Waiting(recorded.id, self._clock())
+                    self._waiting[recorded.id] = PendingPage(recorded.id, self._clock())
             if not page.events:
                 break
 
@@ -150,7 +144,7 @@ class Reader:
             return
         consumer = await self._place()
         waiting = {cause: each for cause, each in self._waiting.items() if cause not in outcomes}
-        waiting |= {cause: each for cause, each in outcomes.items() if isinstance(each, Waiting)}
+        waiting |= {cause: each for cause, each in outcomes.items() if isinstance(each, PendingPage)}
         events = [fitted(each) for each in outcomes.values() if isinstance(each, Event)]
         # Kept only while all goes well: of a failing append we cannot know whether it moved us on.
         self._consumer = None
@@ -166,7 +160,7 @@ class Reader:
 
     # ---------------------------------------------------------------- one page
 
-    async def _one(self, waiting: Waiting) -> None:
+    async def _one(self, waiting: PendingPage) -> None:
         try:
             if outcome := await self._visited(waiting):
                 self._outcomes[waiting.cause] = outcome
@@ -178,7 +172,7 @@ class Reader:
         finally:
             del self._under_way[waiting.cause]
 
-    async def _visited(self, waiting: Waiting) -> Event | Waiting | None:
+    async def _visited(self, waiting: PendingPage) -> Event | PendingPage | None:
         """
         The outcome of a visit: the page's words, why there are none, or when it is tried again. None while the log
         takes nothing, and so no page is asked for.
@@ -186,8 +180,8 @@ class Reader:
         found = await self._log.find(waiting.cause)
         event = found.event if found else None
         feed = feed_of(event, self._feeds) if event else None
-        if feed is None or not isinstance(event, Said):
-            return StatementUnread(
+        if feed is None or not isinstance(event, WordsEvent):
+            return PageUnreadable(
                 cause=waiting.cause,
                 statement_id=event.subject if event else "",
                 reason="nobody wants its page any more",
@@ -195,13 +189,13 @@ class Reader:
         statement = await wording(self._log, event)
         try:
             async with self._host(statement.link), self._places:
-                if len(self._outcomes) > AT_ONCE:
+                if len(self._outcomes) > MAX_CONCURRENT:
                     return None
                 page = await self._visit.read(statement.link, feed)
         except TryLater as failure:
             if waiting.tries < len(LADDER):
                 wait = max(LADDER[waiting.tries] * (0.9 + 0.2 * self._random()), failure.after or 0)
-                return Waiting(waiting.cause, self._clock() + timedelta(seconds=wait), waiting.tries + 1)
+                return PendingPage(waiting.cause, self._clock() + timedelta(seconds=wait), waiting.tries + 1)
             reason = str(failure)
         except Refused as refusal:
             reason = str(refusal)
@@ -211,14 +205,14 @@ class Reader:
             logger.error("reading the page of event %s failed: %s\n%s", waiting.cause, kind, place)  # noqa: TRY400
             reason = f"a fault of the notifier's own ({kind}); see the service's log"
         else:
-            return StatementRead(
+            return PageRead(
                 cause=waiting.cause,
                 statement=msgspec.structs.replace(statement, text=page.words),
                 page=page.fingerprint,
                 by=page.by,
                 seen_at=self._clock(),
             )
-        return StatementUnread(cause=waiting.cause, statement_id=statement.id, reason=reason)
+        return PageUnreadable(cause=waiting.cause, statement_id=statement.id, reason=reason)
 
     def _host(self, link: str) -> asyncio.Semaphore:
         return self._hosts.setdefault(urlsplit(link).netloc, asyncio.Semaphore(A_HOST))

@@ -20,26 +20,26 @@ import msgspec
 from notifier.errors import LogError, Refused, TryLater
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Consumer, EventLog
-from notifier.eventlog.wording import Said, fitted, weight, wording
-from notifier.events import (
-    Event,
+from notifier.eventlog.wording import WordsEvent, fitted, weight, wording
+from notifier.events.event import Event
+from notifier.events.statements import (
+    PageRead,
+    PageUnreadable,
     StatementPublished,
-    StatementRead,
     StatementRevised,
-    StatementUnread,
     StatementWithdrawn,
 )
 from notifier.feeds import govuk
 from notifier.feeds.feed import Feed
-from notifier.feeds.visit import Page, is_whole
-from notifier.feeds.watch import APART, Progress, Watch, Watched
+from notifier.feeds.visit import WebPage, is_whole
+from notifier.feeds.watch import APART, Watch, Watched, WatchProgress
 from notifier.statement import Statement
 
 logger = logging.getLogger(__name__)
 
 NAME = "recheck"
 TYPES = tuple(
-    each.type for each in (StatementPublished, StatementRevised, StatementRead, StatementUnread, StatementWithdrawn)
+    each.type for each in (StatementPublished, StatementRevised, PageRead, PageUnreadable, StatementWithdrawn)
 )
 HOSTS = 8  # asked beside each other, each for one page at a time: nobody waits for these
 BATCH = 200  # checks in one transaction
@@ -48,12 +48,12 @@ WORDINGS = 50  # of a page that are compared, back from its newest
 SECOND = timedelta(minutes=1)  # that two of a publisher's clocks may differ by, in what is one official change
 
 
-class Visit(Protocol):
+class PageWithHistory(Protocol):
     """The way to a page, and to what its publisher says beside it. Raises `TryLater` or `Refused`."""
 
-    async def read(self, link: str, feed: Feed) -> Page: ...
+    async def read(self, link: str, feed: Feed) -> WebPage: ...
 
-    async def said(self, link: str, feed: Feed) -> govuk.Said: ...
+    async def said(self, link: str, feed: Feed) -> govuk.PublisherRecord: ...
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -76,13 +76,15 @@ class Rechecker:
     made is this consumer's state, which is stored with what they found.
     """
 
-    def __init__(self, log: EventLog, visit: Visit, feeds: Iterable[Feed], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, log: EventLog, visit: PageWithHistory, feeds: Iterable[Feed], clock: Callable[[], datetime]
+    ) -> None:
         self._log = log
         self._visit = visit
         self._feeds = {feed.id: feed for feed in feeds}
         self._clock = clock
         self._consumer: Consumer | None = None
-        self._watch = Watch((), Progress(clock()))
+        self._watch = Watch((), WatchProgress(clock()))
         self._position = 0
         self._places = asyncio.Semaphore(HOSTS)
         self._under_way: set[asyncio.Task[None]] = set()
@@ -95,10 +97,10 @@ class Rechecker:
         if self._consumer is None:
             consumer = await self._log.consumer(NAME)
             if not consumer.version:
-                begun = consumer.moved_to(await self._log.head(), msgspec.json.encode(Progress(self._clock())))
+                begun = consumer.moved_to(await self._log.head(), msgspec.json.encode(WatchProgress(self._clock())))
                 await self._log.append([], commit=begun)
                 consumer = await self._log.consumer(NAME)
-            self._watch = Watch(self._feeds.values(), msgspec.json.decode(consumer.state, type=Progress))
+            self._watch = Watch(self._feeds.values(), msgspec.json.decode(consumer.state, type=WatchProgress))
             self._consumer, self._position = consumer, consumer.position
         while (page := await self._log.read(self._position, TYPES)).position > self._position:
             for recorded in page.events:
@@ -176,7 +178,7 @@ class Rechecker:
     async def _finding(self, watched: Watched) -> Finding:
         found = await self._log.find(watched.newest or watched.cause)
         event = found.event if found else None
-        if not watched.settled or not isinstance(event, Said):
+        if not watched.settled or not isinstance(event, WordsEvent):
             # Its first reading is not over yet.
             return None
         statement = await wording(self._log, event)
@@ -194,7 +196,7 @@ class Rechecker:
             logger.error("reading the page of %s again failed: %s\n%s", watched.id, kind, place)  # noqa: TRY400
             return None
 
-    async def _asked(self, watched: Watched, event: Said, statement: Statement) -> Finding:
+    async def _asked(self, watched: Watched, event: WordsEvent, statement: Statement) -> Finding:
         feed = self._feeds[statement.feed]
         said = await self._visit.said(statement.link, feed)
         if said.withdrawn:
@@ -216,30 +218,30 @@ class Rechecker:
         revises = watched.newest or watched.cause
         return StatementWithdrawn(statement=statement, revises=revises, reason=reason, seen_at=self._clock())
 
-    def _first(self, watched: Watched, statement: Statement, page: Page, *, whole: bool) -> StatementRead:
+    def _first(self, watched: Watched, statement: Statement, page: WebPage, *, whole: bool) -> PageRead:
         """The words to compare with from now on; news only where the feed gave few and it is not long ago."""
         quiet = "the feed gave the whole text" if whole else ""
         if not quiet and self._clock() - watched.seen_at > LATE:
             quiet = "its page could not be read for days"
         return self._read(watched, statement, page, quiet)
 
-    def _read(self, watched: Watched, statement: Statement, page: Page, quiet: str) -> StatementRead:
-        return StatementRead(
+    def _read(self, watched: Watched, statement: Statement, page: WebPage, quiet: str) -> PageRead:
+        return PageRead(
             cause=watched.cause,
             statement=msgspec.structs.replace(statement, text=page.words),
             page=page.fingerprint,
             by=page.by,
             seen_at=self._clock(),
-            quiet=quiet,
+            muted_because=quiet,
         )
 
     async def _compared(
         self,
         watched: Watched,
-        event: StatementRevised | StatementRead,
+        event: StatementRevised | PageRead,
         statement: Statement,
-        page: Page,
-        said: govuk.Said,
+        page: WebPage,
+        said: govuk.PublisherRecord,
     ) -> Finding:
         if page.by != event.by:
             return self._read(watched, statement, page, f"read anew by {page.by}")
@@ -262,7 +264,7 @@ class Rechecker:
     async def _wordings(self, event: Event) -> set[str]:
         """The fingerprints of all that a page has said, back from its newest words."""
         pages: set[str] = set()
-        while isinstance(event, StatementRevised | StatementRead) and event.page and len(pages) < WORDINGS:
+        while isinstance(event, StatementRevised | PageRead) and event.page and len(pages) < WORDINGS:
             pages.add(event.page)
             before = await self._log.find(event.revises) if isinstance(event, StatementRevised) else None
             if before is None:

@@ -14,7 +14,7 @@ import msgspec
 
 from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, Word, phrases, reading
 from notifier.watchlists.query import Query, parse
-from notifier.watchlists.scan import Piece, scan
+from notifier.watchlists.scan import QueryPiece, scan
 from notifier.watchlists.search import SEARCHED, answers
 from notifier.watchlists.text import ambiguous
 
@@ -41,7 +41,7 @@ def _on_words(query: Query) -> Iterator[Advice]:
             yield from _on_run(list(group))
 
 
-def _on_run(run: list[Piece]) -> Iterator[Advice]:
+def _on_run(run: list[QueryPiece]) -> Iterator[Advice]:
     """Bare words one after another are a phrase, which not everyone expects of these."""
     for piece in run[1:-1]:
         if piece.text.lower() in {"and", "or"}:

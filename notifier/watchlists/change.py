@@ -58,7 +58,7 @@ class Revised(Statement, frozen=True, kw_only=True, omit_defaults=True):
 
 def revised(before: Statement, after: Statement) -> Revised:
     """The statement as it is after, beside what it was."""
-    old, new = _Said(before), _Said(after)
+    old, new = _StatementWords(before), _StatementWords(after)
     gone, come = _changed(old.sentences, new.sentences)
     went, came = _told_apart([old.plain(at) for at in gone], [new.plain(at) for at in come])
     values = {field: getattr(after, field) for field in Statement.__struct_fields__}
@@ -73,7 +73,7 @@ def revised(before: Statement, after: Statement) -> Revised:
 _Place = tuple[int, int]
 
 
-class _Said:
+class _StatementWords:
     """The words of a statement's three texts, and its sentences: where the words of each stand."""
 
     def __init__(self, statement: Statement) -> None:

@@ -22,7 +22,7 @@ import msgspec
 from notifier.watchlists.aliases import Pack
 from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, Word, phrases
 from notifier.watchlists.identifiers import spellings
-from notifier.watchlists.scan import OPERATORS, Piece, Unreadable, replaced, scan, without
+from notifier.watchlists.scan import OPERATORS, QueryPiece, QueryUnreadable, replaced, scan, without
 from notifier.watchlists.terms import phrase
 from notifier.watchlists.text import COMMON
 
@@ -36,39 +36,39 @@ _SMALL = re.compile(r"(and|or|not)\s+", re.IGNORECASE)  # what was meant as an o
 LANGUAGE = 2
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ParsedQuery(msgspec.Struct, frozen=True):
     """What a query stands for, and `text`, the query with the packs that it names written out."""
 
     expression: Expression
     text: str
 
 
-def read(query: str, packs: Mapping[str, Pack]) -> Reading:
-    """The expression that a query stands for; `packs` are those it may name. Raises `Unreadable`, and nothing else."""
+def read(query: str, packs: Mapping[str, Pack]) -> ParsedQuery:
+    """The expression that a query stands for; `packs` are those it may name. Raises `QueryUnreadable` alone."""
     if len(query) > LONGEST or len(query.encode("utf-8", "surrogatepass")) > LONGEST:
-        raise Unreadable(
+        raise QueryUnreadable(
             "TOO_LONG", 0, f"a query has at most {LONGEST:,} bytes", advice="make several watchlists of it"
         )
     pieces = scan(query)
     if not pieces:
-        raise Unreadable("EMPTY", 0, "the query is empty", advice='write a word or a phrase, as in "Hong Kong"')
-    reader = _Reader(query, pieces, packs)
+        raise QueryUnreadable("EMPTY", 0, "the query is empty", advice='write a word or a phrase, as in "Hong Kong"')
+    reader = _QueryParser(query, pieces, packs)
     expression = reader.whole()
     if _true_of_nothing(expression):
-        raise Unreadable(
+        raise QueryUnreadable(
             "NO_POSITIVE",
             0,
             "nothing has to be there, so every text without these words would match",
             advice='name what must be there, as in "Hong Kong" NOT sports',
         )
     if _true_of_most(expression):
-        raise Unreadable(
+        raise QueryUnreadable(
             "TOO_COMMON",
             0,
             "nearly every text has these words, so it would match nearly everything",
             advice='name what the texts are about, as in "Hong Kong"',
         )
-    return Reading(expression, reader.written_out())
+    return ParsedQuery(expression, reader.written_out())
 
 
 def _true_of_nothing(expression: Expression) -> bool:
@@ -119,14 +119,14 @@ class _Item(msgspec.Struct, frozen=True):
     unit: Expression
 
 
-class _Reader:
+class _QueryParser:
     """Reads the pieces of one query from the left."""
 
-    def __init__(self, query: str, pieces: Sequence[Piece], packs: Mapping[str, Pack]) -> None:
+    def __init__(self, query: str, pieces: Sequence[QueryPiece], packs: Mapping[str, Pack]) -> None:
         self._query = query
         self._pieces = pieces
         self._packs = packs
-        self._named: list[tuple[Piece, Pack]] = []
+        self._named: list[tuple[QueryPiece, Pack]] = []
         self._next = 0
         self._terms = 0
         # Ways to write what a term before was the name of. They are no terms of their own, so that a reading, which
@@ -138,12 +138,12 @@ class _Reader:
         return self._expression("", 0)
 
     def written_out(self) -> str:
-        """The query with a group of terms in the place of every pack it names. Raises `Unreadable` if that is long."""
+        """The query with a group of terms for every pack it names. Raises `QueryUnreadable` if that is too long."""
         text = self._query
         for piece, pack in reversed(self._named):
             text = replaced(text, piece, pack.group)
             if len(text.encode("utf-8", "surrogatepass")) > LONGEST:
-                raise Unreadable(
+                raise QueryUnreadable(
                     "TOO_LONG",
                     piece.start,
                     f"a query has at most {LONGEST:,} bytes, with the packs that it names written out",
@@ -156,7 +156,7 @@ class _Reader:
         index = self._next + ahead
         return self._pieces[index].kind if index < len(self._pieces) else ""
 
-    def _take(self) -> Piece:
+    def _take(self) -> QueryPiece:
         self._next += 1
         return self._pieces[self._next - 1]
 
@@ -197,7 +197,7 @@ class _Reader:
             problem, mends = "operators are written in capitals", [f"{before} {small[1].upper()} {rest[small.end() :]}"]
         else:
             problem, mends = "an operator is missing here", [f"{before} AND {rest}", f"{before} OR {rest}"]
-        raise Unreadable("MISSING_OPERATOR", self._place, problem, *mends, advice="join the terms with AND or OR")
+        raise QueryUnreadable("MISSING_OPERATOR", self._place, problem, *mends, advice="join the terms with AND or OR")
 
     def _item(self, joint: str, field: str, depth: int) -> _Item:
         joint_at = self._place
@@ -220,7 +220,7 @@ class _Reader:
             if item.negated:
                 kinds.append(("AND", item.joint_at))
         at = next(place for kind, place in kinds if kind != kinds[0][0])
-        raise Unreadable(
+        raise QueryUnreadable(
             "AMBIGUOUS_MIX",
             at,
             "OR beside AND or NOT can be read in two ways",
@@ -278,16 +278,16 @@ class _Reader:
         if order == "w" and isinstance(reach, int):
             return Apart(left, right, reach)
         meant = replaced(self._query, sign, f"w/{reach if isinstance(reach, int) else 25}")
-        raise Unreadable(
+        raise QueryUnreadable(
             "BAD_PROXIMITY", sign.start, "after NOT comes a distance in any order", meant, advice="write NOT w/5"
         )
 
-    def _check_operands(self, sign: Piece, *operands: tuple[int, Expression]) -> None:
+    def _check_operands(self, sign: QueryPiece, *operands: tuple[int, Expression]) -> None:
         fields: list[set[str]] = []
         for start, operand in operands:
             found = phrases(operand)
             if found is None:
-                raise Unreadable(
+                raise QueryUnreadable(
                     "BAD_PROXIMITY",
                     start,
                     "beside a proximity stands a term, or terms joined by OR",
@@ -297,7 +297,7 @@ class _Reader:
             named = {phrase.field for phrase in found}
             fields.append({"title", "summary", "body"} | named if "" in named else named)
         if not set.intersection(*fields):
-            raise Unreadable(
+            raise QueryUnreadable(
                 "BAD_PROXIMITY",
                 sign.start,
                 "words of two fields are never near each other",
@@ -305,8 +305,8 @@ class _Reader:
                 advice="join them with AND",
             )
 
-    def _bad_proximity(self, message: str, *rewrites: str, advice: str) -> Unreadable:
-        return Unreadable("BAD_PROXIMITY", self._place, message, *rewrites, advice=advice)
+    def _bad_proximity(self, message: str, *rewrites: str, advice: str) -> QueryUnreadable:
+        return QueryUnreadable("BAD_PROXIMITY", self._place, message, *rewrites, advice=advice)
 
     # ---------------------------------------------------------------- terms
 
@@ -316,7 +316,7 @@ class _Reader:
             field = self._take().text
         if self._kind() == "(":
             if depth == DEEPEST:
-                raise Unreadable(
+                raise QueryUnreadable(
                     "TOO_DEEP",
                     self._place,
                     f"parentheses may stand {DEEPEST} deep",
@@ -340,7 +340,7 @@ class _Reader:
         if isinstance(term, Or):
             self._spelled |= sought
         if self._terms > MOST_TERMS:
-            raise Unreadable(
+            raise QueryUnreadable(
                 "TOO_MANY_TERMS",
                 start,
                 f"a query has at most {MOST_TERMS} terms, those of the packs that it names included",
@@ -353,18 +353,20 @@ class _Reader:
         pack = self._packs.get(piece.text)
         if pack is None:
             raise self._unknown_pack(piece)
-        inner = _Reader(pack.group, scan(pack.group), {})
+        inner = _QueryParser(pack.group, scan(pack.group), {})
         inner._terms, inner._spelled = self._terms, self._spelled
         try:
             found = inner._primary(field, depth)
-        except Unreadable as unreadable:
+        except QueryUnreadable as unreadable:
             # Its terms were read when it was taken up: what fails is a bound of the query that they now stand in.
-            raise Unreadable(unreadable.code, piece.start, unreadable.message, advice=unreadable.advice) from unreadable
+            raise QueryUnreadable(
+                unreadable.code, piece.start, unreadable.message, advice=unreadable.advice
+            ) from unreadable
         self._terms = inner._terms
         self._named.append((piece, pack))
         return found
 
-    def _unknown_pack(self, piece: Piece) -> Unreadable:
+    def _unknown_pack(self, piece: QueryPiece) -> QueryUnreadable:
         nearest = difflib.get_close_matches(piece.text[:40], self._packs, n=1)
         rewrites = [replaced(self._query, piece, f"@{name}") for name in nearest]
         advice = f"known are {', '.join(f'@{name}' for name in sorted(self._packs))}"
@@ -372,12 +374,12 @@ class _Reader:
             advice = "put it in quotes if the word is meant"
         shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in piece.text[:40])
         problem = f"no pack of terms is called @{shown}"
-        return Unreadable("UNKNOWN_ALIAS", piece.start, problem, *rewrites, advice=advice)
+        return QueryUnreadable("UNKNOWN_ALIAS", piece.start, problem, *rewrites, advice=advice)
 
-    def _missing_operand(self) -> Unreadable:
+    def _missing_operand(self) -> QueryUnreadable:
         around = [index for index in (self._next - 1, self._next) if 0 <= index < len(self._pieces)]
         rewrites = [without(self._query, self._pieces[i]) for i in around if self._pieces[i].kind not in {"(", ")"}]
-        return Unreadable(
+        return QueryUnreadable(
             "MISSING_OPERAND",
             self._place,
             "a term is missing here",
@@ -391,7 +393,7 @@ class _Reader:
         if exact:
             self._take()
             if self._kind() not in {"word", "quoted"}:
-                raise Unreadable(
+                raise QueryUnreadable(
                     "EMPTY_TERM", self._place - 1, "after = comes a word or a phrase in quotes", advice="write =Polish"
                 )
         pieces = [self._take()]

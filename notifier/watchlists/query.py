@@ -19,7 +19,7 @@ from notifier.watchlists import text as texts
 from notifier.watchlists.aliases import Pack, built_in
 from notifier.watchlists.expression import And, Apart, Expression, Leaf, Near, Not, Or, Phrase
 from notifier.watchlists.grammar import LANGUAGE, read
-from notifier.watchlists.scan import Unreadable, scan
+from notifier.watchlists.scan import QueryUnreadable, scan
 from notifier.watchlists.search import Span, Text, highlights, holds
 
 SHOWN = 12  # different words that a clause names
@@ -95,7 +95,7 @@ def parse(text: str, packs: Mapping[str, Pack] | None = None) -> Query:
     packs = built_in() if packs is None else packs
     try:
         reading = read(text, packs)
-    except Unreadable as unreadable:
+    except QueryUnreadable as unreadable:
         mend = _mend(unreadable, packs)
         raise QueryError(unreadable.code, unreadable.at, unreadable.message, mend) from unreadable
     return Query(reading.text, reading.expression, text if text != reading.text else "")
@@ -114,7 +114,7 @@ def version() -> str:
     return hashlib.blake2b(f"{LANGUAGE}\0{texts.version()}".encode(), digest_size=8).hexdigest()
 
 
-def _mend(unreadable: Unreadable, packs: Mapping[str, Pack]) -> str:
+def _mend(unreadable: QueryUnreadable, packs: Mapping[str, Pack]) -> str:
     readable = [rewrite for rewrite in dict.fromkeys(unreadable.rewrites) if _can_be_read(rewrite, packs)]
     return "write " + ", or else ".join(readable[:2]) if readable else unreadable.advice
 
@@ -124,7 +124,7 @@ def _can_be_read(query: str, packs: Mapping[str, Pack]) -> bool:
         return False
     try:
         read(query, packs)
-    except Unreadable:
+    except QueryUnreadable:
         return False
     return True
 

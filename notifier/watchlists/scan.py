@@ -1,7 +1,7 @@
 """
 A query's text as the pieces it is made of: words, quotations, operators, parentheses, fields.
 
-What cannot be read is raised as `Unreadable`, which knows how the query could be written instead.
+What cannot be read is raised as `QueryUnreadable`, which knows how the query could be written instead.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _NEAR = re.compile(r"(?P<sign>w/|pre/|near/|onear/)(?P<reach>\d\S*|[a-z]|)|(?P<s
 _OTHERS = {"|": "OR", "||": "OR", "&&": "AND"}  # operators elsewhere; a phrase would pass over them in silence
 
 
-class Unreadable(Exception):
+class QueryUnreadable(Exception):
     """
     A query cannot be read: as `QueryError`, but with the queries that may have been meant, none of them tried yet, and
     `advice` for when none of them will do.
@@ -66,7 +66,7 @@ class Unreadable(Exception):
         self.code, self.at, self.message, self.rewrites, self.advice = code, at, message, rewrites, advice
 
 
-class Piece(msgspec.Struct, frozen=True):
+class QueryPiece(msgspec.Struct, frozen=True):
     """
     A piece of a query, from `start` to before `end`.
 
@@ -82,9 +82,9 @@ class Piece(msgspec.Struct, frozen=True):
     slack: int = 0
 
 
-def scan(query: str) -> list[Piece]:
-    """The pieces in their order. Raises `Unreadable`."""
-    pieces: list[Piece] = []
+def scan(query: str) -> list[QueryPiece]:
+    """The pieces in their order. Raises `QueryUnreadable`."""
+    pieces: list[QueryPiece] = []
     at = 0
     while found := _PIECE.search(query, at):
         pieces.append(_piece(query, found))
@@ -93,22 +93,22 @@ def scan(query: str) -> list[Piece]:
     return pieces
 
 
-def without(query: str, piece: Piece) -> str:
+def without(query: str, piece: QueryPiece) -> str:
     """The query with one piece left out."""
     return f"{query[: piece.start].rstrip()} {query[piece.end :].lstrip()}".strip()
 
 
-def replaced(query: str, piece: Piece, by: str) -> str:
+def replaced(query: str, piece: QueryPiece, by: str) -> str:
     """The query with one piece written otherwise."""
     return query[: piece.start] + by + query[piece.end :]
 
 
-def _piece(query: str, found: re.Match[str]) -> Piece:
+def _piece(query: str, found: re.Match[str]) -> QueryPiece:
     match found.lastgroup:
         case "alias":
-            return Piece("alias", found.start(), found.end(), found["alias"].lower())
+            return QueryPiece("alias", found.start(), found.end(), found["alias"].lower())
         case "parenthesis":
-            return Piece(found[0], found.start(), found.end())
+            return QueryPiece(found[0], found.start(), found.end())
         case "quote":
             return _quotation(query, found.start())
         case "prefix":
@@ -116,10 +116,10 @@ def _piece(query: str, found: re.Match[str]) -> Piece:
         case "field":
             return _field(found)
         case _:
-            return _word(query, Piece("word", found.start(), found.end(), found[0]))
+            return _word(query, QueryPiece("word", found.start(), found.end(), found[0]))
 
 
-def _word(query: str, piece: Piece) -> Piece:
+def _word(query: str, piece: QueryPiece) -> QueryPiece:
     """A bare word, or the operator that it is."""
     text = re.sub(f"[{_INVISIBLE}]+$", "", piece.text)
     if text in OPERATORS:
@@ -128,16 +128,16 @@ def _word(query: str, piece: Piece) -> Piece:
         return _proximity(query, piece, near)
     if operator := _OTHERS.get(text):
         meant = replaced(query, piece, operator)
-        raise Unreadable(
+        raise QueryUnreadable(
             "MISSING_OPERATOR", piece.start, f"{text} is no operator here", meant, advice=f"write {operator}"
         )
     if loose := re.fullmatch(r"([^~]+)~\d*", text):
         at = piece.start + loose.end(1)
-        raise Unreadable("BAD_PROXIMITY", at, "~ follows a phrase in quotes", advice='write "phrase"~5')
+        raise QueryUnreadable("BAD_PROXIMITY", at, "~ follows a phrase in quotes", advice='write "phrase"~5')
     return piece
 
 
-def _quotation(query: str, at: int) -> Piece:
+def _quotation(query: str, at: int) -> QueryPiece:
     found = _QUOTED.match(query, at)
     if found is None:
         rest = query[at:].rstrip()
@@ -145,17 +145,17 @@ def _quotation(query: str, at: int) -> Piece:
         before = re.search(r"\s+(?:AND|OR|NOT)(?!\S)|\s*\)", rest)
         if before:
             closing = f'{query[:at]}{rest[: before.start()]}"{rest[before.start() :]}'
-        raise Unreadable(
+        raise QueryUnreadable(
             "UNTERMINATED_QUOTE", at, "this quote is never closed", closing, advice="close it where the phrase ends"
         )
     slack = found["slack"]
-    piece = Piece("quoted", at, found.end(), found["inside"])
+    piece = QueryPiece("quoted", at, found.end(), found["inside"])
     if slack is None:
         return piece
     number = _number(slack)
     if number is None:
         bare = found.start("slack") - 1
-        raise Unreadable(
+        raise QueryUnreadable(
             "BAD_PROXIMITY",
             bare,
             f"after ~ comes how many other words may stand between, 1 to {FARTHEST}",
@@ -165,13 +165,13 @@ def _quotation(query: str, at: int) -> Piece:
     return msgspec.structs.replace(piece, slack=number)
 
 
-def _prefix(query: str, at: int) -> Piece:
+def _prefix(query: str, at: int) -> QueryPiece:
     """The = of an exact term or the - of one that must not be there; alone, either may mean anything."""
-    piece = Piece(query[at], at, at + 1)
+    piece = QueryPiece(query[at], at, at + 1)
     if at + 1 < len(query) and not query[at + 1].isspace() and query[at + 1] != ")":
         return piece
     glued = query[: at + 1] + query[at + 1 :].lstrip()
-    raise Unreadable(
+    raise QueryUnreadable(
         "EMPTY_TERM",
         at,
         f"{query[at]} stands alone",
@@ -181,9 +181,9 @@ def _prefix(query: str, at: int) -> Piece:
     )
 
 
-def _field(found: re.Match[str]) -> Piece:
+def _field(found: re.Match[str]) -> QueryPiece:
     name = found["field"].lower()
-    piece = Piece("field", found.start(), found.end(), name)
+    piece = QueryPiece("field", found.start(), found.end(), name)
     if name in FIELDS:
         return piece
     if near := difflib.get_close_matches(name[:20], FIELDS, n=1):
@@ -191,21 +191,21 @@ def _field(found: re.Match[str]) -> Piece:
     else:
         advice = f"put the words in quotes, or take one of {', '.join(FIELDS)}"
     shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in found["field"][:40])
-    raise Unreadable("UNKNOWN_FIELD", found.start(), f'no field "{shown}"', advice=advice)
+    raise QueryUnreadable("UNKNOWN_FIELD", found.start(), f'no field "{shown}"', advice=advice)
 
 
-def _proximity(query: str, piece: Piece, found: re.Match[str]) -> Piece:
+def _proximity(query: str, piece: QueryPiece, found: re.Match[str]) -> QueryPiece:
     sign = (found["sign"] or found["short"]).lower()
     reach = (found["reach"] or found["far"] or "").lower()
     order = "pre" if sign in {"pre/", "+", "onear/"} else "w"
     sized = reach in {"s", "p"} and sign not in {"near/", "onear/"}
     if sized or _number(reach) is not None:
-        return Piece("near", piece.start, piece.end, f"{order}/{reach if sized else int(reach)}")
+        return QueryPiece("near", piece.start, piece.end, f"{order}/{reach if sized else int(reach)}")
     if reach in {"s", "p"}:
         meant = f"{order}/{reach}"
     else:
         meant = f"{order}/{FARTHEST if reach.isdecimal() and reach.strip('0') else 1 if reach.isdecimal() else 5}"
-    raise Unreadable(
+    raise QueryUnreadable(
         "BAD_PROXIMITY",
         piece.start,
         f"how near is said with a number from 1 to {FARTHEST}, or with s or p: w/5, w/s",
@@ -221,15 +221,15 @@ def _number(digits: str) -> int | None:
     return number if (number := int(digits)) <= FARTHEST else None
 
 
-def _balance(query: str, pieces: list[Piece]) -> None:
+def _balance(query: str, pieces: list[QueryPiece]) -> None:
     """Every parenthesis has its partner. Looked at first: without it, all that follows is misread."""
-    opened: list[Piece] = []
+    opened: list[QueryPiece] = []
     for piece in pieces:
         if piece.kind == "(":
             opened.append(piece)
         elif piece.kind == ")":
             if not opened:
-                raise Unreadable(
+                raise QueryUnreadable(
                     "UNBALANCED",
                     piece.start,
                     "this parenthesis closes none",
@@ -238,7 +238,7 @@ def _balance(query: str, pieces: list[Piece]) -> None:
                 )
             opened.pop()
     if opened:
-        raise Unreadable(
+        raise QueryUnreadable(
             "UNBALANCED",
             opened[-1].start,
             "this parenthesis is never closed",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from notifier.watchlists.expression import Closed, Phrase, Word
-from notifier.watchlists.scan import OPERATORS, Piece, Unreadable, replaced
+from notifier.watchlists.scan import OPERATORS, QueryPiece, QueryUnreadable, replaced
 from notifier.watchlists.text import JOINED_AT_MOST, Token, ambiguous, chunk, closed
 
 MOST_WORDS = 200
@@ -25,9 +25,9 @@ _BEHIND_STOP = re.compile(r"(?<=\.)\?+")
 _ENDING = re.compile(r"[*!]")
 
 
-def phrase(query: str, pieces: Sequence[Piece], field: str, exact: bool) -> Phrase:
+def phrase(query: str, pieces: Sequence[QueryPiece], field: str, exact: bool) -> Phrase:
     """
-    The term that is one quotation, or bare words one after another. Raises `Unreadable`.
+    The term that is one quotation, or bare words one after another. Raises `QueryUnreadable`.
 
     Signs that are no words (§, a dash) only part the words around them, as they do in texts.
     """
@@ -36,14 +36,14 @@ def phrase(query: str, pieces: Sequence[Piece], field: str, exact: bool) -> Phra
     for each in said:
         words += _words(query, each, exact)
         if len(words) > MOST_WORDS:
-            raise Unreadable(
+            raise QueryUnreadable(
                 "TOO_MANY_TERMS",
                 pieces[0].start,
                 f"a phrase has at most {MOST_WORDS} words",
                 advice="leave out those that do not matter",
             )
     if not words:
-        raise Unreadable(
+        raise QueryUnreadable(
             "EMPTY_TERM",
             pieces[0].start,
             "there is no word in this term",
@@ -53,15 +53,15 @@ def phrase(query: str, pieces: Sequence[Piece], field: str, exact: bool) -> Phra
     return Phrase(text, tuple(words), () if exact else _closed(words), field, pieces[0].slack)
 
 
-def _said(pieces: Sequence[Piece]) -> Iterator[Piece]:
+def _said(pieces: Sequence[QueryPiece]) -> Iterator[QueryPiece]:
     """What stands between spaces, each where it is in the query."""
     for piece in pieces:
         inside = piece.start + 1 if piece.kind == "quoted" else piece.start
         for word in re.finditer(r"\S+", piece.text):
-            yield Piece("word", inside + word.start(), inside + word.end(), word[0])
+            yield QueryPiece("word", inside + word.start(), inside + word.end(), word[0])
 
 
-def _words(query: str, said: Piece, exact: bool) -> list[Word]:
+def _words(query: str, said: QueryPiece, exact: bool) -> list[Word]:
     """What is made of one word between spaces: several where hyphens part it, none of a sign."""
     stem, ending = said.text, False
     if found := _ENDING.search(said.text):
@@ -79,9 +79,9 @@ def _words(query: str, said: Piece, exact: bool) -> list[Word]:
     return [_word(token, lettered, exact, ending and index == last) for index, token in enumerate(tokens)]
 
 
-def _bad_wildcard(query: str, said: Piece, message: str, meant: str) -> Unreadable:
+def _bad_wildcard(query: str, said: QueryPiece, message: str, meant: str) -> QueryUnreadable:
     rewrites = [replaced(query, said, each) for each in (meant, meant.replace("?", ""))]
-    return Unreadable("WILDCARD_TOO_SHORT", said.start, message, *rewrites, advice="write more of the word")
+    return QueryUnreadable("WILDCARD_TOO_SHORT", said.start, message, *rewrites, advice="write more of the word")
 
 
 def _word(token: Token, text: str, exact: bool, ending: bool) -> Word:
@@ -115,7 +115,7 @@ def _closed(words: Sequence[Word]) -> tuple[Closed, ...]:
     return tuple(found)
 
 
-def _shown(text: str, first: Piece) -> str:
+def _shown(text: str, first: QueryPiece) -> str:
     """A term as its reading says it: in quotes, unless it is a single word that needs none."""
     if first.slack:
         return f'"{text}"~{first.slack}'

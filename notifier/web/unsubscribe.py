@@ -18,13 +18,14 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import LogError
 from notifier.eventlog.log import EventLog
-from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.event import Event
 from notifier.messages.render import Renderer
-from notifier.messages.signed_links import CONFIRM, UNSUBSCRIBE, Links
+from notifier.messages.signed_links import CONFIRM, UNSUBSCRIBE, SignedLinks
+from notifier.subscribers.subscriber import Contact, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -67,15 +68,15 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True):
     action: str = ""
 
 
-class Meant(msgspec.Struct, frozen=True):
+class LinkTarget(msgspec.Struct, frozen=True):
     """Whom a link that holds is for."""
 
     token: str
     who: Subscriber
-    way: ChannelAddress
+    way: Contact
 
 
-class Door:
+class UnsubscribePages:
     """
     Answers on `links`. `subscriber` finds who is meant by an id, `masked` shows an address of a kind of channel; what
     was asked for is appended to the log before it is thanked for. Close it at the end.
@@ -84,9 +85,9 @@ class Door:
     def __init__(
         self,
         log: EventLog,
-        links: Links,
+        links: SignedLinks,
         renderer: Renderer,
-        standing: Standing,
+        standing: ChannelStates,
         subscriber: Callable[[str], Subscriber | None],
         masked: Callable[[str, str], str],
         clock: Callable[[], datetime],
@@ -129,7 +130,7 @@ class Door:
     def _connection(self) -> asyncio.Protocol:
         """Somebody connects: let in, unless there are too many."""
         server = self._runner.server if self._runner else None
-        return _HungUp() if server is None or len(server.connections) >= CONNECTIONS else server()
+        return _ClosedAtOnce() if server is None or len(server.connections) >= CONNECTIONS else server()
 
     async def _cut_long(self) -> None:
         """A connection is for one request, and cut where it lasts: no caller holds a place by being slow."""
@@ -198,7 +199,7 @@ class Door:
                 logger.info("%s: channel %s: %s", meant.who.id, meant.way.name, _DONE[type(wish)])
         return self._page(self._view(meant, purpose, done=True))
 
-    def _wish(self, meant: Meant, purpose: str) -> Event | None:
+    def _wish(self, meant: LinkTarget, purpose: str) -> Event | None:
         """What is to be recorded; None where it stands so already."""
         who, channel, now = meant.who.id, meant.way.name, self._clock()
         suspended = self._standing.suspended(who, channel, now)
@@ -213,17 +214,17 @@ class Door:
             return None
         return ChannelSuspended(subscriber=who, channel=channel, at=now, why="unsubscribed", reason=READER)
 
-    def _meant(self, request: web.Request) -> Meant:
+    def _meant(self, request: web.Request) -> LinkTarget:
         token, purpose = request.match_info["token"], _purpose(request)
         link = self._links.read(token)
         if link is not None and link.purpose == (CONFIRM if purpose == CONFIRM else UNSUBSCRIBE):
             who = self._subscriber(link.subscriber)
             for way in who.channels if who else ():
                 if who and way.name == link.channel and self._links.holds(token, way.address.reveal()):
-                    return Meant(token, who, way)
+                    return LinkTarget(token, who, way)
         raise web.HTTPNotFound
 
-    def _view(self, meant: Meant, purpose: str, *, done: bool = False) -> PageView:
+    def _view(self, meant: LinkTarget, purpose: str, *, done: bool = False) -> PageView:
         who, way = meant.who, meant.way
         suspended = self._standing.suspended(who.id, way.name, self._clock())
         state: State = "active"
@@ -264,7 +265,7 @@ _DONE: dict[type[Event], str] = {
 }
 
 
-class _HungUp(asyncio.Protocol):
+class _ClosedAtOnce(asyncio.Protocol):
     """One connection too many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

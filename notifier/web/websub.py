@@ -34,7 +34,7 @@ PATIENCE = timedelta(hours=1)  # until a hub that did not answer, or not as it s
 REFUSED = timedelta(days=1)  # until one that said no is
 SECONDS = 20.0  # for one request to a hub
 REDIRECTS = 3
-AT_ONCE = 8  # requests to hubs under way together
+MAX_CONCURRENT = 8  # requests to hubs under way together
 CHALLENGE = 4_000  # characters of a challenge that we echo
 METHODS = ("sha256", "sha384", "sha512", "sha1")  # of signatures; SHA-1 is what most hubs still send
 
@@ -98,7 +98,7 @@ class Hubs:
 
     async def run(self) -> None:
         """Subscribe where it is due: for the first time, before a lease ends, and again where it failed."""
-        places = asyncio.Semaphore(AT_ONCE)
+        places = asyncio.Semaphore(MAX_CONCURRENT)
 
         async def one(wanted: Subscription) -> None:
             async with places:
@@ -148,7 +148,7 @@ class Hubs:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=connector(self._allow, limit=AT_ONCE),
+                connector=connector(self._allow, limit=MAX_CONCURRENT),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=SECONDS),
                 trust_env=False,

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.alerts.waiting import Held, Waiting, dropped, gathered, released_at
-from notifier.events import DigestRaised, Recorded
+from notifier.events.alerts import DigestRaised
+from notifier.events.event import Recorded
 from notifier.subscribers.timing import Timing
 from tests.messages.builders import NOW, raised, recorded
 
@@ -19,7 +20,7 @@ MINUTE = timedelta(minutes=1)
 def held(n: int, wait: str = "daily", subscriber: str = "desk") -> Recorded:
     """The nth alert in the log, which waits."""
     alert = raised(n, subscriber=subscriber)
-    return recorded(msgspec.structs.replace(alert.event, held=wait), n)
+    return recorded(msgspec.structs.replace(alert.event, waits_for=wait), n)
 
 
 def digest(position: int, *alerts: Recorded, due_at: datetime = NOW) -> Recorded:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.channels.apprise import ElsewhereChannel
+from notifier.channels.apprise import AppriseChannel
 from notifier.errors import Refused, TryLater
 from tests.channels.messages import message
 from tests.channels.peers import SILENCE, WebPeer, response
@@ -22,8 +22,8 @@ PATH = "/notify/verysecretZq4T"
 
 
 @contextlib.asynccontextmanager
-async def elsewhere(total: float = 20.0) -> AsyncIterator[ElsewhereChannel]:
-    channel = ElsewhereChannel(total=total)
+async def elsewhere(total: float = 20.0) -> AsyncIterator[AppriseChannel]:
+    channel = AppriseChannel(total=total)
     try:
         yield channel
     finally:
@@ -125,10 +125,10 @@ def test_our_mails_are_written_as_before() -> None:
     """Apprise changes how Python encodes headers; a second copy of a mail must be the first, also once it is loaded."""
     code = (
         "from email.header import Header\n"
-        "from notifier.channels.apprise import ElsewhereChannel\n"
+        "from notifier.channels.apprise import AppriseChannel\n"
         "title = Header('Kontrolle über Güter', 'utf-8')\n"
         "before = title.encode()\n"
-        "ElsewhereChannel().refusal('json://localhost/x')\n"
+        "AppriseChannel().refusal('json://localhost/x')\n"
         "print(Header('Kontrolle über Güter', 'utf-8').encode() == before)"
     )
     command = [sys.executable, "-c", code]
@@ -141,9 +141,9 @@ def test_apprise_is_loaded_for_who_uses_it() -> None:
     """A notifier without such a channel neither needs it nor waits for it."""
     code = (
         "import sys; sys.modules['apprise'] = None\n"
-        "from notifier.channels.apprise import ElsewhereChannel\n"
+        "from notifier.channels.apprise import AppriseChannel\n"
         "import notifier.service\n"
-        "print(ElsewhereChannel().refusal('tgram://123456789:abc/chat'))"
+        "print(AppriseChannel().refusal('tgram://123456789:abc/chat'))"
     )
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 our own words

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.channels.apprise import ElsewhereChannel
+from notifier.channels.apprise import AppriseChannel
 from notifier.channels.atom import AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
@@ -101,7 +101,7 @@ async def apprise(mood: str) -> AsyncIterator[Way]:
     """A service behind Apprise, which tells no more than that it did not work."""
     answer = {"absent": response(503)}.get(mood, response(200))
     async with WebPeer(answer) as peer:
-        channel = ElsewhereChannel()
+        channel = AppriseChannel()
         async with closing(channel):
             address = f"json://127.0.0.1:{peer.port}/verysecretZq4T"
             yield Way(channel, address, "verysecret", lambda: [body for _, _, body in peer.requests])

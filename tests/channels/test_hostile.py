@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 
 import lxml.html
 
-from notifier.channels.apprise import ElsewhereChannel
+from notifier.channels.apprise import AppriseChannel
 from notifier.channels.atom import ATOM, AtomChannel
 from notifier.channels.channel import Channel
 from notifier.channels.console import ConsoleChannel
@@ -34,7 +34,7 @@ from notifier.channels.mail.relay import Relay
 from notifier.channels.slack import SlackChannel
 from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
-from notifier.events import WatchlistMatched
+from notifier.events.alerts import WatchlistMatched
 from notifier.message import Message
 from notifier.messages.alert_view import AlertView
 from notifier.messages.render import Renderer, clip, without_signs
@@ -288,7 +288,7 @@ async def test_on_a_terminal_a_title_moves_nothing() -> None:
 async def test_through_apprise_a_title_is_what_we_gave_it() -> None:
     """Nothing in it is a template, an escape or an emoji to the library; fifty of them tell."""
     async with WebPeer(response(200)) as peer:
-        channel = ElsewhereChannel()
+        channel = AppriseChannel()
         seen = list(views())[:: NUMBER // 50]
         for number, each in enumerate(seen):
             await channel.send(rendered(channel.forms, each, number), f"json://127.0.0.1:{peer.port}/verysecret")

@@ -9,7 +9,7 @@ import pytest
 
 from notifier.channels.mail.dialogue import Desk, Dialogue
 from notifier.channels.mail.envelope import Errand
-from notifier.channels.mail.pool import AT_ONCE, CONNECTIONS, Pool
+from notifier.channels.mail.pool import CONNECTIONS, MAX_CONCURRENT, Pool
 from notifier.channels.mail.replies import Reply
 from notifier.errors import TryLater
 from tests.channels.peers import SILENCE, MailPeer
@@ -72,7 +72,7 @@ async def test_one_connection_is_tried_first_and_more_once_it_stands() -> None:
     async with MailPeer() as peer:
         door = Door(peer)
         pool, door.held = Pool(door), asyncio.Event()
-        sending = asyncio.create_task(ends(pool, AT_ONCE))
+        sending = asyncio.create_task(ends(pool, MAX_CONCURRENT))
         await door.asked.wait()
         first = door.opened
         door.held.set()
@@ -212,7 +212,7 @@ async def test_no_connection_is_opened_for_who_gave_up() -> None:
     async with MailPeer(hold=asyncio.Event()) as peer:
         door = Door(peer)
         pool = Pool(door)
-        sending = asyncio.create_task(ends(pool, AT_ONCE))
+        sending = asyncio.create_task(ends(pool, MAX_CONCURRENT))
         await peer.has_read(CONNECTIONS)
 
         sending.cancel()

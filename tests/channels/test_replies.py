@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.mail.replies import FOR_GOOD, FOR_NOW, Line, Reply, Stage, asked_to_wait, judged
+from notifier.channels.mail.replies import FOR_GOOD, FOR_NOW, Reply, ReplyLine, Stage, asked_to_wait, judged
 from notifier.errors import Refused, Scope, TryLater
 
 ADDRESS = "desk@bank.example"
@@ -208,7 +208,7 @@ def test_no_words_bring_it_down(code: int, text: str, stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("table", [FOR_NOW, FOR_GOOD], ids=["for now", "for good"])
-def test_no_line_of_the_tables_is_dead(table: Sequence[Line]) -> None:
+def test_no_line_of_the_tables_is_dead(table: Sequence[ReplyLine]) -> None:
     """Each line decides some reply that the lines above it leave."""
     words = "no", *REMARKS
     family = 4 if table is FOR_NOW else 5

@@ -9,7 +9,8 @@ import pytest
 
 from notifier.eventlog.command_box import take_in
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import ChannelSuspended, DeliveryRetried
+from notifier.events.channels import ChannelSuspended
+from notifier.events.deliveries import DeliveryRetried
 from tests.builders import NOON, Clock
 from tests.cli.runs import quick, run
 from tests.questions.test_deliveries import ALERT, BUSY, REFUSED, TAKEN, TOLD

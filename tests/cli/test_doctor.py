@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from notifier.events import ChannelSuspended
-from notifier.service import App
+from notifier.events.channels import ChannelSuspended
+from notifier.service import Service
 from tests.channels.peers import CERTIFICATE, MailPeer, closed_port
 from tests.channels.test_dkim import KEYS, RSA_KEY
 from tests.channels.test_mail_channel import PASSWORD, Accounts, secured
@@ -45,7 +45,7 @@ async def test_a_good_home_is_well(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"})
         around.publisher.publish("trade", rss(("one", "Controls change", "…")))
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
         before = (home / "data" / "events.db").read_bytes()
         people, programs = await examined(home)
@@ -81,7 +81,7 @@ async def test_a_feed_that_is_not_well_is_named(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss", "gone": "rss"})
         around.publisher.publish("trade", rss(("one", "Controls change", "…")))
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
         people, programs = await examined(home)
 
@@ -96,7 +96,7 @@ async def test_it_works_while_the_service_does(tmp_path: Path):
     """The log is read beside the process that writes it."""
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss"})
-        async with App.opened(home):
+        async with Service.opened(home):
             people, _ = await examined(home)
 
     assert people.code == 0
@@ -219,7 +219,7 @@ async def test_a_channel_that_takes_nothing_is_named(tmp_path: Path):
     at = datetime(2020, 6, 29, 21, 7, tzinfo=UTC)
     async with world() as around:
         home = make_home(tmp_path, around, {})
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             reason = "there is no such mailbox"
             await app.log.append(
                 [ChannelSuspended(subscriber="desk", channel="email", why="bounced", reason=reason, at=at)]

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from notifier.feeds.catalogue import catalogue
-from notifier.service import App
+from notifier.service import Service
 from tests.cli.runs import Run, quick, run
 from tests.cli.terminal import legible, on_a_terminal
 from tests.homes import DESK, make_home, rss, said, world
@@ -197,7 +197,7 @@ async def test_the_list_tells_how_feeds_are_doing(tmp_path: Path):
         home = make_home(tmp_path, around, {"trade": "rss", "gone": "rss"})
         around.publisher.publish("trade", rss(("one", "Controls change", "…")))
         before, _, _ = await said(home, "feeds", "list", "--json")
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
     told = run("--home", home, "feeds", "list")
     rows = {row["id"]: row for row in run("--home", home, "feeds", "list", "--json").rows}

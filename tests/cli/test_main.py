@@ -13,7 +13,7 @@ import click
 import pytest
 
 from notifier.cli.main import VERBS, door
-from notifier.service import App
+from notifier.service import Service
 from tests.cli.runs import quick, run
 from tests.homes import make_home, rss, said, world
 
@@ -139,7 +139,7 @@ async def test_a_log_of_another_process_exits_75(tmp_path: Path):
     """Try again later, says the code; the message names the process."""
     async with world() as around:
         home = make_home(tmp_path, around, {})
-        async with App.opened(home):
+        async with Service.opened(home):
             code, _, err = await said(home, "run", "--once")
 
     assert code == 75

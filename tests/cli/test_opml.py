@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.feeds import opml
+from notifier.feeds.reading import opml
 from notifier.home.settings import Settings
 from tests.cli.runs import Run, quick, run
 

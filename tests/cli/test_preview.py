@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import AlertRaised, DigestRaised, StatementPublished, WatchlistMatched
+from notifier.events.alerts import AlertRaised, DigestRaised, WatchlistMatched
+from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, Clock
 from tests.cli.runs import quick, run
@@ -122,7 +123,7 @@ def digests(home: Path, tmp_path: Path) -> tuple[Path, DigestRaised]:
     """The same home, where two alerts are held and a third was told in a digest, which comes with it."""
     mine = shutil.copytree(home, tmp_path / "home")
     causes = [published(f"Curbs number {n} on dual-use goods") for n in range(3)]
-    held = [msgspec.structs.replace(alert(cause, "desk"), held="daily") for cause in causes]
+    held = [msgspec.structs.replace(alert(cause, "desk"), waits_for="daily") for cause in causes]
 
     async def write() -> None:
         log = await SqliteLog.open(mine / "data", Clock())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import ChannelResumed, ChannelSuspended
+from notifier.events.channels import ChannelResumed, ChannelSuspended
 from tests.builders import NOON, Clock
 from tests.cli.runs import quick, run
 

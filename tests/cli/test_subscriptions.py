@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.event import Event
 from notifier.home.open_log import wall_clock
 from tests.cli.runs import quick, run
 from tests.homes import DESK

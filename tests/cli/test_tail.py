@@ -15,7 +15,10 @@ from rich.cells import cell_len
 
 from notifier.eventlog import codec
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import AlertRaised, Event, FeedBaselined, FeedHealthChanged, StatementPublished, WatchlistMatched
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged
+from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, Clock
 from tests.cli.runs import Run, quick, run

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import StatementPublished
+from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -26,7 +26,7 @@ import pytest
 
 from notifier.errors import Refused
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import StatementPublished, StatementRevised
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Feed, Identity, Reading, Validators
 from notifier.feeds.fetch import inflated
@@ -34,8 +34,9 @@ from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
 from notifier.feeds.reading.plain import cleaned
 from notifier.feeds.reading.pool import Parser
+from notifier.feeds.rounds import PollResult
 from notifier.statement import Statement
-from notifier.steps.poll import Poll, Poller
+from notifier.steps.poll import Poller
 from tests.corpus.served import NOW, Ended
 from tests.corpus.test_pages import PAIRS
 
@@ -450,7 +451,7 @@ async def test_wholesale_renaming_alerts_nobody_and_is_remembered(parser: Parser
         events = detect(reading, feed(), known, NOW, baseline=reading is first)
         for event in events:
             known.apply(event)
-        found.append([event for event in events if not event.quiet])
+        found.append([event for event in events if not event.muted_because])
 
     assert found[:3] == [[], [], []]
     ((revision,),) = found[3:]
@@ -467,7 +468,7 @@ async def test_a_document_that_was_cut_short_is_asked_for_again(parser: Parser):
     log, turns = MemoryLog(lambda: NOW), Turns(cut, cut, whole, whole)
     poller = Poller(log, turns, parser, lambda: NOW)
 
-    polls: list[Poll] = [await poller.poll(feed()) for _ in range(4)]
+    polls: list[PollResult] = [await poller.poll(feed()) for _ in range(4)]
 
     assert [(poll.outcome, poll.published) for poll in polls] == [
         ("parse-error", 1),

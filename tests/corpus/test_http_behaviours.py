@@ -16,12 +16,15 @@ import msgspec
 import pytest
 
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import Event, FeedMoved, StatementPublished
+from notifier.events.event import Event
+from notifier.events.feeds import FeedMoved
+from notifier.events.statements import StatementPublished
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.reading.pool import Parser
+from notifier.feeds.rounds import PollResult
 from notifier.guard import networks
-from notifier.steps.poll import Poll, Poller
+from notifier.steps.poll import Poller
 from tests.feeds.servers import SILENCE, Answer, Server, answer, redirect, serving
 
 BEHAVIOURS = Path(__file__).parents[2] / "../shared/data/http-behaviours.yaml"
@@ -144,7 +147,7 @@ SCENES = {
 class Played(msgspec.Struct, frozen=True):
     """A scene after its end: how each poll ended, what was recorded, and the server."""
 
-    polls: list[Poll]
+    polls: list[PollResult]
     events: list[Event]
     server: Server
 
@@ -156,7 +159,7 @@ async def played(scene: Scene) -> Played:
     """A scene met by everything that polls: fetcher, parser in its child, and detection, over a log."""
     seconds = 0.5 if SILENCE in scene.answers else 10.0
     log, fetcher, parser = MemoryLog(lambda: NOW), Fetcher(networks(["127.0.0.0/8"]), seconds=seconds), Parser()
-    polls: list[Poll] = []
+    polls: list[PollResult] = []
     poller = Poller(log, fetcher, parser, lambda: NOW + len(polls) * scene.pause)
     async with serving({"/feed": scene.answers, "/new": page(*NEW_SITE)}) as server:
         feed = Feed(id="us-press", url=server.url(), issuer="Press office")
@@ -217,7 +220,7 @@ async def test_a_move_is_recorded_and_alerts_nobody() -> None:
     scene = await played(SCENES["moved-permanently"])
 
     assert [event.url for event in scene.events if isinstance(event, FeedMoved)] == [scene.server.url("/new")]
-    assert {event.quiet for event in scene.published()} == {"baseline"}
+    assert {event.muted_because for event in scene.published()} == {"baseline"}
 
 
 async def test_an_ended_feed_publishes_nothing() -> None:

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    Event,
-    FeedBaselined,
-    FeedHealthChanged,
-    StatementPublished,
-    StatementRevised,
-    SubscriptionsApplied,
-)
-from notifier.service import App
+from notifier.events.alerts import AlertRaised
+from notifier.events.deliveries import AlertDelivered
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged
+from notifier.events.statements import StatementPublished, StatementRevised
+from notifier.events.subscriptions import SubscriptionsApplied
+from notifier.service import Service
 from tests.homes import DESK, events, make_home, world
 
 FEEDS = Path(__file__).parents[2] / "../shared/data/feeds/gov-feed"
@@ -56,7 +52,7 @@ async def test_an_edit_in_one_of_many_real_feeds_is_found_and_mailed(tmp_path: P
         home = make_home(tmp_path, around, {id: _kind(name) for name, id in ids.items()}, {"desk": DESK})
         for name, id in ids.items():
             around.publisher.publish(id, (FEEDS / name).read_bytes(), "application/xml")
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             first = await events(app)
             around.publisher.publish(ids[EDITED], edited((FEEDS / EDITED).read_bytes()), "application/xml")

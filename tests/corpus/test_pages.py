@@ -14,7 +14,7 @@ import pytest
 
 from notifier.eventlog.memory import MemoryLog
 from notifier.eventlog.wording import wording_before
-from notifier.events import StatementPublished, StatementRead, StatementRevised
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised
 from notifier.feeds import govuk
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
@@ -22,7 +22,7 @@ from notifier.feeds.reading.pool import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
 from notifier.statement import Statement
-from notifier.steps.read_pages import Reader
+from notifier.steps.read_pages import PageReader
 from notifier.steps.recheck import Rechecker
 from notifier.watchlists.change import revised
 from tests.builders import NOON, Clock, events
@@ -36,7 +36,7 @@ def html(name: str) -> bytes:
     return answer(200, (DATA / "gov-html-pair" / name).read_bytes(), Content_Type="text/html; charset=utf-8")
 
 
-async def history(*visits: bytes) -> tuple[MemoryLog, list[StatementRead], list[StatementRevised]]:
+async def history(*visits: bytes) -> tuple[MemoryLog, list[PageRead], list[StatementRevised]]:
     """A page that shows these answers: read when its statement is new, and asked again at each check."""
     clock = Clock()
     log, fetcher, parsers = MemoryLog(clock), Fetcher(allow=networks(["127.0.0.0/8"])), Parsers(child=PAGES)
@@ -50,14 +50,14 @@ async def history(*visits: bytes) -> tuple[MemoryLog, list[StatementRead], list[
                 id="us-gov/1", feed="us-gov", issuer="US", title="A page", fingerprint="0" * 24, link=server.url("/1")
             )
             await log.append([StatementPublished(statement=said, seen_at=NOON)])
-            await Reader(log, visitor, [feed], clock, lambda: 0.5).run()
+            await PageReader(log, visitor, [feed], clock, lambda: 0.5).run()
             for wait in (timedelta(hours=1), timedelta(days=1), timedelta(days=7)):
                 clock.now = NOON + wait
                 await rechecker.run()
     finally:
         await fetcher.close()
         await parsers.close()
-    return log, await events(log, StatementRead), await events(log, StatementRevised)
+    return log, await events(log, PageRead), await events(log, StatementRevised)
 
 
 # Each pair, whether its change is one, and a word that went with it.

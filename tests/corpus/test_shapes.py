@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import Refused
-from notifier.events import StatementPublished
+from notifier.events.statements import StatementPublished
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Entry, Feed, Reading

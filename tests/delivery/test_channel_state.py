@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.event import Event
 from tests.builders import NOON, Clock
 
 OF = {"subscriber": "desk", "channel": "email", "at": NOON}
 UNSUBSCRIBED = ChannelSuspended(**OF, why="unsubscribed", reason="the reader asked for it")
 
 
-async def standing(*events: Event) -> Standing:
+async def standing(*events: Event) -> ChannelStates:
     """What a log of these events folds to."""
     log = MemoryLog(Clock())
     await log.append(events)
-    folded = Standing(log)
+    folded = ChannelStates(log)
     await folded.catch_up()
     return folded
 
@@ -59,7 +60,7 @@ async def test_a_confirmed_channel_stays_confirmed():
 async def test_it_goes_on_where_it_was():
     """What came since the last look is folded in at the next."""
     log = MemoryLog(Clock())
-    found = Standing(log)
+    found = ChannelStates(log)
     await found.catch_up()
     await log.append([UNSUBSCRIBED])
     before = found.suspended("desk", "email", NOON)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.delivery.outbox import (
-    AT_ONCE,
     EXPIRY,
+    IMMEDIATE,
     IN_DIGEST,
     OF_FULL_MAILBOX,
     URGENT,
@@ -19,7 +19,9 @@ from notifier.delivery.outbox import (
     backoff,
     delivery_id,
 )
-from notifier.events import DeliveryRetried, DigestRaised, Event, NoticeRaised, Recorded
+from notifier.events.alerts import DigestRaised, NoticeRaised
+from notifier.events.deliveries import DeliveryRetried
+from notifier.events.event import Event, Recorded
 from tests.messages.builders import NOW, abandoned, delivered, postponed, raised
 
 LANE = ("desk", "email")
@@ -315,7 +317,7 @@ def of(event: Event, position: int = 1) -> Recorded:
 def test_an_alert_that_is_held_is_owed_with_its_digest() -> None:
     """Not by itself: the digest that names it is what is owed, and the last in urgency."""
     held = raised()
-    held = of(msgspec.structs.replace(held.event, held="daily"))
+    held = of(msgspec.structs.replace(held.event, waits_for="daily"))
     digest = of(
         DigestRaised(subscriber="desk", channels=("email",), frequency="daily", due_at=NOW, until=1, alerts=(held.id,)),
         2,
@@ -336,7 +338,7 @@ def test_a_lane_is_as_urgent_as_anything_in_it() -> None:
     outbox.apply(delivered(first))
     outbox.apply(delivered(urgent))
 
-    assert (before, outbox.urgency(LANE)) == (URGENT, AT_ONCE)
+    assert (before, outbox.urgency(LANE)) == (URGENT, IMMEDIATE)
 
 
 def test_a_notice_is_urgent() -> None:

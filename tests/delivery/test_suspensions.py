@@ -8,14 +8,9 @@ import msgspec
 import pytest
 
 from notifier.delivery.suspensions import Suspensions, notice_of
-from notifier.events import (
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    Event,
-)
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import DeliveryAbandoned, DeliveryPostponed
+from notifier.events.event import Event
 from tests.messages.builders import NOW, delivered, raised, recorded
 
 LANE = ("desk", "email")

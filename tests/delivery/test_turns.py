@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.delivery.outbox import AT_ONCE, IN_DIGEST, URGENT, Lane
+from notifier.delivery.outbox import IMMEDIATE, IN_DIGEST, URGENT, Lane
 from notifier.delivery.turns import FIRST, Turns
 from tests.messages.builders import NOW
 
@@ -40,7 +40,7 @@ def unspread() -> float:
 def test_urgent_lanes_go_first_and_starve_nobody() -> None:
     """Of a long queue most turns are the urgent ones', and some are everybody's."""
     turns = Turns(1)
-    for urgency in (IN_DIGEST, AT_ONCE, URGENT):
+    for urgency in (IN_DIGEST, IMMEDIATE, URGENT):
         for n in range(100):
             turns.add((f"{urgency}", str(n)), "bank.example", urgency)
 
@@ -51,19 +51,19 @@ def test_urgent_lanes_go_first_and_starve_nobody() -> None:
         turns.over(place, well=True)
 
     assert first[:8] == [URGENT] * 8
-    assert Counter(first) == {URGENT: 16, AT_ONCE: 8, IN_DIGEST: 4}
+    assert Counter(first) == {URGENT: 16, IMMEDIATE: 8, IN_DIGEST: 4}
 
 
 def test_a_lane_waits_behind_others_of_its_place_alone() -> None:
     """Ten thousand for one domain leave the next domain's turn where it was."""
-    turns = waiting(*((n, "large.example", AT_ONCE) for n in range(10)), (10, "small.example", AT_ONCE), at_once=3)
+    turns = waiting(*((n, "large.example", IMMEDIATE) for n in range(10)), (10, "small.example", IMMEDIATE), at_once=3)
 
     assert given_out(turns) == ["large.example", "small.example", "large.example"]
 
 
 def test_no_more_is_under_way_than_the_channel_wants() -> None:
     """However many wait; and one that ends makes room for one."""
-    turns = waiting(*((n, f"host-{n}.example", AT_ONCE) for n in range(10)), at_once=3)
+    turns = waiting(*((n, f"host-{n}.example", IMMEDIATE) for n in range(10)), at_once=3)
 
     assert len(given_out(turns)) == 3
     turns.over("host-0.example", well=True)
@@ -72,7 +72,7 @@ def test_no_more_is_under_way_than_the_channel_wants() -> None:
 
 def test_a_place_that_does_well_is_given_more() -> None:
     """Begun with a few, so that a dead one holds up few; each success allows one more."""
-    turns = waiting(*((n, "bank.example", AT_ONCE) for n in range(40)))
+    turns = waiting(*((n, "bank.example", IMMEDIATE) for n in range(40)))
 
     first = len(given_out(turns))
     for _ in range(first):
@@ -83,7 +83,7 @@ def test_a_place_that_does_well_is_given_more() -> None:
 
 def test_a_silent_place_is_given_less() -> None:
     """Down to one at a time, until it answers."""
-    turns = waiting(*((n, "dead.example", AT_ONCE) for n in range(40)))
+    turns = waiting(*((n, "dead.example", IMMEDIATE) for n in range(40)))
 
     first = len(given_out(turns))
     for _ in range(first):
@@ -96,12 +96,12 @@ def test_silent_places_share_half_of_the_room() -> None:
     """A hundred dead hosts leave the other half to those that answer."""
     turns = Turns(8)
     for n in range(20):
-        turns.add(lane(n), f"dead-{n}.example", AT_ONCE)
+        turns.add(lane(n), f"dead-{n}.example", IMMEDIATE)
     while (turn := turns.next(NOW)) is not None:
         turns.over(turn[1], well=False)
     for n in range(20):
-        turns.add(lane(n), f"dead-{n}.example", AT_ONCE)
-        turns.add(lane(100 + n), f"well-{n}.example", AT_ONCE)
+        turns.add(lane(n), f"dead-{n}.example", IMMEDIATE)
+        turns.add(lane(100 + n), f"well-{n}.example", IMMEDIATE)
 
     out = given_out(turns)
 
@@ -111,7 +111,7 @@ def test_silent_places_share_half_of_the_room() -> None:
 
 def test_a_held_place_gets_nothing_and_the_others_do() -> None:
     """Until its time is over; then one message tries, and the others follow if it went well."""
-    turns = waiting(*((n, "shut.example", AT_ONCE) for n in range(4)), (9, "open.example", AT_ONCE))
+    turns = waiting(*((n, "shut.example", IMMEDIATE) for n in range(4)), (9, "open.example", IMMEDIATE))
     turns.next(NOW)
     until = turns.hold("shut.example", NOW, 60, unspread)
     turns.over("shut.example", well=True)
@@ -128,7 +128,7 @@ def test_a_held_place_gets_nothing_and_the_others_do() -> None:
 
 def test_a_held_way_out_gives_nothing_to_anybody() -> None:
     """Our login is refused: nobody's mail goes, and nobody's is tried."""
-    turns = waiting((1, "a.example", URGENT), (2, "b.example", AT_ONCE))
+    turns = waiting((1, "a.example", URGENT), (2, "b.example", IMMEDIATE))
 
     until = turns.hold(None, NOW, 900, unspread)
 
@@ -139,7 +139,7 @@ def test_a_held_way_out_gives_nothing_to_anybody() -> None:
 
 def test_holds_grow_and_those_that_fail_together_count_once() -> None:
     """A place that fails again after its hold is left alone for longer; a success forgets that."""
-    turns = waiting(*((n, "shut.example", AT_ONCE) for n in range(9)))
+    turns = waiting(*((n, "shut.example", IMMEDIATE) for n in range(9)))
     turns.next(NOW)
 
     first = turns.hold("shut.example", NOW, 0, unspread)
@@ -151,7 +151,7 @@ def test_holds_grow_and_those_that_fail_together_count_once() -> None:
 
 def test_who_is_too_busy_gets_half() -> None:
     """After its hold, half of what was under way, and not one alone."""
-    turns = waiting(*((n, f"host-{n}.example", AT_ONCE) for n in range(100)), at_once=16)
+    turns = waiting(*((n, f"host-{n}.example", IMMEDIATE) for n in range(100)), at_once=16)
     begun = given_out(turns)
 
     until = turns.hold(None, NOW, 0, unspread, busy=True)
@@ -164,7 +164,7 @@ def test_who_is_too_busy_gets_half() -> None:
 
 def test_our_own_way_out_is_tried_every_minute() -> None:
     """However long a mail server of ours was down, the mails go soon after it is up again."""
-    turns, until = waiting((1, "a.example", AT_ONCE)), NOW
+    turns, until = waiting((1, "a.example", IMMEDIATE)), NOW
     for _ in range(9):
         before, until = until, turns.hold(None, until, 0, unspread)
 

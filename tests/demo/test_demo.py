@@ -21,17 +21,12 @@ from rich.console import Console
 
 from notifier.demo.play import row
 from notifier.demo.screen import Screen, Tally
-from notifier.demo.story import Scene, Story, document, load
+from notifier.demo.story import DemoStory, Scene, document, load
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.memory import MemoryLog
-from notifier.eventlog.wording import Told
-from notifier.events import (
-    AlertRaised,
-    StatementPublished,
-    StatementRevised,
-    StatementWithdrawn,
-    WatchlistMatched,
-)
+from notifier.eventlog.wording import StatementEvent
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds.feed import Document, Feed, Kind
 from notifier.feeds.reading.pool import Parser
 from notifier.statement import Statement, fingerprint
@@ -322,7 +317,9 @@ def test_a_terminal_of_any_width_shows_it(tmp_path: Path, columns: int):
 # ---------------------------------------------------------------- what a row says
 
 
-async def shown_on(log: EventLog, told: Told, *, also: Sequence[Told] = (), columns: int = 200) -> str:
+async def shown_on(
+    log: EventLog, told: StatementEvent, *, also: Sequence[StatementEvent] = (), columns: int = 200
+) -> str:
     """What the screen shows, into a pipe, of an alert on an event."""
     await log.append([*also, told])
     causes = {each.id: each for each in (await log.read()).events}
@@ -401,7 +398,7 @@ def test_an_edited_statement_is_shown_once():
     assert [(scene.at, scene.text) for scene in shown] == [(first.at, edit.text)]
 
 
-async def read(story: Story, kind: Kind) -> tuple[list[Scene], list[Any]]:
+async def read(story: DemoStory, kind: Kind) -> tuple[list[Scene], list[Any]]:
     speaker = next(speaker for speaker in story.feed if speaker.kind == kind)
     scenes = story.told_by(speaker.id, max(scene.at for scene in story.scene))
     body, content_type = document(speaker, scenes)

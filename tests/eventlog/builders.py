@@ -7,31 +7,25 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from notifier.events import (
+from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus, NoticeRaised, WatchlistMatched
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import (
     AlertDelivered,
-    AlertRaised,
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
     DeliveryAbandoned,
     DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
-    DigestRaised,
-    Event,
-    FeedBaselined,
-    FeedHealthChanged,
-    FeedMoved,
-    FeedTold,
-    NoticeRaised,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementUnread,
-    StatementWithdrawn,
-    SubscriptionsApplied,
-    WatchlistMatched,
 )
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged, FeedMoved
+from notifier.events.statements import (
+    PageRead,
+    PageUnreadable,
+    StatementPublished,
+    StatementRevised,
+    StatementWithdrawn,
+)
+from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.statement import Statement
 
 NOW = datetime(2020, 6, 29, 21, 7, tzinfo=UTC)
@@ -57,10 +51,10 @@ EXAMPLES: tuple[Event, ...] = (
     FeedBaselined(feed="us-commerce", entries=20),
     FeedHealthChanged(feed="us-commerce", outcome="throttled", before="ok", changed_at=NOW, detail="503"),
     FeedMoved(feed="us-commerce", url="https://commerce.example/new", url_before="https://commerce.example/old"),
-    StatementPublished(statement=STATEMENT, seen_at=NOW, quiet="baseline"),
+    StatementPublished(statement=STATEMENT, seen_at=NOW, muted_because="baseline"),
     StatementRevised(statement=STATEMENT, replaces="0f" * 12, seen_at=NOW),
-    StatementRead(cause=CAUSE, statement=STATEMENT, page="a1" * 12, seen_at=NOW),
-    StatementUnread(cause=CAUSE, statement_id=STATEMENT.id, reason="the PDF has no text layer"),
+    PageRead(cause=CAUSE, statement=STATEMENT, page="a1" * 12, seen_at=NOW),
+    PageUnreadable(cause=CAUSE, statement_id=STATEMENT.id, reason="the PDF has no text layer"),
     StatementWithdrawn(statement=STATEMENT, revises=CAUSE, reason="410 at its page, twice", seen_at=NOW),
     AlertRaised(
         cause=CAUSE,
@@ -113,7 +107,7 @@ EXAMPLES: tuple[Event, ...] = (
         part=2,
         parts=3,
         since=NOW - timedelta(days=1),
-        feeds=(FeedTold(feed="us-commerce", outcome="throttled", issuer="Commerce", since=NOW, detail="503"),),
+        feeds=(FeedStatus(feed="us-commerce", outcome="throttled", issuer="Commerce", since=NOW, detail="503"),),
         feeds_asked=60,
         feeds_left_out=5,
     ),

@@ -13,7 +13,8 @@ import pytest
 from notifier.errors import LogError, TooLarge
 from notifier.eventlog import codec
 from notifier.eventlog.codec import EVENT_BYTES, TYPES, UPCASTS, decode, encode, same_words
-from notifier.events import Event, FeedMoved
+from notifier.events.event import Event
+from notifier.events.feeds import FeedMoved
 from tests.eventlog.builders import EXAMPLES, NOW, Retold, moved, published
 
 # One file for each type and version that was ever released; none is ever changed or taken away.
@@ -193,7 +194,7 @@ def test_the_same_event_later_is_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [published(text="other"), published(title="other"), published(quiet="baseline"), published(2)]
+    "other", [published(text="other"), published(title="other"), published(muted_because="baseline"), published(2)]
 )
 def test_other_words_are_not_the_same(other: Event) -> None:
     """A difference anywhere else makes them two."""

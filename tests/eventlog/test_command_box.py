@@ -10,7 +10,7 @@ import pytest
 from notifier.errors import LogFull
 from notifier.eventlog.command_box import FOLDER, post, take_in
 from notifier.eventlog.sqlite import SqliteLog
-from notifier.events import ChannelResumed
+from notifier.events.channels import ChannelResumed
 from tests.builders import Clock, FailingLog
 from tests.eventlog.builders import NOW
 

@@ -23,7 +23,9 @@ from notifier.eventlog.codec import TYPES
 from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, EventLog, follow
 from notifier.eventlog.memory import MemoryLog
 from notifier.eventlog.sqlite import STRETCH, SqliteLog
-from notifier.events import Event, FeedMoved, Recorded, StatementPublished
+from notifier.events.event import Event, Recorded
+from notifier.events.feeds import FeedMoved
+from notifier.events.statements import StatementPublished
 from tests.eventlog.builders import NOW, Retold, moved, published
 
 T = TypeVar("T")

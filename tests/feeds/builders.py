@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
 
-from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Entry, Feed, Identity, Reading
 from notifier.feeds.known import Known

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import AlertDelivered, StatementPublished
+from notifier.events.deliveries import AlertDelivered
+from notifier.events.statements import StatementPublished
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.reading.pool import Parser
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.guard import networks
-from notifier.service import App
+from notifier.service import Service
 from notifier.steps.poll import Poller
 from tests.cli.runs import Run
 from tests.feeds.servers import Script, Server, answer, serving
@@ -184,7 +185,7 @@ async def test_what_a_page_adds_reaches_its_subscriber(tmp_path: Path):
     async with world() as around:
         home = home_of(tmp_path, around)
         around.publisher.publish("actions", actions("Notice 1"), "text/html")
-        async with App.opened(home, clock=lambda: NOW) as app:
+        async with Service.opened(home, clock=lambda: NOW) as app:
             await app.run_once()
             around.publisher.publish("actions", actions("Hong Kong dual-use exports 2", "Notice 1"), "text/html")
             await app.run_once()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.events import Event, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import as_statement, detect
 from notifier.feeds.feed import Entry
 from notifier.feeds.known import Known
@@ -30,14 +31,17 @@ def test_an_entry_we_do_not_hold_is_published():
     statement = event.statement
     assert (statement.issuer, statement.country, statement.feed) == ("US Department of Commerce", "US", "us-commerce")
     assert (statement.title, statement.summary, statement.text) == ("Status ends", "In short.", "At length.")
-    assert (event.seen_at, event.quiet) == (NOW, "")
+    assert (event.seen_at, event.muted_because) == (NOW, "")
 
 
 def test_a_first_poll_is_a_baseline():
     """Everything in it is recorded, and alerts nobody."""
     events = news(entry(id="1"), entry("Two", id="2"), baseline=True)
 
-    assert [event.quiet for event in events if isinstance(event, StatementPublished)] == ["baseline", "baseline"]
+    assert [event.muted_because for event in events if isinstance(event, StatementPublished)] == [
+        "baseline",
+        "baseline",
+    ]
 
 
 def test_what_we_hold_is_not_news():
@@ -77,7 +81,7 @@ def test_changed_words_are_a_revision(changes: dict[str, str]):
     assert isinstance(event, StatementRevised)
     assert event.statement.id == as_statement(entry(), FEED).id
     assert event.replaces == as_statement(entry(), FEED).fingerprint
-    assert event.quiet == ""
+    assert event.muted_because == ""
 
 
 def test_a_stale_cache_is_not_news():
@@ -133,7 +137,7 @@ def test_an_entry_without_a_title_is_named_by_its_first_words():
 
 
 @pytest.mark.parametrize(
-    ("published", "updated", "quiet"),
+    ("published", "updated", "muted_because"),
     [
         (NOW - 31 * DAY, None, "over 30 days old"),
         (NOW - 29 * DAY, None, ""),
@@ -143,12 +147,12 @@ def test_an_entry_without_a_title_is_named_by_its_first_words():
     ],
     ids=["old", "recent", "old but updated", "undated", "to come"],
 )
-def test_an_old_entry_alerts_nobody_on_arrival(published: object, updated: object, quiet: str):
+def test_an_old_entry_alerts_nobody_on_arrival(published: object, updated: object, muted_because: str):
     """Over 30 days back is recorded quietly, unless it was updated since; undated and scheduled ones are news."""
     (event,) = news(with_(entry(), published=published, updated=updated))
 
     assert isinstance(event, StatementPublished)
-    assert event.quiet == quiet
+    assert event.muted_because == muted_because
 
 
 def test_a_changed_old_entry_is_news():
@@ -158,7 +162,7 @@ def test_a_changed_old_entry_is_news():
     (event,) = news(with_(old, title="Silently edited"), known=knowing([old]))
 
     assert isinstance(event, StatementRevised)
-    assert event.quiet == ""
+    assert event.muted_because == ""
 
 
 # ---------------------------------------------------------------- identity
@@ -250,13 +254,13 @@ def test_revisions_of_a_day_are_capped():
     for n in range(1, 8):
         for event in news(entry(summary=f"Version {n}."), known=known):
             known.apply(event)
-            quiet.append(event.quiet)  # type: ignore[attr-defined]
+            quiet.append(event.muted_because)  # type: ignore[attr-defined]
 
     (tomorrow,) = detect(reading(entry(summary="Version 9.")), FEED, known, NOW + DAY, baseline=False)
 
     assert quiet == ["", "", "", "", "", "too often today", "too often today"]
     assert isinstance(tomorrow, StatementRevised)
-    assert tomorrow.quiet == ""
+    assert tomorrow.muted_because == ""
 
 
 def test_other_statements_are_not_capped():
@@ -266,7 +270,7 @@ def test_other_statements_are_not_capped():
     (event,) = news(entry(id="other", summary="Changed."), known=known)
 
     assert isinstance(event, StatementRevised)
-    assert event.quiet == ""
+    assert event.muted_because == ""
 
 
 # ---------------------------------------------------------------- renaming
@@ -296,7 +300,7 @@ def test_wholesale_renaming_is_not_news(renamed, moved: timedelta):
 
 def loud(events: list[Event]) -> list[tuple[str, str]]:
     """What alerts somebody."""
-    return told(event for event in events if not event.quiet)  # type: ignore[attr-defined]
+    return told(event for event in events if not event.muted_because)  # type: ignore[attr-defined]
 
 
 def test_a_new_name_is_remembered():
@@ -311,10 +315,10 @@ def test_a_new_name_is_remembered():
 
     again, (revision,) = news(*new, known=known), news(edited, *new[1:], known=known)
 
-    assert [event.quiet for event in renamed if isinstance(event, StatementRevised)] == ["renamed"] * 5
+    assert [event.muted_because for event in renamed if isinstance(event, StatementRevised)] == ["renamed"] * 5
     assert again == []
     assert isinstance(revision, StatementRevised)
-    assert (revision.quiet, revision.statement.title) == ("", "Notice 0")
+    assert (revision.muted_because, revision.statement.title) == ("", "Notice 0")
     assert revision.revises == renamed[-1].id
 
 

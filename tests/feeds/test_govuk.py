@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from notifier.errors import Refused
-from notifier.feeds.govuk import Said, content_address, said
+from notifier.feeds.govuk import PublisherRecord, content_address, said
 
 MARCH = "2020-03-02T09:30:00.000+00:00"
 
@@ -38,7 +38,7 @@ def test_pages_of_gov_uk_have_an_address_in_its_api(link: str, address: str):
 
 def test_a_silent_save_is_no_official_change():
     """`updated_at` is not counted."""
-    assert said(content()) == Said(changed_at=datetime(2020, 3, 2, 9, 30, tzinfo=UTC))
+    assert said(content()) == PublisherRecord(changed_at=datetime(2020, 3, 2, 9, 30, tzinfo=UTC))
 
 
 def test_the_newest_of_the_history_counts():
@@ -81,4 +81,4 @@ def test_what_cannot_be_read_is_refused(body: bytes):
 
 def test_a_page_that_says_little_is_read():
     """Nothing is needed."""
-    assert said(b"{}") == Said()
+    assert said(b"{}") == PublisherRecord()

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.events import Event, FeedBaselined, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.feed import Feed
 from notifier.feeds.habit import KEPT, SLOT, UNKNOWN, Arrivals, Bounds, Habit, habit_of, in_words, next_due
 from notifier.statement import Statement
@@ -36,11 +38,11 @@ def waits(of: Feed, now: datetime, habit: Habit = UNKNOWN, bounds: Bounds = Boun
     return (next_due(of, habit, bounds, now) - now).total_seconds()
 
 
-def told(second: datetime, *, quiet: str = "", revised: bool = False, of: str = "us-desk") -> Event:
+def told(second: datetime, *, muted_because: str = "", revised: bool = False, of: str = "us-desk") -> Event:
     statement = Statement(id=f"{of}/1", feed=of, issuer="Desk", title="Rule", fingerprint="0" * 24)
     if revised:
-        return StatementRevised(statement=statement, replaces="1" * 24, seen_at=second, quiet=quiet)
-    return StatementPublished(statement=statement, seen_at=second, quiet=quiet)
+        return StatementRevised(statement=statement, replaces="1" * 24, seen_at=second, muted_because=muted_because)
+    return StatementPublished(statement=statement, seen_at=second, muted_because=muted_because)
 
 
 def workdays(*hours: int, weeks: int = 2) -> list[datetime]:
@@ -166,12 +168,12 @@ def test_what_alerts_nobody_was_no_news() -> None:
     arrivals = Arrivals()
 
     for event in (
-        told(at(1), quiet="baseline"),
+        told(at(1), muted_because="baseline"),
         told(at(2)),
         told(at(2)),
         told(at(3), revised=True),
         told(at(4), of="gb-other"),
-        told(at(5), quiet="over 30 days old"),
+        told(at(5), muted_because="over 30 days old"),
         FeedBaselined(feed="us-desk", entries=1),
     ):
         arrivals.apply(event)

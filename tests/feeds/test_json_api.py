@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import Refused
-from notifier.events import StatementPublished, StatementRevised
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.detect import detect, withdrawn
 from notifier.feeds.feed import Document, Entry, Feed, Reading
@@ -218,7 +218,7 @@ def news(of: Feed, known: Known, *results: dict[str, object]) -> list[tuple[str,
         known.apply(event)
     names = {StatementPublished: "published", StatementRevised: "revised"}
     return [
-        (names[type(event)], event.quiet)
+        (names[type(event)], event.muted_because)
         for event in events
         if isinstance(event, StatementPublished | StatementRevised)
     ]

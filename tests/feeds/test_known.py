@@ -9,7 +9,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.events import Event, FeedBaselined, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import as_statement
 from notifier.feeds.known import Known, day_of
 from notifier.statement import Statement, fingerprint

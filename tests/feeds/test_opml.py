@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import Refused
-from notifier.feeds import opml
 from notifier.feeds.feed import Feed
-from notifier.feeds.opml import OUTLINES, Outline
+from notifier.feeds.reading import opml
+from notifier.feeds.reading.opml import OUTLINES, Outline
 from notifier.feeds.shape import PageShape
 
 NOW = datetime(2020, 6, 29, 21, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.govuk import Said
+from notifier.feeds.govuk import PublisherRecord
 from notifier.feeds.reading.pool import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
@@ -102,5 +102,5 @@ async def test_only_gov_uk_says_more_of_its_pages() -> None:
     async with serving({"/1": PAGE}) as server, a_visitor() as visitor:
         told = await visitor.said(server.url("/1"), server.feed())
 
-    assert told == Said()
+    assert told == PublisherRecord()
     assert server.asked == []

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from notifier.events import Recorded, StatementPublished
+from notifier.events.event import Recorded
+from notifier.events.statements import StatementPublished
 from notifier.feeds import watch
-from notifier.feeds.watch import CHECKS, Progress, Watch
+from notifier.feeds.watch import CHECKS, Watch, WatchProgress
 from notifier.statement import Statement
 from tests.feeds.builders import FEED, NOW
 
@@ -25,7 +26,7 @@ def told(n: int, seen_at: datetime = NOW) -> Recorded:
 
 def watching(*numbers: int, done: datetime = NOW) -> Watch:
     """A watch over these statements."""
-    found = Watch((FEED,), Progress(done))
+    found = Watch((FEED,), WatchProgress(done))
     for n in numbers:
         found.apply(told(n))
     return found

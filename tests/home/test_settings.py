@@ -13,7 +13,7 @@ from notifier.errors import Misconfigured
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.habit import Bounds
 from notifier.feeds.shape import JsonShape, PageShape, Paging
-from notifier.home.settings import Bounces, Door, ImapBox, Settings, WebSub
+from notifier.home.settings import BounceSettings, ImapBox, Settings, WebSettings, WebSubSettings
 from notifier.secret import Secret
 from tests.channels.test_dkim import KEYS
 
@@ -466,7 +466,7 @@ def test_how_hubs_reach_us_is_set(tmp_path: Path):
     """The secret from the environment, and shown nowhere; without the table no hub is heard."""
     settings = load(tmp_path, HUBS + 'listen = "[::1]:8085"', HUB_SECRET="0123456789abcdef")
 
-    assert settings.websub == WebSub("https://us.example/websub", Secret("0123456789abcdef"), "::1", 8085)
+    assert settings.websub == WebSubSettings("https://us.example/websub", Secret("0123456789abcdef"), "::1", 8085)
     assert "0123456789abcdef" not in f"{settings}"
     assert load(tmp_path, "").websub is None
 
@@ -514,7 +514,7 @@ def test_a_door_for_readers_is_set(tmp_path: Path):
     ).door
 
     secrets = (Secret("0123456789abcdef"), Secret("fedcba9876543210"))
-    assert door == Door("https://alerts.example.org/hk", secrets, "127.0.0.1", 8086, confirm=True)
+    assert door == WebSettings("https://alerts.example.org/hk", secrets, "127.0.0.1", 8086, confirm=True)
     assert "0123456789abcdef" not in f"{door}"
     assert load(tmp_path, "").door is None
 
@@ -548,8 +548,8 @@ def test_a_mailbox_for_bounces_is_set(tmp_path: Path):
     local = load(tmp_path, with_door + table("bounces", {"address": BOX["address"]}, 'maildir = "Maildir"')).bounces
 
     box = ImapBox("mx.house.example", 993, "us@house.example", Secret("nosuchpassword"), "INBOX/Bounces", tls=True)
-    assert imap == Bounces("bounce@alerts.example.org", box)
-    assert local == Bounces("bounce@alerts.example.org", tmp_path / "Maildir")
+    assert imap == BounceSettings("bounce@alerts.example.org", box)
+    assert local == BounceSettings("bounce@alerts.example.org", tmp_path / "Maildir")
     assert "nosuchpassword" not in f"{imap}"
 
 

@@ -7,19 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    Event,
-    Recorded,
-    StatementPublished,
-    StatementRevised,
-    StatementWithdrawn,
-    WatchlistMatched,
-)
-from notifier.messages.alert_view import AlertView, Reader, alert_view
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
+from notifier.events.event import Event, Recorded
+from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.messages.alert_view import AlertView, Recipient, alert_view
 from notifier.statement import Statement, fingerprint
 
 NOW = datetime(2020, 6, 29, 21, 7, tzinfo=UTC)
@@ -150,7 +142,7 @@ def view(
         spans,
         statement=of,
         readings={},
-        reader=Reader(name, timezone),
+        reader=Recipient(name, timezone),
         before=before,
         also=[recorded(StatementPublished(statement=each, seen_at=NOW)) for each in also],
         follows=recorded(StatementPublished(statement=follows, seen_at=NOW)) if follows else None,

@@ -8,19 +8,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from notifier.events import (
-    AlertRaised,
-    DigestRaised,
-    Event,
-    FeedTold,
-    Recorded,
-    StatementPublished,
-    StatementRevised,
-    StatementWithdrawn,
-    WatchlistMatched,
-)
-from notifier.messages.alert_view import Reader
-from notifier.messages.digest_view import FULL, DigestView, Piece, Story, Words, digest_view, stories
+from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus, WatchlistMatched
+from notifier.events.event import Event, Recorded
+from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.messages.alert_view import Recipient
+from notifier.messages.digest_view import FULL, DigestedAlert, DigestStory, DigestView, StoryWords, digest_view, stories
 from notifier.statement import Statement
 from tests.messages.builders import NOW, recorded, statement
 
@@ -32,16 +24,18 @@ class Told:
     """
 
     def __init__(self) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[DigestedAlert] = []
         self.also: dict[str, tuple[Recorded, ...]] = {}
         self.before: dict[str, Recorded] = {}
         self.known: dict[str, Statement] = {}
         self._position = 0
 
-    def new(self, title: str = "Licences for Hong Kong end", *, id: str = "", **more: object) -> Piece:
+    def new(self, title: str = "Licences for Hong Kong end", *, id: str = "", **more: object) -> DigestedAlert:
         return self._tell(StatementPublished(statement=self._statement(title, id), seen_at=self._at()), **more)
 
-    def revised(self, of: Piece, title: str = "Licences for Hong Kong end in May", **more: object) -> Piece:
+    def revised(
+        self, of: DigestedAlert, title: str = "Licences for Hong Kong end in May", **more: object
+    ) -> DigestedAlert:
         said = StatementRevised(
             statement=self._statement(title, of.raised.statement_id), replaces="0" * 24, seen_at=self._at()
         )
@@ -49,7 +43,7 @@ class Told:
         self.known[told.alert.id] = of.told.statement
         return told
 
-    def withdrawn(self, of: Piece, reason: str = "its page is gone (410)", **more: object) -> Piece:
+    def withdrawn(self, of: DigestedAlert, reason: str = "its page is gone (410)", **more: object) -> DigestedAlert:
         said = StatementWithdrawn(statement=of.told.statement, revises=of.cause.id, reason=reason, seen_at=self._at())
         return self._tell(said, follows=of.raised.follows or of.alert.id, **more)
 
@@ -74,7 +68,7 @@ class Told:
         also: Sequence[Recorded] = (),
         words: Sequence[str] = ("Hong Kong",),
         like: Statement | None = None,
-    ) -> Piece:
+    ) -> DigestedAlert:
         if like:
             said = msgspec.structs.replace(said, statement=msgspec.structs.replace(like, id=said.statement.id))
         at = self._at()
@@ -86,11 +80,11 @@ class Told:
             statement_id=said.statement.id,
             matches=tuple(WatchlistMatched(watchlist=name, query="x", words=(*words,)) for name in watchlists),
             channels=("email",),
-            held="daily",
+            waits_for="daily",
             follows=follows,
             also=tuple(each.id for each in also),
         )
-        piece = Piece(recorded(raised, self._position, at), cause)
+        piece = DigestedAlert(recorded(raised, self._position, at), cause)
         self.pieces.append(piece)
         self.also[piece.alert.id] = tuple(also)
         return piece
@@ -101,7 +95,7 @@ class Told:
         hits: str = "Hong Kong",
         name: str = "Export desk",
         timezone: str = "Asia/Hong_Kong",
-        feeds: Sequence[FeedTold] = (),
+        feeds: Sequence[FeedStatus] = (),
         **more: object,
     ) -> DigestView:
         """The digest of all that was told."""
@@ -118,9 +112,9 @@ class Told:
         digest = DigestRaised(**values | more)
         told = stories(self.pieces)
         in_full = [self._in_full(each, hits) for each in told[:FULL]]
-        return digest_view(recorded(digest, 99), [*in_full, *told[FULL:]], Reader(name, timezone))
+        return digest_view(recorded(digest, 99), [*in_full, *told[FULL:]], Recipient(name, timezone))
 
-    def _in_full(self, story: Story, hits: str) -> Story:
+    def _in_full(self, story: DigestStory, hits: str) -> DigestStory:
         said = story.wordings[-1].told.statement
         spans = {
             field: [match.span() for match in re.finditer(hits, text)] if hits else []
@@ -129,7 +123,7 @@ class Told:
         }
         return msgspec.structs.replace(
             story,
-            words=Words(said, spans, self.known.get(story.pieces[0].alert.id)),
+            words=StoryWords(said, spans, self.known.get(story.pieces[0].alert.id)),
             also=tuple(each for piece in story.pieces for each in self.also[piece.alert.id]),
             follows=self.before.get(story.pieces[0].raised.follows),
         )

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.events import WatchlistMatched
-from notifier.messages.alert_view import Reader, alert_view, moment, span_of_time
+from notifier.events.alerts import WatchlistMatched
+from notifier.messages.alert_view import Recipient, alert_view, moment, span_of_time
 from notifier.messages.passage import Run
 from tests.messages.builders import NOW, raised, statement, view
 
@@ -197,4 +197,4 @@ def test_an_alert_on_something_else_is_a_bug() -> None:
     alert = raised()
 
     with pytest.raises(TypeError, match=r"alert\.raised"):
-        alert_view(alert, alert, {}, statement=statement(), readings={}, reader=Reader("Desk"))
+        alert_view(alert, alert, {}, statement=statement(), readings={}, reader=Recipient("Desk"))

@@ -12,7 +12,7 @@ import pytest
 from notifier.channels.embeds import within_limits
 from notifier.channels.json_limits import fitted
 from notifier.channels.teams import CARD, MOST
-from notifier.events import FeedTold
+from notifier.events.alerts import FeedStatus
 from notifier.messages.digest_view import DigestView
 from tests.channels import card_rules, discord_rules
 from tests.channels.test_hostile import titles
@@ -58,7 +58,7 @@ def story_of(title: str, number: int = 30) -> DigestView:
     told.withdrawn(told.new(like=one), reason=title)
     for n in range(number):
         told.new(like=one, id=f"more{n}", watchlists=(f"{n} {title[:60]}" if title.isprintable() else "Exports",))
-    feeds = (FeedTold(feed="f", issuer=title[:100], outcome="gap", since=NOW, detail=title[:150]),)
+    feeds = (FeedStatus(feed="f", issuer=title[:100], outcome="gap", since=NOW, detail=title[:150]),)
     return told.view(feeds=feeds, hits="")
 
 
@@ -109,7 +109,7 @@ def test_a_long_digest_counts_what_it_leaves_out() -> None:
     for n in range(400):
         told.new(f"Statement {n} on <&*_香🚢 " + "long " * 30, watchlists=(f"Watchlist {n % 7}",))
 
-    parts = forms(told.view(feeds=[FeedTold(feed="f" * 64, issuer="*" * 100, outcome="gap", since=NOW)] * 30))
+    parts = forms(told.view(feeds=[FeedStatus(feed="f" * 64, issuer="*" * 100, outcome="gap", since=NOW)] * 30))
 
     assert card_rules.faults(parts["teams.json"]) == []
     assert discord_rules.faults(parts["discord.json"]) == []

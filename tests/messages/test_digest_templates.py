@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from notifier.channels.blocks import within_limits
 from notifier.channels.mail.composer import LETTERS, Sender, composed
-from notifier.events import FeedTold
+from notifier.events.alerts import FeedStatus
 from notifier.message import Message
-from notifier.messages.digest_view import DigestView, Entry, FeedState, Group, Telling
+from notifier.messages.digest_view import DigestEntry, DigestFeed, DigestTelling, DigestView, Group
 from notifier.messages.render import Renderer
 from tests.messages.builders import FORMS, NOW, TEMPLATES, statement
 from tests.messages.digests import Told
@@ -22,8 +22,8 @@ from tests.messages.test_templates import HOSTILE, Page, texts
 
 RENDERER = Renderer([TEMPLATES])
 ILL = (
-    FeedTold(feed="us-commerce", issuer="US Commerce", outcome="unreachable", since=NOW, detail="503"),
-    FeedTold(feed="us-ustr", issuer="US Trade Representative", outcome=""),
+    FeedStatus(feed="us-commerce", issuer="US Commerce", outcome="unreachable", since=NOW, detail="503"),
+    FeedStatus(feed="us-ustr", issuer="US Trade Representative", outcome=""),
 )
 READ = ("body.txt", "body.html", "slack.json", "console.txt")
 
@@ -234,7 +234,7 @@ def test_a_mail_is_never_large(letter: str, spread: bool, revised: bool) -> None
             told.pieces.pop()
             other = msgspec.structs.replace(long, title=long.title.replace("z", "y"), text=long.text.replace("z", "y"))
             told.revised(piece, like=other, watchlists=(f"{n:04}",), also=also)
-    feeds = [FeedTold(feed="f" * 64, issuer=letter * 100, outcome="gap", since=NOW, detail=letter * 150)] * 30
+    feeds = [FeedStatus(feed="f" * 64, issuer=letter * 100, outcome="gap", since=NOW, detail=letter * 150)] * 30
 
     parts = forms(told.view(feeds=feeds, name=letter * 5_000, hits=letter))
     mail = composed(
@@ -299,7 +299,7 @@ def _digest(title: str) -> dict[str, str]:
     told.revised(early, title)
     for n in range(70):
         told.new(like=said, id=f"more{n}")
-    feeds = (FeedTold(feed="f", issuer=title[:100], outcome="gap", since=NOW, detail=title[:150]),)
+    feeds = (FeedStatus(feed="f", issuer=title[:100], outcome="gap", since=NOW, detail=title[:150]),)
     return forms(told.view(feeds=feeds, hits=""))
 
 
@@ -327,5 +327,5 @@ def test_every_variable_is_documented() -> None:
     """docs/templates.md names each field of the view, and of what stands in it."""
     told = (TEMPLATES.parent / "docs" / "templates.md").read_text("utf-8").partition("## A digest")[2]
 
-    for part in (DigestView, Group, Entry, Telling, FeedState):
+    for part in (DigestView, Group, DigestEntry, DigestTelling, DigestFeed):
         assert [field for field in part.__struct_fields__ if not re.search(rf"`(\w+\.)?{field}`", told)] == []

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.events import FeedTold
-from notifier.messages.digest_view import ALSO, FEEDS, FULL, TITLES, DigestView, Entry
+from notifier.events.alerts import FeedStatus
+from notifier.messages.digest_view import ALSO, FEEDS, FULL, TITLES, DigestEntry, DigestView
 from tests.messages.builders import NOW, statement
 from tests.messages.digests import Told
 
 
-def entries(view: DigestView) -> list[Entry]:
+def entries(view: DigestView) -> list[DigestEntry]:
     return [entry for group in view.groups for entry in group.entries]
 
 
@@ -213,8 +213,8 @@ def test_an_empty_digest_is_one() -> None:
 
 def test_feeds_that_are_not_well_are_told_in_words() -> None:
     """What is the matter, since when; and how many more there are."""
-    ill = FeedTold(feed="us-commerce", issuer="Commerce", outcome="unreachable", since=NOW, detail="503\x1b[31m")
-    others = [FeedTold(feed=f"f{n}", outcome="") for n in range(FEEDS)]
+    ill = FeedStatus(feed="us-commerce", issuer="Commerce", outcome="unreachable", since=NOW, detail="503\x1b[31m")
+    others = [FeedStatus(feed=f"f{n}", outcome="") for n in range(FEEDS)]
 
     view = Told().view(feeds=[ill, *others], feeds_left_out=4)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from notifier.eventlog.log import EventLog
-from notifier.events import AlertRaised, DigestRaised, Event, Recorded
-from notifier.messages.alert_view import Reader
+from notifier.events.alerts import AlertRaised, DigestRaised
+from notifier.events.event import Event, Recorded
+from notifier.messages.alert_view import Recipient
 from notifier.messages.digest_view import FULL, DigestView
 from notifier.messages.gather import digested
 from notifier.steps.digest import Digester
@@ -49,7 +50,7 @@ class Desk:
         self.clock.now = at
         await self.digester.run()
         newest: Recorded = (await recorded(self.log, DigestRaised))[-1]
-        return await digested(self.log, newest, Reader("Export desk", "Asia/Hong_Kong"))
+        return await digested(self.log, newest, Recipient("Export desk", "Asia/Hong_Kong"))
 
 
 @ON_ANY_LOG
@@ -123,4 +124,4 @@ async def test_only_a_digest_is_a_digest() -> None:
     alert = AlertRaised(cause="", subscriber="desk", statement_id="", matches=(), channels=())
 
     with pytest.raises(TypeError, match=r"alert\.raised"):
-        await digested(FailingLog(Clock()), Recorded(1, alert.id, EIGHT, alert), Reader("Desk"))
+        await digested(FailingLog(Clock()), Recorded(1, alert.id, EIGHT, alert), Recipient("Desk"))

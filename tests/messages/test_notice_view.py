@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from notifier.channels.mail.composer import Sender, composed
-from notifier.events import NoticeRaised
+from notifier.events.alerts import NoticeRaised
 from notifier.message import Message
 from notifier.messages.notice_view import NoticeView, notice_view
 from notifier.messages.render import Renderer

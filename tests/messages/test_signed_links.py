@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.messages.signed_links import LENGTH, Link, Links
+from notifier.messages.signed_links import LENGTH, Link, SignedLinks
 
 SECRET = "0123456789abcdef"
-LINKS = Links("https://alerts.example.org/", SECRET)
+LINKS = SignedLinks("https://alerts.example.org/", SECRET)
 TO = "desk@bank.example"
 ALERT = "0173024a-4c60-8c44-91e7-0a9b8c7d6e5f"
 
@@ -50,7 +50,7 @@ def test_a_link_says_whom_it_is_for_and_never_where_he_is():
 @pytest.mark.parametrize(
     "other",
     [
-        Links("https://alerts.example.org", "another secret of ours").unsubscribe("desk", "email", TO),
+        SignedLinks("https://alerts.example.org", "another secret of ours").unsubscribe("desk", "email", TO),
         LINKS.unsubscribe("desk", "email", "former@bank.example"),
         LINKS.unsubscribe("desk", "email", TO)[:-1],
         LINKS.unsubscribe("desk", "email", TO) + "A",
@@ -102,7 +102,7 @@ def test_the_longest_names_have_a_link_that_is_read():
 
 def test_a_secret_can_be_replaced():
     """What the old one signed still holds, links and bounces; new ones are signed by the new."""
-    old, new = LINKS, Links("https://alerts.example.org", "fedcba9876543210", [SECRET])
+    old, new = LINKS, SignedLinks("https://alerts.example.org", "fedcba9876543210", [SECRET])
 
     assert new.holds(token(old.unsubscribe("desk", "email", TO)), TO)
     assert new.matches(old.bounce(ALERT, "email", TO), ALERT, "email", TO)

@@ -17,7 +17,7 @@ import pytest
 from notifier.channels.blocks import within_limits as fitted_blocks
 from notifier.channels.embeds import within_limits as fitted_embeds
 from notifier.channels.teams import CARD
-from notifier.events import WatchlistMatched
+from notifier.events.alerts import WatchlistMatched
 from notifier.messages.alert_view import AlertView
 from notifier.messages.render import Renderer
 from tests.channels import card_rules, discord_rules, slack_rules

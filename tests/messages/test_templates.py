@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from notifier.channels.mail.composer import Sender, composed
 from notifier.cli.preview import FORMS as PREVIEWED
-from notifier.events import WatchlistMatched
+from notifier.events.alerts import WatchlistMatched
 from notifier.message import Message
 from notifier.messages.alert_view import AlertView, Other, Why
 from notifier.messages.passage import Run

@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from notifier.eventlog.log import EventLog
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    DeliveryAbandoned,
-    DeliveryBounced,
-    DeliveryPostponed,
-    Event,
-    StatementPublished,
-    WatchlistMatched,
-)
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryBounced, DeliveryPostponed
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished
 from notifier.questions.deliveries import Account, accounts
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, ON_ANY_LOG, Clock, FailingLog, LogIn

@@ -11,24 +11,30 @@ import pytest
 
 from notifier.errors import Refused, TryLater
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import Event, FeedHealthChanged, StatementPublished, StatementRevised
+from notifier.events.event import Event
+from notifier.events.feeds import FeedHealthChanged
+from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
 from notifier.feeds.habit import Habit
 from notifier.feeds.rhythm import Round
 from notifier.feeds.shape import JsonShape, Paging
-from notifier.questions.feed_health import AT_ONCE, ROUNDS, FeedState, Tried, ask, feed_states
+from notifier.questions.feed_health import MAX_CONCURRENT, ROUNDS, FeedState, Tried, ask, feed_states
 from notifier.statement import Statement
 from tests.builders import COMMERCE, NOON, USTR, Clock, Publisher, entry
 
 LATER = NOON + timedelta(hours=1)
 
 
-def published(id: str = "1", *, feed: Feed = COMMERCE, quiet: str = "", seen_at: datetime = NOON) -> StatementPublished:
-    return StatementPublished(statement=_statement(id, feed), seen_at=seen_at, quiet=quiet)
+def published(
+    id: str = "1", *, feed: Feed = COMMERCE, muted_because: str = "", seen_at: datetime = NOON
+) -> StatementPublished:
+    return StatementPublished(statement=_statement(id, feed), seen_at=seen_at, muted_because=muted_because)
 
 
-def revised(id: str = "1", *, quiet: str = "") -> StatementRevised:
-    return StatementRevised(statement=_statement(id, COMMERCE), replaces="0" * 24, seen_at=LATER, quiet=quiet)
+def revised(id: str = "1", *, muted_because: str = "") -> StatementRevised:
+    return StatementRevised(
+        statement=_statement(id, COMMERCE), replaces="0" * 24, seen_at=LATER, muted_because=muted_because
+    )
 
 
 def _statement(id: str, feed: Feed) -> Statement:
@@ -73,11 +79,11 @@ async def test_a_recovery_leaves_no_reason_behind() -> None:
 @pytest.mark.parametrize(
     ("told", "statements", "last_news_at"),
     [
-        ([published("1", quiet="baseline")], 1, None),
-        ([published("1", quiet="baseline"), published("2", seen_at=LATER)], 2, LATER),
-        ([published("1"), published("2", quiet="over 30 days old", seen_at=LATER)], 2, NOON),
+        ([published("1", muted_because="baseline")], 1, None),
+        ([published("1", muted_because="baseline"), published("2", seen_at=LATER)], 2, LATER),
+        ([published("1"), published("2", muted_because="over 30 days old", seen_at=LATER)], 2, NOON),
         ([published("1"), revised("1")], 1, LATER),
-        ([published("1"), revised("1", quiet="baseline")], 1, NOON),
+        ([published("1"), revised("1", muted_because="baseline")], 1, NOON),
         ([published("1", feed=USTR)], 0, None),
     ],
     ids=["a baseline", "news", "old news", "a revision", "a quiet revision", "of another feed"],
@@ -229,7 +235,7 @@ class Crowded(Publisher):
     async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged:
         self.here += 1
         self.most = max(self.most, self.here)
-        if self.here == AT_ONCE:
+        if self.here == MAX_CONCURRENT:
             self.crowd.set()
         try:
             await asyncio.wait_for(self.crowd.wait(), 5)
@@ -244,14 +250,14 @@ def feeds(count: int) -> list[Feed]:
 
 async def test_some_are_asked_together_and_told_in_their_order() -> None:
     """Not one after another, and not all at once."""
-    publisher, many = Crowded(), feeds(AT_ONCE * 2 + 1)
+    publisher, many = Crowded(), feeds(MAX_CONCURRENT * 2 + 1)
     for feed in many:
         publisher.shows(entry(), feed=feed)
 
     tried = await asked(publisher, *many)
 
     assert [each.feed for each in tried] == [feed.id for feed in many]
-    assert publisher.most == AT_ONCE
+    assert publisher.most == MAX_CONCURRENT
 
 
 class Hanging(Publisher):
@@ -268,6 +274,6 @@ async def test_who_breaks_off_leaves_nothing_under_way() -> None:
     before = asyncio.all_tasks()
 
     with pytest.raises(ZeroDivisionError):
-        await asked(Hanging(), *feeds(AT_ONCE))
+        await asked(Hanging(), *feeds(MAX_CONCURRENT))
 
     assert asyncio.all_tasks() == before

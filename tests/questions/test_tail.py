@@ -9,32 +9,26 @@ import msgspec
 import pytest
 
 from notifier.eventlog.codec import TYPES
-from notifier.events import (
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised, WatchlistMatched
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import (
     AlertDelivered,
-    AlertRaised,
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
     DeliveryAbandoned,
     DeliveryBounced,
     DeliveryPostponed,
     DeliveryRetried,
-    DigestRaised,
-    Event,
-    FeedBaselined,
-    FeedHealthChanged,
-    FeedMoved,
-    NoticeRaised,
-    Recorded,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementUnread,
-    StatementWithdrawn,
-    SubscriptionsApplied,
-    WatchlistMatched,
 )
-from notifier.questions.tail import Line, counted, line
+from notifier.events.event import Event, Recorded
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged, FeedMoved
+from notifier.events.statements import (
+    PageRead,
+    PageUnreadable,
+    StatementPublished,
+    StatementRevised,
+    StatementWithdrawn,
+)
+from notifier.events.subscriptions import SubscriptionsApplied
+from notifier.questions.tail import TailLine, counted, line
 from notifier.statement import Statement
 from tests.builders import NOON
 
@@ -59,7 +53,7 @@ def alert(*words: str) -> AlertRaised:
     )
 
 
-def told(event: Event) -> Line:
+def told(event: Event) -> TailLine:
     return line(Recorded(7, event.id, NOON, event))
 
 
@@ -67,7 +61,7 @@ def told(event: Event) -> Line:
 LINES: list[tuple[Event, str, str, str]] = [
     (StatementPublished(statement=STATEMENT, seen_at=NOON), "us-commerce", "Status ends", "news"),
     (
-        StatementPublished(statement=STATEMENT, seen_at=NOON, quiet="baseline"),
+        StatementPublished(statement=STATEMENT, seen_at=NOON, muted_because="baseline"),
         "us-commerce",
         "Status ends (baseline: alerts nobody)",
         "quiet",
@@ -79,13 +73,13 @@ LINES: list[tuple[Event, str, str, str]] = [
         "news",
     ),
     (
-        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, quiet="too often today"),
+        StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, muted_because="too often today"),
         "us-commerce",
         "Status ends (its words changed; too often today: alerts nobody)",
         "quiet",
     ),
     (
-        StatementRevised(statement=STATEMENT, replaces=STATEMENT.fingerprint, seen_at=NOON, quiet="renamed"),
+        StatementRevised(statement=STATEMENT, replaces=STATEMENT.fingerprint, seen_at=NOON, muted_because="renamed"),
         "us-commerce",
         "Status ends (under another name than before)",
         "quiet",
@@ -97,13 +91,13 @@ LINES: list[tuple[Event, str, str, str]] = [
         "news",
     ),
     (
-        StatementRead(cause="1" * 36, statement=STATEMENT, page="1" * 24, seen_at=NOON),
+        PageRead(cause="1" * 36, statement=STATEMENT, page="1" * 24, seen_at=NOON),
         "us-commerce",
         "Status ends (its page was read)",
         "quiet",
     ),
     (
-        StatementUnread(cause="1" * 36, statement_id="us-commerce/1", reason="the PDF has no text layer"),
+        PageUnreadable(cause="1" * 36, statement_id="us-commerce/1", reason="the PDF has no text layer"),
         "us-commerce",
         "a page could not be read: the PDF has no text layer",
         "plain",
@@ -115,7 +109,7 @@ LINES: list[tuple[Event, str, str, str]] = [
         "news",
     ),
     (
-        StatementWithdrawn(statement=STATEMENT, revises="1" * 36, reason="410", seen_at=NOON, quiet="baseline"),
+        StatementWithdrawn(statement=STATEMENT, revises="1" * 36, reason="410", seen_at=NOON, muted_because="baseline"),
         "us-commerce",
         "Status ends (withdrawn: 410)",
         "quiet",
@@ -160,7 +154,7 @@ LINES: list[tuple[Event, str, str, str]] = [
         "plain",
     ),
     (
-        msgspec.structs.replace(alert(), held="daily"),
+        msgspec.structs.replace(alert(), waits_for="daily"),
         "desk",
         "“Exports”, “China” matched → email, slack, held (daily)",
         "plain",
@@ -257,7 +251,7 @@ LINES: list[tuple[Event, str, str, str]] = [
 @pytest.mark.parametrize(("event", "about", "sentence", "mood"), LINES, ids=lambda value: getattr(value, "type", ""))
 def test_an_event_is_a_line(event: Event, about: str, sentence: str, mood: str) -> None:
     """It says about what, what happened, and how that is meant."""
-    assert told(event) == Line(NOON, event.type.removesuffix(".v1"), about, sentence, mood, 7)
+    assert told(event) == TailLine(NOON, event.type.removesuffix(".v1"), about, sentence, mood, 7)
 
 
 def test_every_type_has_a_line() -> None:
@@ -280,7 +274,7 @@ def test_an_event_without_a_line_of_its_own_is_not_lost() -> None:
     class AlertMuted(FeedBaselined, frozen=True, kw_only=True):
         type: ClassVar[str] = "alert.muted.v1"
 
-    assert told(AlertMuted(feed="us-commerce", entries=1)) == Line(
+    assert told(AlertMuted(feed="us-commerce", entries=1)) == TailLine(
         NOON, "alert.muted", "us-commerce", "an event of a newer notifier", "plain", 7
     )
 

@@ -10,35 +10,29 @@ import msgspec
 import pytest
 
 from notifier.channels.mail.bounce_mailbox import MaildirInbox
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import LogFull
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryBounced,
-    Event,
-    NoticeRaised,
-    WatchlistMatched,
-)
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
-from notifier.messages.signed_links import Links
+from notifier.events.alerts import AlertRaised, NoticeRaised, WatchlistMatched
+from notifier.events.channels import ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, DeliveryBounced
+from notifier.events.event import Event
+from notifier.messages.signed_links import SignedLinks
 from notifier.secret import Secret
-from notifier.service import App
-from notifier.steps.bounces import MOST, PAUSE, Bounces
+from notifier.service import Service
+from notifier.steps.bounces import MOST, PAUSE, BounceReader
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock, FailingLog
 from tests.builders import events as logged
 from tests.channels.returned import TO, complaint, exchange, postfix, qmail, vacation
 from tests.homes import events, make_home, rss, world
 
-LINKS = Links("https://alerts.example.org", "0123456789abcdef")
+LINKS = SignedLinks("https://alerts.example.org", "0123456789abcdef")
 DAY = 86_400
 CHANNELS = (
-    ChannelAddress("email", "email", Secret(TO)),
-    ChannelAddress("home", "email", Secret("me@home.example")),
-    ChannelAddress("team", "slack", Secret("https://hooks.example/x")),
+    Contact("email", "email", Secret(TO)),
+    Contact("home", "email", Secret("me@home.example")),
+    Contact("team", "slack", Secret("https://hooks.example/x")),
 )
 DESK = Subscriber(id="desk", name="Desk", timing=Timing(), watchlists=(), channels=CHANNELS)
 
@@ -62,9 +56,9 @@ class Desk:
 
     def restarted(self) -> None:
         """The same, with nothing in memory."""
-        self.standing = Standing(self.log)
+        self.standing = ChannelStates(self.log)
         inbox = MaildirInbox(self.maildir)
-        self.bounces = Bounces(self.log, inbox, LINKS, self.standing, self.subscribers.get, self.clock)
+        self.bounces = BounceReader(self.log, inbox, LINKS, self.standing, self.subscribers.get, self.clock)
 
     async def sent(self, n: int = 1, channel: str = "email") -> str:
         """The address that the nth alert's mail would come back to, once it was handed over."""
@@ -121,7 +115,7 @@ async def test_a_mailbox_that_is_not_there_gets_no_more(desk: Desk, status: str)
 
 async def test_the_owner_is_told_on_another_channel_that_works(desk: Desk):
     """Once, by mail where there is one, and not on one that nobody confirmed; who complained is told nothing."""
-    desk.bounces = Bounces(
+    desk.bounces = BounceReader(
         desk.log,
         MaildirInbox(desk.maildir),
         LINKS,
@@ -246,7 +240,7 @@ async def test_a_forged_report_changes_nothing(desk: Desk, caplog: pytest.LogCap
     await desk.sent()
     (alert,) = await logged(desk.log, AlertRaised)
     forged = [
-        Links("https://alerts.example.org", "another secret of ours").bounce(alert.id, "email", TO),
+        SignedLinks("https://alerts.example.org", "another secret of ours").bounce(alert.id, "email", TO),
         LINKS.bounce(alert.id, "home", TO),
         LINKS.bounce(alert.id, "email", "former@bank.example"),
         LINKS.bounce(alert.id, "team", "https://hooks.example/x"),
@@ -408,7 +402,7 @@ async def test_the_service_reads_what_came_back(tmp_path: Path, caplog: pytest.L
             '[bounces]\naddress = "bounce@alerts.example.org"\nmaildir = "returned"\n' + settings.read_text()
         )
         around.publisher.publish("trade", rss())
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             around.publisher.publish("trade", rss(("one", "Hong Kong", "dual-use goods")))
             await app.run_once()

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from notifier.delivery.channel_state import Standing
+from notifier.delivery.channel_state import ChannelStates
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import AlertRaised, ChannelConfirmed, ChannelSuspended, NoticeRaised
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
+from notifier.events.alerts import AlertRaised, NoticeRaised
+from notifier.events.channels import ChannelConfirmed, ChannelSuspended
 from notifier.secret import Secret
-from notifier.service import App
+from notifier.service import Service
 from notifier.steps.confirm import Confirmer, wanted
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock
 from tests.builders import events as logged
@@ -23,7 +24,7 @@ DAY = 86_400
 
 
 def subscriber(id: str = "desk", *kinds: str) -> Subscriber:
-    channels = tuple(ChannelAddress(kind, kind, Secret(f"{id} by {kind}")) for kind in kinds or ("email",))
+    channels = tuple(Contact(kind, kind, Secret(f"{id} by {kind}")) for kind in kinds or ("email",))
     return Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=channels)
 
 
@@ -37,10 +38,10 @@ class Desk:
         self.restarted()
 
     def restarted(self) -> None:
-        self.standing = Standing(self.log, self.way)
+        self.standing = ChannelStates(self.log, self.way)
         self.confirmer = Confirmer(self.log, self.standing, lambda: self.subscribers, self.clock)
 
-    def way(self, lane: tuple[str, str]) -> ChannelAddress | None:
+    def way(self, lane: tuple[str, str]) -> Contact | None:
         who = self.subscribers.get(lane[0])
         return next((way for way in who.channels if way.name == lane[1]), None) if who else None
 
@@ -102,7 +103,7 @@ async def test_another_address_is_confirmed_anew():
     await desk.confirmer.run()
     before = wanted(desk.standing, desk.subscribers["desk"])
 
-    way = ChannelAddress("email", "email", Secret("somebody else"))
+    way = Contact("email", "email", Secret("somebody else"))
     desk.subscribers["desk"] = msgspec.structs.replace(subscriber(), channels=(way,))
     desk.restarted()
     desk.clock.advance(60)
@@ -149,7 +150,7 @@ async def owed(tmp_path: Path, confirm: str, *, with_answer: bool) -> tuple[list
         path = home / "notifier.toml"
         path.write_text(DOOR.format(confirm=confirm) + path.read_text())
         around.publisher.publish("trade", rss())
-        async with App.opened(home) as app:
+        async with Service.opened(home) as app:
             await app.run_once()
             if with_answer:
                 await app.log.append([ChannelConfirmed(subscriber="desk", channel="email", at=NOON)])

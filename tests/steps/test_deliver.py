@@ -14,24 +14,16 @@ import pytest
 from notifier.delivery.outbox import delivery_id
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog import codec
-from notifier.eventlog.log import EventLog, Page
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    StatementPublished,
-    StatementRead,
-    StatementRevised,
-    StatementWithdrawn,
-    WatchlistMatched,
-)
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
+from notifier.eventlog.log import EventLog, LogPage
+from notifier.events.alerts import AlertRaised, WatchlistMatched
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.message import Message, Receipt
 from notifier.messages.render import Renderer
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import UNRECORDED, Deliverer
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, ON_ANY_LOG, Clock, FailingLog, LogIn, events
 
@@ -80,7 +72,7 @@ class Peer:
 
 def subscriber(id: str = "desk", *kinds: str) -> Subscriber:
     """Somebody with an address on each kind of channel, which is named after its kind."""
-    ways = [ChannelAddress(kind, kind, Secret(f"{id}-{kind}@secret.example")) for kind in kinds or ("email", "slack")]
+    ways = [Contact(kind, kind, Secret(f"{id}-{kind}@secret.example")) for kind in kinds or ("email", "slack")]
     return Subscriber(
         id=id, name="Export desk", timing=Timing(timezone="Asia/Hong_Kong"), watchlists=(), channels=(*ways,)
     )
@@ -670,7 +662,7 @@ async def test_a_new_address_is_another_channel() -> None:
     await desk.owes(1, "slack")
     desk.slack.answers = [GONE]
     await desk.deliverer.run()
-    way = ChannelAddress("slack", "slack", Secret("another@secret.example"))
+    way = Contact("slack", "slack", Secret("another@secret.example"))
     desk.subscribers["desk"] = msgspec.structs.replace(subscriber(), channels=(way,))
 
     second = await desk.owes(2, "slack")
@@ -768,7 +760,7 @@ class SlowLog(FailingLog):
         super().__init__(clock)
         self.turns, self.asked = asyncio.Semaphore(0), asyncio.Event()
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         page = await super().read(after, types, limit)
         self.asked.set()
         await self.turns.acquire()
@@ -925,7 +917,7 @@ async def test_a_page_that_was_read_is_quoted() -> None:
     (cause,) = await events(desk.log, StatementPublished)
     said = msgspec.structs.replace(cause.statement, text="Nothing here. " * 400 + "\n\nChips need a licence.")
     said, blob = said.detached(1_000)
-    of_page = StatementRead(cause=first.cause, statement=said, page="a" * 24, seen_at=NOON)
+    of_page = PageRead(cause=first.cause, statement=said, page="a" * 24, seen_at=NOON)
     alert = AlertRaised(
         cause=of_page.id,
         subscriber="newsroom",
@@ -945,7 +937,7 @@ async def test_a_page_that_was_read_is_quoted() -> None:
 
 
 def alert_on(
-    cause: StatementPublished | StatementRevised | StatementRead | StatementWithdrawn,
+    cause: StatementPublished | StatementRevised | PageRead | StatementWithdrawn,
     *channels: str,
     query: str = '"Hong Kong"',
     also: tuple[str, ...] = (),
@@ -1013,7 +1005,7 @@ async def test_the_words_of_a_page_that_was_read_are_told_as_new() -> None:
     desk = Desk()
     said, first = await first_statement(desk)
     page = msgspec.structs.replace(said, text="Licences for Hong Kong end.")
-    read = StatementRead(cause=first.cause, statement=page, page="f" * 24, seen_at=NOON)
+    read = PageRead(cause=first.cause, statement=page, page="f" * 24, seen_at=NOON)
 
     await desk.log.append([read, alert_on(read)])
     await desk.later(1)

@@ -10,19 +10,14 @@ import msgspec
 import pytest
 
 from notifier.errors import LogFull, Refused, TryLater
-from notifier.eventlog.log import Appended, Commit, Duplicate, Page
-from notifier.events import (
-    AlertRaised,
-    ChannelConfirmed,
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryRetried,
-    Event,
-    NoticeRaised,
-)
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
+from notifier.eventlog.log import Appended, Commit, Duplicate, LogPage
+from notifier.events.alerts import AlertRaised, NoticeRaised
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import DeliveryRetried
+from notifier.events.event import Event
 from notifier.secret import Secret
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock, FailingLog, events
 from tests.steps.test_deliver import BUSY, Desk, soon, subscriber
@@ -42,7 +37,7 @@ class Gate(FailingLog):
         self.open.set()
         self.first: list[Event] = []
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         if not self.open.is_set():
             self.asked.set()
             await self.open.wait()
@@ -98,7 +93,7 @@ async def test_an_end_that_another_wrote_stops_nobody(caplog: pytest.LogCaptureF
     await desk.owes(1)
     await desk.deliverer.run()
     (suspended,) = await events(log, ChannelSuspended)
-    way = ChannelAddress("email", "email", Secret("another@secret.example"))
+    way = Contact("email", "email", Secret("another@secret.example"))
     desk.subscribers["desk"] = msgspec.structs.replace(subscriber("desk"), channels=(way,))
     await desk.owes(2)
     await desk.deliverer.catch_up()

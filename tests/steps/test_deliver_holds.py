@@ -11,15 +11,11 @@ import msgspec
 from notifier.delivery.outbox import delivery_id
 from notifier.delivery.suspensions import OPERATOR
 from notifier.errors import Refused, TryLater
-from notifier.events import (
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryPostponed,
-    DeliveryRetried,
-    NoticeRaised,
-)
-from notifier.home.subscriber_files import ChannelAddress
+from notifier.events.alerts import NoticeRaised
+from notifier.events.channels import ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import DeliveryPostponed, DeliveryRetried
 from notifier.secret import Secret
+from notifier.subscribers.subscriber import Contact
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, ON_ANY_LOG, LogIn, events
 from tests.steps.test_deliver import BUSY, REFUSED, Desk, soon, subscriber
@@ -161,7 +157,7 @@ async def test_f08_a_mailbox_that_is_no_more_is_not_even_tried() -> None:
 async def test_the_operator_is_told_of_a_channel_that_ended() -> None:
     """By mail, once, and of his own mailbox nothing."""
     desk = Desk()
-    mail = ChannelAddress("email", "email", Secret("ops@secret.example"))
+    mail = Contact("email", "email", Secret("ops@secret.example"))
     desk.subscribers[OPERATOR] = msgspec.structs.replace(subscriber(), id=OPERATOR, channels=(mail,))
     desk.subscribers["desk"] = subscriber("desk", "slack")
     desk.email.forms = ("subject.txt", "body.txt", "body.html")
@@ -212,7 +208,7 @@ async def test_another_address_in_the_file_resumes_the_channel(log_in: LogIn, tm
         await desk.later(1)
 
         desk.restart()
-        way = ChannelAddress("email", "email", Secret("another@secret.example"))
+        way = Contact("email", "email", Secret("another@secret.example"))
         desk.subscribers["desk"] = msgspec.structs.replace(subscriber("desk"), channels=(way,))
         third = await desk.owes(3)
         await desk.later(1)

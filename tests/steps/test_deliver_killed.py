@@ -9,7 +9,9 @@ import signal
 import time
 from pathlib import Path
 
-from notifier.events import AlertDelivered, ChannelSuspended, DeliveryAbandoned, DeliveryPostponed, Event
+from notifier.events.channels import ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
+from notifier.events.event import Event
 from notifier.home.open_log import reading_log
 from tests.channels.peers import MailPeer, WebPeer, response
 from tests.homes import DESK, PATIENCE, Publisher, make_home, notifier, rss, said, world

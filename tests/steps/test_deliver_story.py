@@ -26,26 +26,17 @@ from notifier.errors import LogError, LogFull, Refused, TryLater
 from notifier.eventlog import codec
 from notifier.eventlog.log import Appended, Commit, Duplicate
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import (
-    AlertDelivered,
-    AlertRaised,
-    ChannelResumed,
-    ChannelSuspended,
-    DeliveryAbandoned,
-    DeliveryPostponed,
-    DeliveryRetried,
-    DigestRaised,
-    Event,
-    NoticeRaised,
-    StatementPublished,
-    WatchlistMatched,
-)
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
+from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised, WatchlistMatched
+from notifier.events.channels import ChannelResumed, ChannelSuspended
+from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed, DeliveryRetried
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished
 from notifier.message import Message, Receipt
 from notifier.messages.render import Renderer
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing, quiet_until
 from tests.builders import NOON, Clock
 
@@ -88,7 +79,7 @@ class Ledger:
 
     def hears(self, event: Event, now: datetime) -> None:
         match event:
-            case AlertRaised(held="") | DigestRaised() | NoticeRaised():
+            case AlertRaised(waits_for="") | DigestRaised() | NoticeRaised():
                 urgent = isinstance(event, NoticeRaised) or (isinstance(event, AlertRaised) and event.urgent)
                 for channel in event.channels:
                     self.raised[event.id, channel] = (event.subscriber, channel), urgent
@@ -282,7 +273,7 @@ class Story:
 
     async def _digests(self, who: str, channels: tuple[str, ...]) -> None:
         cause = self._said()
-        held = self._alert(cause, who, channels, held="daily")
+        held = self._alert(cause, who, channels, waits_for="daily")
         due_at = NOON + timedelta(days=self._number)
         digest = DigestRaised(
             subscriber=who, channels=channels, frequency="daily", due_at=due_at, until=0, alerts=(held.id,)
@@ -420,7 +411,7 @@ async def _turns() -> None:
 
 
 def _person(who: str, more: str = "") -> Subscriber:
-    ways = [ChannelAddress(kind, kind, Secret(f"{who}-{kind}{more}@secret.example")) for kind in KINDS]
+    ways = [Contact(kind, kind, Secret(f"{who}-{kind}{more}@secret.example")) for kind in KINDS]
     timing = NIGHT if who == "sleeper" else Timing()
     return Subscriber(id=who, name="Export desk", timing=timing, watchlists=(), channels=(*ways,))
 

@@ -15,22 +15,16 @@ from hypothesis import strategies as st
 from notifier.errors import LogFull
 from notifier.eventlog.codec import encode
 from notifier.eventlog.log import EventLog
-from notifier.events import (
-    AlertRaised,
-    DigestRaised,
-    FeedBaselined,
-    FeedHealthChanged,
-    FeedTold,
-    StatementPublished,
-    SubscriptionsApplied,
-    WatchlistMatched,
-)
+from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus, WatchlistMatched
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged
+from notifier.events.statements import StatementPublished
+from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.feeds.feed import Feed
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.digest import FAR, FEEDS, NAME, Digester
 from notifier.steps.match import Matcher
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.query import parse
@@ -49,7 +43,7 @@ def subscriber(
     *channels: str,
     watchlists: Sequence[Watchlist] = (Watchlist("desk", "Exports", parse('"Hong Kong"')),),
 ) -> Subscriber:
-    ways = [ChannelAddress(kind, kind, Secret(f"{id}-{kind}@secret.example")) for kind in channels or ("email",)]
+    ways = [Contact(kind, kind, Secret(f"{id}-{kind}@secret.example")) for kind in channels or ("email",)]
     return Subscriber(id=id, name="Export desk", timing=timing, watchlists=tuple(watchlists), channels=tuple(ways))
 
 
@@ -96,7 +90,7 @@ class Desk:
             statement_id=cause.statement.id,
             matches=(WatchlistMatched(watchlist="Exports", query='"Hong Kong"', words=("Hong Kong",)),),
             channels=channels or ("email",),
-            held=wait,
+            waits_for=wait,
         )
         await self.log.append([cause])
         await self.log.append([alert])
@@ -216,7 +210,11 @@ async def test_what_is_recorded_after_a_digest_is_in_the_next() -> None:
     await desk.log.append([late])
     await desk.digests(EIGHT)
     await desk.log.append(
-        [AlertRaised(cause=late.id, subscriber="desk", statement_id="x", matches=(), channels=("email",), held="daily")]
+        [
+            AlertRaised(
+                cause=late.id, subscriber="desk", statement_id="x", matches=(), channels=("email",), waits_for="daily"
+            )
+        ]
     )
 
     at_once = await desk.digests(EIGHT + HOUR)
@@ -237,7 +235,9 @@ async def test_what_comes_late_for_the_end_of_its_wait_does_not_wait_for_another
     over = NOON + timedelta(minutes=10)
     await desk.digests(over)
     desk.clock.advance(5)
-    alert = AlertRaised(cause=late.id, subscriber="desk", statement_id="x", matches=(), channels=("email",), held=wait)
+    alert = AlertRaised(
+        cause=late.id, subscriber="desk", statement_id="x", matches=(), channels=("email",), waits_for=wait
+    )
     await desk.log.append([alert])
 
     first, second = await desk.digests(over + timedelta(seconds=10))
@@ -404,8 +404,8 @@ async def test_a_digest_tells_which_of_its_feeds_are_not_well() -> None:
     (digest,) = await desk.digests(EIGHT)
 
     assert digest.feeds == (
-        FeedTold(feed="us-commerce", issuer=COMMERCE.issuer, outcome="throttled", since=NOON + HOUR, detail="503"),
-        FeedTold(feed="uk-court", issuer="A court", outcome=""),
+        FeedStatus(feed="us-commerce", issuer=COMMERCE.issuer, outcome="throttled", since=NOON + HOUR, detail="503"),
+        FeedStatus(feed="uk-court", issuer="A court", outcome=""),
     )
     assert (digest.feeds_asked, digest.feeds_left_out) == (2, 0)
 
@@ -624,8 +624,8 @@ async def test_whatever_happens_every_alert_is_told_exactly_once(steps: list[tup
 
     alerts = await events(desk.log, AlertRaised)
     told = [id for each in digests for id in each.alerts]
-    assert sorted(told) == sorted(alert.id for alert in alerts if alert.held)
-    assert all(not alert.held for alert in alerts if alert.urgent)
+    assert sorted(told) == sorted(alert.id for alert in alerts if alert.waits_for)
+    assert all(not alert.waits_for for alert in alerts if alert.urgent)
     assert [each.due_at for each in digests] == sorted({each.due_at for each in digests})
     statements = {event.id for event in await events(desk.log, StatementPublished)}
     assert statements == {alert.cause for alert in alerts} | {id for alert in alerts for id in alert.also}

@@ -9,8 +9,11 @@ import msgspec
 import pytest
 
 from notifier.errors import LogFull
-from notifier.eventlog.log import EventLog, Page
-from notifier.events import AlertRaised, Event, FeedBaselined, StatementPublished, StatementRead, StatementRevised
+from notifier.eventlog.log import EventLog, LogPage
+from notifier.events.alerts import AlertRaised
+from notifier.events.event import Event
+from notifier.events.feeds import FeedBaselined
+from notifier.events.statements import PageRead, StatementPublished, StatementRevised
 from notifier.statement import Statement, fingerprint
 from notifier.steps.match import Matcher
 from notifier.subscribers.timing import Timing
@@ -41,18 +44,18 @@ def statement(
     )
 
 
-def published(of: Statement | None = None, quiet: str = "") -> StatementPublished:
-    return StatementPublished(statement=of or statement(), seen_at=NOON, quiet=quiet)
+def published(of: Statement | None = None, muted_because: str = "") -> StatementPublished:
+    return StatementPublished(statement=of or statement(), seen_at=NOON, muted_because=muted_because)
 
 
-def revised(of: Statement, quiet: str = "") -> StatementRevised:
-    return StatementRevised(statement=of, replaces="0" * 24, seen_at=NOON, quiet=quiet)
+def revised(of: Statement, muted_because: str = "") -> StatementRevised:
+    return StatementRevised(statement=of, replaces="0" * 24, seen_at=NOON, muted_because=muted_because)
 
 
-def read(text: str, of: StatementPublished, quiet: str = "") -> StatementRead:
+def read(text: str, of: StatementPublished, muted_because: str = "") -> PageRead:
     """The page of a statement was read, and says this."""
     said = msgspec.structs.replace(of.statement, text=text)
-    return StatementRead(cause=of.id, statement=said, page=fingerprint(text), seen_at=NOON, quiet=quiet)
+    return PageRead(cause=of.id, statement=said, page=fingerprint(text), seen_at=NOON, muted_because=muted_because)
 
 
 def watchlist(query: str = HONG_KONG, name: str = "Exports", subscriber: str = "desk", **scope: object) -> Watchlist:
@@ -66,7 +69,7 @@ class WatchedLog(FailingLog):
         super().__init__(clock)
         self.read_after: list[int] = []
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         self.read_after.append(after)
         return await super().read(after, types, limit)
 
@@ -175,7 +178,7 @@ async def test_a_page_that_was_read_anew_in_silence_alerts_nobody() -> None:
     desk = Desk(watchlist("chips"))
     first = published()
 
-    assert await desk.told(first, read("Chips need a licence.", first, quiet="read by another extractor")) == []
+    assert await desk.told(first, read("Chips need a licence.", first, muted_because="read by another extractor")) == []
 
 
 @pytest.mark.parametrize("told", [published, revised], ids=["published", "revised"])
@@ -183,7 +186,7 @@ async def test_a_quiet_statement_alerts_nobody(told: Callable[..., StatementPubl
     """What a first poll found, or what is old, is recorded and not told."""
     desk = Desk(watchlist())
 
-    assert await desk.told(told(statement(), quiet="baseline")) == []
+    assert await desk.told(told(statement(), muted_because="baseline")) == []
 
 
 async def test_a_revision_alerts_again() -> None:

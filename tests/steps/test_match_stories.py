@@ -13,8 +13,10 @@ import msgspec
 import pytest
 
 from notifier.errors import LogFull
-from notifier.eventlog.log import Page
-from notifier.events import AlertRaised, Event, StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.eventlog.log import LogPage
+from notifier.events.alerts import AlertRaised
+from notifier.events.event import Event
+from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement, fingerprint
 from notifier.steps.match import ALSO
 from tests.builders import NOON, ON_ANY_LOG, Clock, FailingLog, LogIn, events, recorded
@@ -52,9 +54,11 @@ def revision(of: Event, more: str = "Corrected.") -> StatementRevised:
     return StatementRevised(statement=after, replaces=before.fingerprint, revises=of.id, seen_at=NOON)
 
 
-def withdrawal(of: Event, quiet: str = "") -> StatementWithdrawn:
+def withdrawal(of: Event, muted_because: str = "") -> StatementWithdrawn:
     assert isinstance(of, StatementPublished | StatementRevised)
-    return StatementWithdrawn(statement=of.statement, revises=of.id, reason="404 twice", seen_at=NOON, quiet=quiet)
+    return StatementWithdrawn(
+        statement=of.statement, revises=of.id, reason="404 twice", seen_at=NOON, muted_because=muted_because
+    )
 
 
 def alert_of(cause: Event, subscriber: str = "desk") -> str:
@@ -73,7 +77,7 @@ class PagedLog(FailingLog):
         super().__init__(clock)
         self.most = most
 
-    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> Page:
+    async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         return await super().read(after, types, min(limit, self.most))
 
 
@@ -231,7 +235,7 @@ async def test_an_edit_under_a_new_name_is_a_reply() -> None:
         replaces=first.statement.fingerprint,
         revises=first.id,
         seen_at=NOON,
-        quiet="renamed",
+        muted_because="renamed",
     )
     edit = msgspec.structs.replace(revision(renamed), seen_at=NOON + timedelta(days=9))
     await desk.told(first, renamed)
@@ -268,7 +272,7 @@ async def test_a_withdrawal_is_told_as_a_reply() -> None:
 
 async def test_a_quiet_withdrawal_alerts_nobody() -> None:
     """As with all that is quiet."""
-    assert await Desk(watchlist()).told(withdrawal(told_by("bis"), quiet="baseline")) == []
+    assert await Desk(watchlist()).told(withdrawal(told_by("bis"), muted_because="baseline")) == []
 
 
 # ---------------------------------------------------------------- whatever happens between

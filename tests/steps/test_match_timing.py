@@ -7,7 +7,8 @@ from datetime import time, timedelta
 import pytest
 
 from notifier.errors import LogFull
-from notifier.events import AlertRaised, Event
+from notifier.events.alerts import AlertRaised
+from notifier.events.event import Event
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.watchlist import Watchlist
 from tests.builders import NOON, events
@@ -22,7 +23,7 @@ def news(n: int, words: str = "Hong Kong") -> Event:
 
 
 def waits(alerts: list[AlertRaised]) -> list[str]:
-    return [alert.held for alert in alerts]
+    return [alert.waits_for for alert in alerts]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ async def test_an_alert_waits_for_what_its_most_immediate_watchlist_says(
     """Of those that matched; the subscriber hears of it once."""
     (alert,) = await Desk(*watchlists).told(published())
 
-    assert (alert.held, alert.urgent) == (held, False)
+    assert (alert.waits_for, alert.urgent) == (held, False)
 
 
 async def test_nothing_goes_out_in_quiet_hours() -> None:
@@ -65,7 +66,7 @@ async def test_what_is_urgent_goes_at_once(timing: Timing) -> None:
 
     alerts = await desk.told(*(news(n, "special Hong Kong") for n in range(9)))
 
-    assert [(alert.held, alert.urgent) for alert in alerts] == [("", True)] * 9
+    assert [(alert.waits_for, alert.urgent) for alert in alerts] == [("", True)] * 9
 
 
 async def test_the_first_of_many_go_at_once_and_the_others_wait() -> None:
@@ -145,7 +146,7 @@ async def test_an_alert_that_names_something_urgent_is_urgent() -> None:
 
     (alert,) = await desk.told(first, second)
 
-    assert (alert.also, alert.held, alert.urgent) == ((second.id,), "", True)
+    assert (alert.also, alert.waits_for, alert.urgent) == ((second.id,), "", True)
 
 
 @pytest.mark.parametrize("apart", [True, False], ids=["later", "together"])
@@ -159,7 +160,7 @@ async def test_a_page_that_turns_out_to_be_urgent_is_told_at_once(apart: bool) -
 
     alerts = await desk.told(*([page] if apart else [first, page]))
 
-    told = [(alert.cause, alert.held, alert.urgent, bool(alert.follows)) for alert in alerts]
+    told = [(alert.cause, alert.waits_for, alert.urgent, bool(alert.follows)) for alert in alerts]
     assert told == ([(first.id, "daily", False, False)] if apart else []) + [
         (page.id if apart else first.id, "", True, apart)
     ]

@@ -12,21 +12,16 @@ import pytest
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.memory import MemoryLog
-from notifier.events import (
-    FeedBaselined,
-    FeedHealthChanged,
-    FeedMoved,
-    StatementPublished,
-    StatementRevised,
-    StatementWithdrawn,
-)
+from notifier.events.feeds import FeedBaselined, FeedHealthChanged, FeedMoved
+from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import UNKNOWN
+from notifier.feeds.rounds import PollResult
 from notifier.feeds.shape import JsonShape, Paging
 from notifier.guard import networks
-from notifier.steps.poll import BACKFILL, Poll, Poller
+from notifier.steps.poll import BACKFILL, Poller
 from tests.builders import (
     COMMERCE,
     NOON,
@@ -52,12 +47,12 @@ class Desk:
         self.publisher = Publisher()
         self.poller = Poller(self.log, self.publisher, self.publisher, self.clock)
 
-    async def poll(self, *entries: Entry, feed: Feed = COMMERCE, **shown: object) -> Poll:
+    async def poll(self, *entries: Entry, feed: Feed = COMMERCE, **shown: object) -> PollResult:
         """One poll, five minutes after the last, of a feed that shows these entries."""
         self.publisher.shows(*entries, feed=feed, **shown)
         return await self.again(feed)
 
-    async def again(self, feed: Feed = COMMERCE) -> Poll:
+    async def again(self, feed: Feed = COMMERCE) -> PollResult:
         """One poll more, of whatever is there."""
         self.clock.advance(300)
         return await self.poller.poll(feed)
@@ -70,7 +65,7 @@ class Desk:
     async def titles(self) -> list[tuple[str, str]]:
         """What was published and may alert: feed and title, in the order of the log."""
         published = await events(self.log, StatementPublished)
-        return [(each.statement.feed, each.statement.title) for each in published if not each.quiet]
+        return [(each.statement.feed, each.statement.title) for each in published if not each.muted_because]
 
 
 async def baselined(*feeds: Feed, log: EventLog | None = None) -> Desk:
@@ -96,7 +91,10 @@ async def test_a_first_poll_is_a_baseline() -> None:
     poll = await desk.poll(entry("2", "Newer"), entry("1", "Older"))
 
     published = await events(desk.log, StatementPublished)
-    assert [(each.statement.title, each.quiet) for each in published] == [("Older", "baseline"), ("Newer", "baseline")]
+    assert [(each.statement.title, each.muted_because) for each in published] == [
+        ("Older", "baseline"),
+        ("Newer", "baseline"),
+    ]
     assert await events(desk.log, FeedBaselined) == [FeedBaselined(feed="us-commerce", entries=2)]
     assert (poll.baseline, poll.outcome, poll.published) == (True, "ok", 2)
 
@@ -120,7 +118,7 @@ async def test_changed_words_are_a_revision() -> None:
     poll = await desk.poll(entry("0", "An old statement, corrected"))
 
     (revised,) = await events(desk.log, StatementRevised)
-    assert (revised.statement.id, revised.replaces, revised.quiet) == (before.id, before.fingerprint, "")
+    assert (revised.statement.id, revised.replaces, revised.muted_because) == (before.id, before.fingerprint, "")
     assert (poll.published, poll.revised) == (0, 1)
 
 
@@ -1023,4 +1021,4 @@ async def test_what_is_recorded_says_when_it_was_seen() -> None:
 
     *_, published = await recorded(desk.log, StatementPublished)
     assert published.event.seen_at == NOON + timedelta(minutes=10)
-    assert published.event.quiet == "over 30 days old"
+    assert published.event.muted_because == "over 30 days old"

@@ -13,10 +13,11 @@ import pytest
 
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
-from notifier.events import Event, StatementPublished, StatementRead, StatementRevised, StatementUnread
+from notifier.events.event import Event
+from notifier.events.statements import PageRead, PageUnreadable, StatementPublished, StatementRevised
 from notifier.feeds.feed import Feed
 from notifier.statement import Statement, fingerprint
-from notifier.steps.read_pages import AT_ONCE, MOST, Reader
+from notifier.steps.read_pages import MAX_CONCURRENT, MOST, PageReader
 from tests.builders import COMMERCE, NOON, ON_ANY_LOG, USTR, WORDS, Clock, FailingLog, LogIn, Pages, events
 
 
@@ -32,7 +33,7 @@ class Desk:
 
     def restart(self) -> None:
         """All is forgotten but the log."""
-        self.reader = Reader(self.log, self.pages, self.feeds, self.clock, random=lambda: 0.5)
+        self.reader = PageReader(self.log, self.pages, self.feeds, self.clock, random=lambda: 0.5)
 
     async def told(self, *told: Event) -> None:
         """These events come to stand in the log, and what is due is read."""
@@ -44,18 +45,18 @@ class Desk:
         self.clock.advance(seconds)
         await self.reader.run()
 
-    async def read(self) -> list[StatementRead]:
-        return await events(self.log, StatementRead)
+    async def read(self) -> list[PageRead]:
+        return await events(self.log, PageRead)
 
     async def reasons(self) -> list[str]:
-        return [each.reason for each in await events(self.log, StatementUnread)]
+        return [each.reason for each in await events(self.log, PageUnreadable)]
 
 
 def link(n: int = 1, host: str = "commerce.example") -> str:
     return f"https://{host}/{n}"
 
 
-def published(n: int = 1, *, quiet: str = "", at: str = "", text: str = "", feed: str = "us-commerce") -> Event:
+def published(n: int = 1, *, muted_because: str = "", at: str = "", text: str = "", feed: str = "us-commerce") -> Event:
     title = f"Statement {n}"
     said = Statement(
         id=f"{feed}/{n}",
@@ -68,7 +69,7 @@ def published(n: int = 1, *, quiet: str = "", at: str = "", text: str = "", feed
         fingerprint=fingerprint(title, "In brief.", text),
         published_at=NOON,
     )
-    return StatementPublished(statement=said, seen_at=NOON, quiet=quiet)
+    return StatementPublished(statement=said, seen_at=NOON, muted_because=muted_because)
 
 
 @asynccontextmanager
@@ -98,7 +99,7 @@ async def test_the_words_of_a_page_come_behind_its_statement() -> None:
     await desk.told(told)
 
     assert await desk.read() == [
-        StatementRead(
+        PageRead(
             cause=told.id,
             statement=msgspec.structs.replace(told.statement, text=WORDS),
             page=fingerprint(WORDS),
@@ -139,7 +140,7 @@ QUIET_FEED = msgspec.structs.replace(USTR, full_text=False)
 @pytest.mark.parametrize(
     "told",
     [
-        published(quiet="baseline"),
+        published(muted_because="baseline"),
         published(text="The whole text."),
         published(feed="us-ustr"),
         published(feed="nobody-polls"),
@@ -294,7 +295,7 @@ async def test_few_pages_are_asked_for_together() -> None:
 
     await desk.told(*(published(n, at=link(n, f"host-{n}.example")) for n in range(10, 40)))
 
-    assert (of_one_host, desk.pages.most_at_once) == (2, AT_ONCE)
+    assert (of_one_host, desk.pages.most_at_once) == (2, MAX_CONCURRENT)
     assert len(await desk.read()) == 40
 
 
@@ -344,7 +345,7 @@ async def test_nothing_is_asked_for_while_the_log_takes_nothing() -> None:
         with pytest.raises(LogFull):
             await desk.reader.run()
 
-    assert len(desk.pages.asked) <= 2 * AT_ONCE
+    assert len(desk.pages.asked) <= 2 * MAX_CONCURRENT
     desk.log.failures = []
     await desk.reader.run()
     assert len(await desk.read()) == 60

@@ -12,16 +12,16 @@ import pytest
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import EventLog
 from notifier.eventlog.wording import fitted, wording_before
-from notifier.events import (
-    Event,
+from notifier.events.event import Event
+from notifier.events.statements import (
+    PageRead,
+    PageUnreadable,
     StatementPublished,
-    StatementRead,
     StatementRevised,
-    StatementUnread,
     StatementWithdrawn,
 )
 from notifier.feeds.feed import Feed
-from notifier.feeds.govuk import Said
+from notifier.feeds.govuk import PublisherRecord
 from notifier.statement import Statement, fingerprint
 from notifier.steps.recheck import Rechecker
 from tests.builders import COMMERCE, NOON, ON_ANY_LOG, USTR, WORDS, Clock, FailingLog, LogIn, Pages, events
@@ -71,8 +71,8 @@ class Desk:
     async def revised(self) -> list[StatementRevised]:
         return await events(self.log, StatementRevised)
 
-    async def read(self) -> list[StatementRead]:
-        return await events(self.log, StatementRead)
+    async def read(self) -> list[PageRead]:
+        return await events(self.log, PageRead)
 
     async def withdrawn(self) -> list[StatementWithdrawn]:
         return await events(self.log, StatementWithdrawn)
@@ -95,10 +95,10 @@ def published(n: int = 1, *, link: str = "", text: str = "", updated_at: datetim
     return StatementPublished(statement=said, seen_at=NOON)
 
 
-def read(of: StatementPublished | StatementRevised, words: str = WORDS, by: str = "extractor 1") -> StatementRead:
+def read(of: StatementPublished | StatementRevised, words: str = WORDS, by: str = "extractor 1") -> PageRead:
     """Its page was read soon after."""
     said = msgspec.structs.replace(of.statement, text=words)
-    return StatementRead(cause=of.id, statement=said, page=fingerprint(words), by=by, seen_at=NOON)
+    return PageRead(cause=of.id, statement=said, page=fingerprint(words), by=by, seen_at=NOON)
 
 
 FIRST = published()
@@ -149,7 +149,7 @@ async def test_what_was_said_before_it_first_ran_is_not_asked_for() -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        msgspec.structs.replace(FIRST, quiet="baseline"),
+        msgspec.structs.replace(FIRST, muted_because="baseline"),
         msgspec.structs.replace(FIRST, statement=msgspec.structs.replace(FIRST.statement, link="")),
         msgspec.structs.replace(FIRST, statement=msgspec.structs.replace(FIRST.statement, feed="us-ustr")),
     ],
@@ -301,7 +301,7 @@ async def test_another_extractor_is_a_new_start() -> None:
     await desk.after(DAY)
     (revised,) = await desk.revised()
 
-    assert (anew.quiet, anew.cause, anew.by) == ("read anew by extractor 2", FIRST.id, "extractor 2")
+    assert (anew.muted_because, anew.cause, anew.by) == ("read anew by extractor 2", FIRST.id, "extractor 2")
     assert (revised.revises, revised.replaces) == (anew.id, fingerprint("Home. " + WORDS))
 
 
@@ -314,7 +314,7 @@ async def test_an_extractor_that_finds_the_same_words_is_noted_too() -> None:
     await desk.after(HOUR)
     await desk.after(DAY)
 
-    assert [each.quiet for each in await desk.read()] == ["", "read anew by extractor 2"]
+    assert [each.muted_because for each in await desk.read()] == ["", "read anew by extractor 2"]
     assert [each.statement.text for each in await desk.revised()] == [EDITED]
 
 
@@ -326,7 +326,7 @@ async def test_an_extractor_that_comes_back_is_a_new_start_again() -> None:
         desk.pages.by = by
         await desk.after(seconds)
 
-    assert [bool(each.quiet) for each in await desk.read()] == [False, True, True]
+    assert [bool(each.muted_because) for each in await desk.read()] == [False, True, True]
     assert await desk.revised() == []
 
 
@@ -335,7 +335,7 @@ async def test_an_extractor_that_comes_back_is_a_new_start_again() -> None:
 
 async def test_a_page_that_could_not_be_read_is_read_later() -> None:
     """Its words may alert still, an hour on."""
-    unread = StatementUnread(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
+    unread = PageUnreadable(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
     desk = await Desk.open(FIRST, unread)
 
     await desk.after(HOUR)
@@ -345,14 +345,14 @@ async def test_a_page_that_could_not_be_read_is_read_later() -> None:
 
 async def test_a_page_that_is_read_after_days_alerts_nobody() -> None:
     """That is no news any more."""
-    unread = StatementUnread(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
+    unread = PageUnreadable(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
     desk = await Desk.open(FIRST, unread)
     desk.shows(Refused("blocked", outcome="blocked"), Refused("blocked", outcome="blocked"), WORDS)
 
     for seconds in (HOUR, DAY, 7 * DAY):
         await desk.after(seconds)
 
-    assert [each.quiet for each in await desk.read()] == ["its page could not be read for days"]
+    assert [each.muted_because for each in await desk.read()] == ["its page could not be read for days"]
 
 
 async def test_where_the_feed_gave_all_the_page_is_a_baseline() -> None:
@@ -363,7 +363,7 @@ async def test_where_the_feed_gave_all_the_page_is_a_baseline() -> None:
     await desk.after(HOUR)
     await desk.after(DAY)
 
-    assert [each.quiet for each in await desk.read()] == ["the feed gave the whole text"]
+    assert [each.muted_because for each in await desk.read()] == ["the feed gave the whole text"]
     assert [each.statement.text for each in await desk.revised()] == [EDITED]
 
 
@@ -413,7 +413,7 @@ async def test_a_page_that_comes_back_was_not_withdrawn() -> None:
 
 async def test_a_page_that_never_was_there_is_not_withdrawn() -> None:
     """A feed that links to nothing has a mistake in it."""
-    unread = StatementUnread(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
+    unread = PageUnreadable(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
     desk = await Desk.open(FIRST, unread)
     desk.shows(GONE)
 
@@ -481,7 +481,7 @@ async def test_an_edit_that_the_publisher_does_not_mark_is_silent(changed_at: da
     """Whether he says that he changed it officially since the words before."""
     desk = await Desk.open(FIRST, READ)
     desk.shows(EDITED)
-    desk.pages.publisher[LINK] = Said(changed_at=changed_at)
+    desk.pages.publisher[LINK] = PublisherRecord(changed_at=changed_at)
 
     await desk.after(HOUR)
 
@@ -494,7 +494,7 @@ async def test_an_edit_after_an_official_one_is_silent_again() -> None:
     """What was announced once does not cover what follows."""
     desk = await Desk.open(FIRST, READ)
     desk.shows(EDITED, THIRD)
-    desk.pages.publisher[LINK] = Said(changed_at=NOON + timedelta(minutes=50))
+    desk.pages.publisher[LINK] = PublisherRecord(changed_at=NOON + timedelta(minutes=50))
 
     await desk.after(HOUR)
     await desk.after(DAY)
@@ -515,7 +515,7 @@ async def test_a_publisher_who_marks_nothing_is_not_called_silent() -> None:
 async def test_a_publisher_s_word_is_a_withdrawal_at_once() -> None:
     """Its page is there still, with a banner; it needs no second visit."""
     desk = await Desk.open(FIRST, READ)
-    desk.pages.publisher[LINK] = Said(withdrawn="GOV.UK marked it withdrawn on 29 Jun 2020: Replaced.")
+    desk.pages.publisher[LINK] = PublisherRecord(withdrawn="GOV.UK marked it withdrawn on 29 Jun 2020: Replaced.")
 
     for seconds in (HOUR, DAY):
         await desk.after(seconds)

@@ -15,22 +15,23 @@ import msgspec
 import pytest
 
 from notifier.channels.mail.address import masked
-from notifier.delivery.channel_state import Standing
-from notifier.events import ChannelConfirmed, ChannelResumed, ChannelSuspended, Event
+from notifier.delivery.channel_state import ChannelStates
+from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
+from notifier.events.event import Event
 from notifier.home import packaged_data as shipped
-from notifier.home.subscriber_files import ChannelAddress, Subscriber
 from notifier.messages.render import Renderer
-from notifier.messages.signed_links import Links
+from notifier.messages.signed_links import SignedLinks
 from notifier.secret import Secret
-from notifier.service import App
+from notifier.service import Service
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
-from notifier.web.unsubscribe import BODY, CONNECTIONS, HEADERS, LASTING, Door
+from notifier.web.unsubscribe import BODY, CONNECTIONS, HEADERS, LASTING, UnsubscribePages
 from tests.builders import NOON, Clock, FailingLog
 from tests.channels.peers import closed_port
 from tests.homes import DESK, HOST, PATIENCE, events, make_home, rss, world
 
 TO = "desk@bank.example"
-LINKS = Links("https://alerts.example.org/hk", "0123456789abcdef")
+LINKS = SignedLinks("https://alerts.example.org/hk", "0123456789abcdef")
 UNSUBSCRIBE, CONFIRM = LINKS.unsubscribe("desk", "email", TO), LINKS.confirm("desk", "email", TO)
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 OF = {"subscriber": "desk", "channel": "email", "at": NOON}
@@ -41,8 +42,8 @@ DESK_OF = Subscriber(
     timing=Timing(timezone="Asia/Hong_Kong"),
     watchlists=(),
     channels=(
-        ChannelAddress("email", "email", Secret(TO)),
-        ChannelAddress("team", "slack", Secret("https://x.example")),
+        Contact("email", "email", Secret(TO)),
+        Contact("team", "slack", Secret("https://x.example")),
     ),
 )
 
@@ -74,11 +75,11 @@ class House:
         self.log = FailingLog(self.clock)
         self.subscribers = {"desk": DESK_OF}
         renderer = Renderer([*templates, shipped.templates()])
-        self.door = Door(
+        self.door = UnsubscribePages(
             self.log,
             LINKS,
             renderer,
-            Standing(self.log),
+            ChannelStates(self.log),
             self.subscribers.get,
             lambda kind, address: masked(address),
             self.clock,
@@ -253,7 +254,7 @@ async def test_a_link_is_for_one_purpose(url: str):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_links_that_do_not_hold_are_answered_alike(method: str):
     """Forged, cut, of an older address, of nobody: 404 and the same page, and nothing is recorded."""
-    forged = Links("https://alerts.example.org", "another secret of ours")
+    forged = SignedLinks("https://alerts.example.org", "another secret of ours")
     urls = [
         forged.unsubscribe("desk", "email", TO),
         LINKS.unsubscribe("desk", "email", "former@bank.example"),
@@ -408,7 +409,7 @@ async def test_the_service_opens_its_door(tmp_path: Path):
     async with world() as around:
         port = await closed_port()
         home = with_door(make_home(tmp_path, around, {}), port)
-        async with App.opened(home) as app, asyncio.timeout(PATIENCE):
+        async with Service.opened(home) as app, asyncio.timeout(PATIENCE):
             stop = asyncio.Event()
             service = asyncio.create_task(app.serve(stop, lambda feed, poll: None))
             status = await clicked(port)
@@ -436,7 +437,7 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path, caplog: pytest.LogCa
     async with world() as around:
         around.publisher.publish("trade", rss(("one", "Controls change", "…")))
         home = with_door(make_home(tmp_path, around, {"trade": "rss"}), around.slack.port)
-        async with App.opened(home) as app, asyncio.timeout(PATIENCE):
+        async with Service.opened(home) as app, asyncio.timeout(PATIENCE):
             stop, head = asyncio.Event(), await app.log.head()
             service = asyncio.create_task(app.serve(stop, lambda feed, poll: None))
             await app.log.wait(head)

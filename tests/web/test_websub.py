@@ -16,11 +16,11 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from notifier.events import StatementPublished
+from notifier.events.statements import StatementPublished
 from notifier.feeds.habit import Bounds
 from notifier.guard import networks
 from notifier.secret import Secret
-from notifier.service import App
+from notifier.service import Service
 from notifier.web.websub import LEASE, PATIENCE, REFUSED, Hubs, signed
 from tests.builders import Clock
 from tests.channels.peers import closed_port
@@ -345,7 +345,7 @@ async def test_news_of_a_hub_is_fetched_at_once(tmp_path: Path) -> None:
             )
         around.publisher.publish("trade", document(hub.url, "One"))
         stop = asyncio.Event()
-        async with App.opened(home, environ={"HUB_SECRET": "0123456789abcdef"}) as app:
+        async with Service.opened(home, environ={"HUB_SECRET": "0123456789abcdef"}) as app:
             app.settings = msgspec.structs.replace(app.settings, bounds=Bounds(fastest=0.01))
             service = asyncio.create_task(app.serve(stop, lambda feed, poll: None))
             form = await hub.heard()

@@ -18,7 +18,7 @@ from notifier.channels.mail.address import mailbox, masked
 from notifier.channels.mail.composer import HTML, SUBJECT, TEXT, Composer
 from notifier.channels.mail.dialogue import Desk, Dialogue
 from notifier.channels.mail.envelope import Errand
-from notifier.channels.mail.pool import AT_ONCE, Pool
+from notifier.channels.mail.pool import MAX_CONCURRENT, Pool
 from notifier.channels.mail.relay import Relay
 from notifier.channels.mail.replies import POLICY, SHOWN, Reply
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
@@ -44,7 +44,7 @@ class EmailChannel:
 
     kind = "email"
     forms: tuple[str, ...] = (SUBJECT, TEXT, HTML)
-    at_once = AT_ONCE
+    at_once = MAX_CONCURRENT
 
     def __init__(
         self,

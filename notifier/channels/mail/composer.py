@@ -82,7 +82,7 @@ class Composer:
             "MIME-Version: 1.0\r\n"
         )
         # By the identity of `parts`. They are held with it: a new object could otherwise have a dead one's identity.
-        self._kept: OrderedDict[int, tuple[Mapping[str, str], _Words]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[Mapping[str, str], _SharedWords]] = OrderedDict()
 
     def composed(self, message: Message, recipient: str) -> bytes:
         """
@@ -98,12 +98,12 @@ class Composer:
         whole = words.laid_down(headers, message.fills)
         return whole if len(whole) <= WHOLE else self._cut(message, headers)
 
-    def _words(self, message: Message) -> _Words:
+    def _words(self, message: Message) -> _SharedWords:
         parts, key = message.parts, id(message.parts)
         kept = self._kept.get(key)
         if kept is not None and kept[1].has_marks_of(message.fills):
             return kept[1]
-        words = _Words(parts, message.fills)
+        words = _SharedWords(parts, message.fills)
         self._kept[key] = (parts, words)
         if len(self._kept) > ALERTS:
             self._kept.popitem(last=False)
@@ -130,10 +130,10 @@ class Composer:
         text = message.text(TEXT)
         if len(text) > LETTERS:
             text = text[:LETTERS].rpartition("\n")[0] + "\n\n[The rest of this alert was too long for a mail.]\n"
-        return _Words({TEXT: text}, {}).laid_down(headers, {})
+        return _SharedWords({TEXT: text}, {}).laid_down(headers, {})
 
 
-class _Words:
+class _SharedWords:
     """What some messages have in common, in the encoding of mail, with slots where they differ."""
 
     def __init__(self, parts: Mapping[str, str], fills: Mapping[str, Mapping[str, str]]) -> None:

@@ -18,7 +18,7 @@ from notifier.errors import TryLater
 
 CONNECTIONS = 8  # to the mail server at once, so that one slow recipient does not hold up the others
 # Each connection has a message under way and the next one's envelope; a third is at hand when it is asked for.
-AT_ONCE = 3 * CONNECTIONS
+MAX_CONCURRENT = 3 * CONNECTIONS
 IDLE = 5.0  # seconds that a connection is kept for the next message
 COOLING = 5.0  # seconds that a server which could not be reached is left alone
 

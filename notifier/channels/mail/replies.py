@@ -134,7 +134,7 @@ _UNKNOWN = _words(
 # ---------------------------------------------------------------- the tables
 
 
-class Line(msgspec.Struct, frozen=True):
+class ReplyLine(msgspec.Struct, frozen=True):
     """
     One line of a table: the replies that it means, and their class.
 
@@ -161,56 +161,56 @@ class Line(msgspec.Struct, frozen=True):
 # fmt: off
 FOR_NOW = (
     #    code       status          stage           words         class
-    Line("421",     "*",            "RCPT message", _THEIRS,      _throttled("place")),
-    Line("421",     "*",            "*",            None,         _throttled("route")),
-    Line("*",       "*",            "*",            _OURS,        _US),
-    Line("454",     "*",            "RCPT message", _THEIRS,      _throttled("place")),
-    Line("454",     "*",            "*",            None,         _throttled("route")),
+    ReplyLine("421",     "*",            "RCPT message", _THEIRS,      _throttled("place")),
+    ReplyLine("421",     "*",            "*",            None,         _throttled("route")),
+    ReplyLine("*",       "*",            "*",            _OURS,        _US),
+    ReplyLine("454",     "*",            "RCPT message", _THEIRS,      _throttled("place")),
+    ReplyLine("454",     "*",            "*",            None,         _throttled("route")),
     # How fast one mailbox is written to: Google's.
-    Line("450",     "4.2.1",        "*",            None,         _throttled("address")),
-    Line("45[01]",  "*",            "*",            _GREYLISTING, _GREYLISTED),
-    Line("*",       "- 4.7.* 4.3.2 4.5.*", "MAIL DATA", _RATE,    _throttled("route")),
-    Line("*",       "- 4.7.* 4.3.2 4.5.*", "RCPT message", _RATE, _throttled("place")),
-    Line("452",     "4.5.3",        "MAIL DATA",    None,         _throttled("route")),
-    Line("452",     "4.5.3",        "*",            None,         _throttled("place")),
-    Line("45[01]",  "- 4.2.0 4.7.*", "RCPT message", _WAIT,       _GREYLISTED),
-    Line("45[01]",  "4.7.1",        "*",            None,         _GREYLISTED),
-    Line("45[01]",  "- 4.2.0 4.7.*", "RCPT message", _AGAIN,      _GREYLISTED),
-    Line("*",       "4.2.*",        "*",            None,         _MAILBOX_FULL),
-    Line("*",       "-",            "RCPT message", _FULL,        _MAILBOX_FULL),
-    Line("*",       "*",            "MAIL DATA",    None,         _try_later("route")),
-    Line("*",       "4.1.2 4.4.*",  "*",            None,         _try_later("place")),
-    Line("*",       "*",            "*",            None,         _try_later("message")),
+    ReplyLine("450",     "4.2.1",        "*",            None,         _throttled("address")),
+    ReplyLine("45[01]",  "*",            "*",            _GREYLISTING, _GREYLISTED),
+    ReplyLine("*",       "- 4.7.* 4.3.2 4.5.*", "MAIL DATA", _RATE,    _throttled("route")),
+    ReplyLine("*",       "- 4.7.* 4.3.2 4.5.*", "RCPT message", _RATE, _throttled("place")),
+    ReplyLine("452",     "4.5.3",        "MAIL DATA",    None,         _throttled("route")),
+    ReplyLine("452",     "4.5.3",        "*",            None,         _throttled("place")),
+    ReplyLine("45[01]",  "- 4.2.0 4.7.*", "RCPT message", _WAIT,       _GREYLISTED),
+    ReplyLine("45[01]",  "4.7.1",        "*",            None,         _GREYLISTED),
+    ReplyLine("45[01]",  "- 4.2.0 4.7.*", "RCPT message", _AGAIN,      _GREYLISTED),
+    ReplyLine("*",       "4.2.*",        "*",            None,         _MAILBOX_FULL),
+    ReplyLine("*",       "-",            "RCPT message", _FULL,        _MAILBOX_FULL),
+    ReplyLine("*",       "*",            "MAIL DATA",    None,         _try_later("route")),
+    ReplyLine("*",       "4.1.2 4.4.*",  "*",            None,         _try_later("place")),
+    ReplyLine("*",       "*",            "*",            None,         _try_later("message")),
 )
 FOR_GOOD = (
     #    code       status          stage           words         class
-    Line("53[0458]", "*",           "*",            None,         _US),
+    ReplyLine("53[0458]", "*",           "*",            None,         _US),
     # Out of sequence: the connection is at fault, not who it is for.
-    Line("503",     "*",            "*",            None,         _CONFUSED),
-    Line("*",       "5.3.4 5.2.3",  "*",            None,         _TOO_LARGE),
-    Line("552",     "-",            "MAIL DATA message", None,    _TOO_LARGE),
-    Line("*",       "5.6.7 5.6.9",  "*",            None,         _NEEDS_UTF8),
-    Line("*",       "5.6.*",        "*",            None,         _CONTENT),
-    Line("*",       "*",            "MAIL",         None,         _US),
-    Line("*",       "5.1.7 5.1.8 5.7.8", "*",       None,         _US),
-    Line("*",       "5.1.1 5.1.6 5.1.10", "*",      None,         _NO_SUCH_ADDRESS),
-    Line("556",     "-",            "*",            None,         _NO_SUCH_ADDRESS),
-    Line("*",       "5.2.1 5.2.2",  "*",            None,         _MAILBOX_FULL),
-    Line("552",     "-",            "RCPT",         None,         _MAILBOX_FULL),
-    Line("*",       "- 5.0.0",      "RCPT message", _FULL,        _MAILBOX_FULL),
+    ReplyLine("503",     "*",            "*",            None,         _CONFUSED),
+    ReplyLine("*",       "5.3.4 5.2.3",  "*",            None,         _TOO_LARGE),
+    ReplyLine("552",     "-",            "MAIL DATA message", None,    _TOO_LARGE),
+    ReplyLine("*",       "5.6.7 5.6.9",  "*",            None,         _NEEDS_UTF8),
+    ReplyLine("*",       "5.6.*",        "*",            None,         _CONTENT),
+    ReplyLine("*",       "*",            "MAIL",         None,         _US),
+    ReplyLine("*",       "5.1.7 5.1.8 5.7.8", "*",       None,         _US),
+    ReplyLine("*",       "5.1.1 5.1.6 5.1.10", "*",      None,         _NO_SUCH_ADDRESS),
+    ReplyLine("556",     "-",            "*",            None,         _NO_SUCH_ADDRESS),
+    ReplyLine("*",       "5.2.1 5.2.2",  "*",            None,         _MAILBOX_FULL),
+    ReplyLine("552",     "-",            "RCPT",         None,         _MAILBOX_FULL),
+    ReplyLine("*",       "- 5.0.0",      "RCPT message", _FULL,        _MAILBOX_FULL),
     # Closed lists and groups (Microsoft: 5.7.12x, 5.7.13x): one mailbox, not its domain.
-    Line("*",       "5.7.2 5.7.1[23]?", "*",        None,         _US_HERE),
-    Line("*",       "*",            "*",            _OURS,        _US),
+    ReplyLine("*",       "5.7.2 5.7.1[23]?", "*",        None,         _US_HERE),
+    ReplyLine("*",       "*",            "*",            _OURS,        _US),
     # Some say it under the code of a policy; so much is not the domain's.
-    Line("*",       "- 5.0.0 5.7.1", "RCPT message", _UNKNOWN,    _MAILBOX_REFUSED),
-    Line("*",       "- 5.0.0 5.7.[01]", "message",  _BAD_CONTENT, _CONTENT),
-    Line("*",       "5.7.*",        "DATA",         None,         _US),
-    Line("*",       "5.7.*",        "*",            None,         _US_THERE),
-    Line("*",       "- 5.0.0 5.5.0", "RCPT message", _BLOCKED,    _US_THERE),
-    Line("*",       "5.1.*",        "*",            None,         _MAILBOX_REFUSED),
-    Line("55[013]", "*",            "RCPT",         None,         _MAILBOX_REFUSED),
-    Line("*",       "*",            "message",      None,         _CONTENT),
-    Line("*",       "*",            "*",            None,         _REFUSED),
+    ReplyLine("*",       "- 5.0.0 5.7.1", "RCPT message", _UNKNOWN,    _MAILBOX_REFUSED),
+    ReplyLine("*",       "- 5.0.0 5.7.[01]", "message",  _BAD_CONTENT, _CONTENT),
+    ReplyLine("*",       "5.7.*",        "DATA",         None,         _US),
+    ReplyLine("*",       "5.7.*",        "*",            None,         _US_THERE),
+    ReplyLine("*",       "- 5.0.0 5.5.0", "RCPT message", _BLOCKED,    _US_THERE),
+    ReplyLine("*",       "5.1.*",        "*",            None,         _MAILBOX_REFUSED),
+    ReplyLine("55[013]", "*",            "RCPT",         None,         _MAILBOX_REFUSED),
+    ReplyLine("*",       "*",            "message",      None,         _CONTENT),
+    ReplyLine("*",       "*",            "*",            None,         _REFUSED),
 )
 # fmt: on
 

@@ -35,7 +35,7 @@ def prescan(body: bytes) -> str:
     Raises `Refused("parse-error")` that names the limit: entity declarations, depth 200, 100 attributes in one element,
     64 namespaces an item, 5,000 items, two million characters of text in one element.
     """
-    scan = _Scan()
+    scan = _XmlScan()
     try:
         scan.parser.Parse(body, True)
     except expat.ExpatError as error:
@@ -43,7 +43,7 @@ def prescan(body: bytes) -> str:
     return ""
 
 
-class _Scan:
+class _XmlScan:
     def __init__(self) -> None:
         self.parser = expat.ParserCreate(encoding="utf-8", namespace_separator="\x1f")
         self.parser.buffer_text = True

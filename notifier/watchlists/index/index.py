@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from notifier.statement import Statement
 from notifier.watchlists.index.clauses import Condition, Plan, leaves_of, plan, true
-from notifier.watchlists.index.leaves import Found, Leaves
+from notifier.watchlists.index.leaves import Leaves, LeavesFound
 from notifier.watchlists.index.postings import Postings, asked
 from notifier.watchlists.index.scopes import Scopes
 from notifier.watchlists.query import version
@@ -125,7 +125,7 @@ class Index:
             matched = self._fulfilled(matched | self._always, found)
         return matched - self._scopes.outside(statement.feed, statement.issuer)
 
-    def _fulfilled(self, matched: BitMap, found: Found) -> BitMap:
+    def _fulfilled(self, matched: BitMap, found: LeavesFound) -> BitMap:
         """Those whose conditions hold as well; a condition that many share is asked once."""
         known: dict[Condition, bool] = {}
         failed = []

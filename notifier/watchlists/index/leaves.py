@@ -32,7 +32,7 @@ _FAR = 1 << 30
 _Key = bytes | Word | tuple[str, int] | Test | None
 
 
-class Found:
+class LeavesFound:
     """The leaves that a statement holds: `present`, their numbers, rising."""
 
     def __init__(self, present: Numbers) -> None:
@@ -284,7 +284,7 @@ class Leaves:
 
     # ---------------------------------------------------------------- in a statement
 
-    def find(self, fields: Mapping[str, str]) -> Found:
+    def find(self, fields: Mapping[str, str]) -> LeavesFound:
         """The leaves that a statement, given by field, holds."""
         vocabulary = self._vocabulary
         if vocabulary.full:
@@ -310,7 +310,7 @@ class Leaves:
         if len(self._relations):
             true = self._relations.true(present, stream, (leaves, firsts, lasts), lambda: Text(fields))
             present = distinct(np.concatenate([present, true]))
-        return Found(present)
+        return LeavesFound(present)
 
     def _hits(self, stream: Stream) -> tuple[Numbers, Places, Places]:
         """Phrases and classes: each with the places in the stream where it begins and ends."""

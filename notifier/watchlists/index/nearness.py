@@ -22,7 +22,7 @@ _ROOM = 1 << 32  # more than there are words in a text
 _GAP = 1000  # words between two fields: more than any proximity reaches
 
 
-class Standing:
+class LeafPlaces:
     """
     Where the leaves of a text stand: a leaf, and the places in the stream of `terms` of its first and its last word,
     one of each an occurrence.

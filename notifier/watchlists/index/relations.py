@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from notifier.watchlists.expression import Leaf
-from notifier.watchlists.index.nearness import ALONE, KIND, WINDOW, Standing
+from notifier.watchlists.index.nearness import ALONE, KIND, WINDOW, LeafPlaces
 from notifier.watchlists.index.numbers import Codes, Numbers, Places, Truths, distinct, enough
 from notifier.watchlists.index.ragged_lists import Runs
 from notifier.watchlists.index.vocabulary import Stream
@@ -128,7 +128,7 @@ class Relations:
         concerned[lefts] = concerned[rights] = True
         mine = concerned[leaves]
         concerned[lefts] = concerned[rights] = False
-        standing = Standing(stream.terms, leaves[mine], firsts[mine], lasts[mine])
+        standing = LeafPlaces(stream.terms, leaves[mine], firsts[mine], lasts[mine])
         near: Codes = tests[standing.hold(lefts, rights, self._how[tests], self._reach[tests])]
         return near
 

@@ -49,7 +49,7 @@ def read(body: bytes) -> tuple[list[Outline], list[str]]:
     """
     within(len(body), BYTES, "bytes")
     text, _ = letters(body)
-    scan = _Scan()
+    scan = _OpmlScan()
     try:
         # What the declaration calls the letters no longer counts.
         scan.parser.Parse(text.encode("utf-8", "replace"), True)
@@ -61,7 +61,7 @@ def read(body: bytes) -> tuple[list[Outline], list[str]]:
     return list(scan.found.values()), scan.strange
 
 
-class _Scan:
+class _OpmlScan:
     def __init__(self) -> None:
         self.parser = expat.ParserCreate(encoding="utf-8")
         self.parser.StartElementHandler = self._start

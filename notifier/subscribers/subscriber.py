@@ -1,0 +1,34 @@
+"""
+Subscribers as values: who asked, what they watch, and how and when they are told.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from notifier.secret import Secret
+from notifier.subscribers.timing import Timing
+from notifier.watchlists.watchlist import Watchlist
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """One way to reach a subscriber: `name` in the log, the `kind` of channel, and where it leads."""
+
+    name: str
+    kind: str
+    address: Secret
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asked: `id` in the log, `name` for people; `timing` is when he wants to be told, and in which time zone."""
+
+    id: str
+    name: str
+    timing: Timing
+    watchlists: tuple[Watchlist, ...]
+    channels: tuple[Contact, ...]
+
+    @property
+    def timezone(self) -> str:
+        """An IANA zone's name."""
+        return self.timing.timezone
