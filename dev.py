@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = str(VENV / "bin" / "python")
 STAMP = VENV / "set-up"
-RUNNING, DEVELOPING = "requirements.lock", "requirements-dev.lock"
+RUNNING, DEVELOPING = "requirements/running.lock", "requirements/developing.lock"
 OLDEST, NEWEST = (3, 11), (3, 14)
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 

@@ -95,14 +95,39 @@ def test_the_ways_back_of_the_handbook_can_be_set(tmp_path: Path):
     assert settings.bounces is not None
 
 
-def test_every_kind_and_outcome_is_shown_by_a_test():
-    """The tables of the README name all that there are, each with a test of this suite."""
-    table = rows(section(README, "## What is read, and how a poll may end"))
-    tests = {
+def suite() -> set[str]:
+    """The names of all tests that there are."""
+    return {
         name
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M)
     }
 
+
+def test_every_kind_and_outcome_is_shown_by_a_test():
+    """The tables of the README name all that there are, each with a test of this suite."""
+    table = rows(section(README, "## What is read, and how a poll may end"))
+
     assert list(table) == [*get_args(Kind), *OUTCOMES]
-    assert set(table.values()) <= tests
+    assert set(table.values()) <= suite()
+
+
+def test_no_link_between_documents_is_broken():
+    """Every relative link leads to a file that is there, and to a heading in it where it names one."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    broken = []
+    for document in documents:
+        for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", document.read_text("utf-8")):
+            path, _, anchor = target.partition("#")
+            file = (document.parent / path).resolve() if path else document
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                broken.append(f"{document.relative_to(ROOT)}: {target}")
+
+    assert len(documents) > 20
+    assert broken == []
+
+
+def anchors(document: Path) -> set[str]:
+    """The names by which the headings of a document are linked to."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

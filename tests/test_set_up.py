@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements/running.lock", "requirements/developing.lock")
 
 
 def project() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def needed() -> list[tuple[str, str]]:
     return pairs + [(LOCKS[1], requirement) for extra in ("test", "dev") for requirement in extras[extra]]
 
 
-@pytest.mark.parametrize(("lock", "text"), needed(), ids=lambda value: str(value).removeprefix("requirements"))
+@pytest.mark.parametrize(("lock", "text"), needed(), ids=lambda value: str(value).removeprefix("requirements/"))
 def test_a_lock_satisfies_the_project(lock: str, text: str):
     """What pyproject.toml asks for is in the lock, in a version that it admits."""
     requirement = Requirement(text)
