@@ -60,9 +60,9 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
                     statement=statement, replaces=held[-1], revises=before, seen_at=now, muted_because=quiet
                 )
             )
+        elif renamed.is_new(statement) and statement.fingerprint in known.wordings(feed.id, twins[statement.id]):
+            continue  # its guid stands alone now, or no longer does: no name to remember, since that may turn again
         elif before := renamed.before(statement):
-            if known.wordings(feed.id, twins[statement.id]):
-                continue  # its guid stands alone now, or no longer does: no name to remember, since that may turn again
             same = statement.fingerprint
             events.append(
                 StatementRevised(statement=statement, replaces=same, revises=before, seen_at=now, muted_because=RENAMED)
@@ -114,6 +114,10 @@ class _Renamed:
         self._before = known.by_words(feed.id, without=wordings) if self._strange else {}
         familiar = sum(words in self._before for words in self._strange.values())
         self._wholesale = familiar >= 3 and familiar * 2 > len(wordings)
+
+    def is_new(self, statement: Statement) -> bool:
+        """Is its name one that we do not hold, and one wording alone under it?"""
+        return statement.id in self._strange
 
     def before(self, statement: Statement) -> str:
         """The id of the event that told a statement under its old name; "" for one that has none."""

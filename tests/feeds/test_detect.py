@@ -298,6 +298,22 @@ def test_wholesale_renaming_is_not_news(renamed, moved: timedelta):
     assert loud(news(*new, known=knowing(old))) == []
 
 
+@pytest.mark.parametrize(
+    ("renamed", "others", "news_of"),
+    [(1, 0, 1), (2, 0, 2), (2, 1, 2), (3, 0, 0), (3, 2, 0), (3, 3, 3)],
+    ids=["one", "two, all there are", "two of three", "three, all there are", "three of five", "three of six"],
+)
+def test_so_many_entries_are_a_renaming(renamed: int, others: int, news_of: int):
+    """Three at least, and most of the document; fewer on another day are warnings that were given again, and told."""
+    stayed = [entry(f"Other {n}", id=f"other-{n}") for n in range(others)]
+    old = [entry(f"Warning {n}", id=f"before-{n}") for n in range(renamed)]
+    new = [with_(each, id=each.id.replace("before", "after"), published=NOW + DAY) for each in old]
+
+    assert loud(news(*new, *stayed, known=knowing([*old, *stayed]))) == [
+        ("published", f"Warning {n}") for n in reversed(range(news_of))
+    ]
+
+
 def loud(events: list[Event]) -> list[tuple[str, str]]:
     """What alerts somebody."""
     return told(event for event in events if not event.muted_because)  # type: ignore[attr-defined]
@@ -386,6 +402,29 @@ def test_two_wordings_under_a_new_name_are_told_once():
 
     assert told(first) == [("published", "One"), ("revised", "One")]
     assert news(*wordings, known=known) == []
+
+
+def test_a_renaming_beside_a_shared_name_is_told_once():
+    """One link stands on two entries now, one of which had it alone: the next poll of the same finds nothing new."""
+    alone, shared = "https://a.example/1", "https://a.example/2"
+    held = [
+        entry("", id="", link="", published=None, summary="First notice"),
+        entry("Second notice", id="", link=""),
+        entry("", id="", link=shared, published=None, summary=""),
+    ]
+    shown = [
+        entry("", id="", link=alone, published=None, summary="First notice"),
+        entry("", id="", link=shared, published=None, summary=""),
+        entry("Second notice", id="", link=shared, published=NOW - 5 * DAY),
+    ]
+    known = knowing(held)
+
+    first = news(*shown, known=known)
+    for event in first:
+        known.apply(event)
+
+    assert loud(first) == []
+    assert news(*shown, known=known) == []
 
 
 # ---------------------------------------------------------------- whatever comes
