@@ -133,6 +133,20 @@ async def test_the_owner_is_told_on_another_channel_that_works(desk: Desk):
     assert (notice.channels, notice.about, notice.notice) == (("team",), "email", "suspended")
 
 
+async def test_the_owner_is_told_on_no_channel_that_has_ended_before(desk: Desk):
+    """The mailbox that would come first was suspended a day ago: word goes to the next that works."""
+    await desk.comes_back(postfix(await desk.sent(1, "home"), recipient="me@home.example"))
+    desk.clock.advance(DAY)
+
+    await desk.comes_back(postfix(await desk.sent(2)))
+
+    assert await desk.suspended() == [("home", "bounced"), ("email", "bounced")]
+    assert [(each.about, each.channels) for each in await logged(desk.log, NoticeRaised)] == [
+        ("home", ("email",)),
+        ("email", ("team",)),
+    ]
+
+
 async def test_the_same_report_twice_is_one(desk: Desk):
     """In one round, in the next, after a restart, and in another mail system's words (F29)."""
     to = await desk.sent()

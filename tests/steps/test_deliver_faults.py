@@ -9,6 +9,7 @@ from datetime import time, timedelta
 import msgspec
 import pytest
 
+from notifier.delivery.outbox import delivery_id
 from notifier.errors import LogFull, Refused, TryLater
 from notifier.eventlog.log import Appended, Commit, Duplicate, LogPage
 from notifier.events.alerts import AlertRaised, NoticeRaised
@@ -20,7 +21,7 @@ from notifier.steps.deliver import Deliverer
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock, FailingLog, events
-from tests.steps.test_deliver import BUSY, Desk, soon, subscriber
+from tests.steps.test_deliver import BUSY, Desk, Peer, soon, subscriber
 
 GONE = Refused("550 5.1.1 there is no such mailbox", outcome="no-such-address")
 
@@ -311,6 +312,31 @@ async def test_a_notice_goes_on_no_channel_that_nobody_confirmed() -> None:
     assert len(await events(desk.log, ChannelSuspended)) == 1
     assert await events(desk.log, NoticeRaised) == []
     assert desk.email.tried == []
+
+
+async def test_a_notice_is_sent_on_no_channel_that_has_ended_itself() -> None:
+    """Mail, which would come first, takes nothing any more: word of Slack's end goes to Teams, and none is lost."""
+    desk = Desk()
+    teams = Peer("teams")
+    desk.subscribers["desk"] = subscriber("desk", "email", "slack", "teams")
+    desk.deliverer = Deliverer(
+        desk.log,
+        {"email": desk.email, "slack": desk.slack, "teams": teams},
+        desk.renderer,
+        desk.subscribers.get,
+        desk.clock,
+        random=lambda: 0.5,
+    )
+    ended = ChannelSuspended(subscriber="desk", channel="email", at=NOON, why="bounced", reason="no such mailbox")
+    await desk.log.append([ended])
+    desk.slack.answers = [Refused("410: this webhook is no more", outcome="endpoint-gone")]
+    await desk.owes(1, "slack")
+
+    await desk.deliverer.run()
+
+    (notice,) = await events(desk.log, NoticeRaised)
+    assert (notice.about, notice.channels) == ("slack", ("teams",))
+    assert [message.id for message in teams.tried] == [delivery_id(notice.id, "teams")]
 
 
 async def test_channels_that_end_together_tell_of_each_other_in_no_circle() -> None:

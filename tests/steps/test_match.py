@@ -15,7 +15,7 @@ from notifier.events.event import Event
 from notifier.events.feeds import FeedBaselined
 from notifier.events.statements import PageRead, StatementPublished, StatementRevised
 from notifier.statement import Statement, fingerprint
-from notifier.steps.match import Matcher
+from notifier.steps.match import ROOM, Matcher
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.query import parse
@@ -369,6 +369,20 @@ async def test_a_subscriber_of_many_long_queries_holds_up_nobody() -> None:
 
     assert [alert.subscriber for alert in alerts] == ["desk", "newsroom"]
     assert [match.watchlist for match in alerts[0].matches[:2]] == ["Wish 000", "Wish 001"]
+
+
+async def test_the_watchlists_an_alert_names_where_not_all_fit_are_the_first() -> None:
+    """By name and without a hole: one that would fit still, behind one that did not, is left out."""
+    long = " OR ".join([HONG_KONG, *(f"{'word' * 8}{n}" for n in range(190))])
+    wishes = [watchlist(long, f"Wish {n:03}") for n in reversed(range(100))]
+    desk = Desk(*wishes, watchlist(name="Zz, a short one"))
+
+    (alert,) = await desk.told(published())
+
+    named = [match.watchlist for match in alert.matches]
+    size = [len(msgspec.json.encode(match)) for match in alert.matches]
+    assert named == [f"Wish {n:03}" for n in range(len(named))]
+    assert sum(size) <= ROOM < sum(size) + size[0]
 
 
 async def test_the_matcher_s_place_moves_past_what_matches_nothing() -> None:

@@ -699,6 +699,26 @@ async def test_a_gap_is_filled_from_the_feeds_archive() -> None:
     assert (again.outcome, again.published, again.revised) == ("ok", 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_whole"),
+    [((7, 6, 5, 4, 3, 2, 1), True), ((7, 6, 5, 4, 3), False), ((7, 6), False), ((), False)],
+    ids=["back to what we know", "not so far", "no more than the feed", "nothing"],
+)
+async def test_a_gap_is_called_filled_only_where_the_archive_leads_back_to_what_we_know(
+    shown: tuple[int, ...], is_whole: bool
+) -> None:
+    """An archive that ends before that may lack something too, and whoever must act on all of it is told so."""
+    desk = await windowed(ruled(2), ruled(1), feed=REGISTER)
+    desk.publisher.shows(*(ruled(n, archived=True) for n in shown), feed=ARCHIVE)
+
+    poll = await desk.poll(ruled(7), ruled(6), feed=REGISTER)
+
+    more = len({5, 4, 3} & {*shown})
+    assert poll.published == 2 + more
+    assert f"; {more} more were read further back" in poll.detail
+    assert ("which may not be all that passed in between" in poll.detail) is not is_whole
+
+
 async def test_an_archive_that_fails_costs_nothing_of_the_feed() -> None:
     """Its own news is recorded, and the operator hears that there may have been more."""
     desk = await windowed(ruled(2), ruled(1), feed=REGISTER)
