@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parent.parent / "notifier"
 
 # From the ground up. What stands on one floor knows the floors below, and of its own floor only itself.
 FLOORS = (
-    {"errors", "statement", "message", "secret", "guard", "diff"},  # values that everyone may know
+    {"errors", "statement", "message", "secret", "guard", "diff", "durable"},  # values that everyone may know
     {"events"},
     {"eventlog", "feeds", "channels", "watchlists"},
     {"subscribers"},

@@ -21,6 +21,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from notifier import durable
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.message import Message, Receipt, without_controls
 
@@ -103,7 +104,7 @@ class AtomChannel:
         with lock:
             feed = self._feed(path, title)
             _put_first(feed, entry)
-            _replace(path, ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True))
+            durable.write(path, ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True))
 
     def _feed(self, path: Path, title: str) -> Element:
         """The feed in this file, or one that begins. Raises `ParseError` for a file of another kind."""
@@ -187,18 +188,3 @@ def _sub(parent: Element, name: str, text: str | None = None, /, **attributes: s
 
 def _moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _replace(path: Path, body: bytes) -> None:
-    """Put this in place of the file in one step, and have it on the disk before we say so."""
-    part = path.with_suffix(".xml.part")
-    with part.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

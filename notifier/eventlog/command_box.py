@@ -12,6 +12,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from notifier import durable
 from notifier.errors import Conflict, LogError
 from notifier.eventlog import codec
 from notifier.eventlog.log import EventLog
@@ -24,17 +25,16 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # it is recorded when the owner takes 
 _SIZE = 1 << 20  # bytes of one letter that are read
 
 
-def post(directory: Path, event: Event) -> Path:
-    """Put an event into the box of the log in a directory; the letter, which is gone once it was taken in."""
+def post(directory: Path, event: Event, sync: durable.Sync = os.fsync) -> Path:
+    """
+    Put an event into the box of the log in a directory; the letter, which is gone once it was taken in.
+
+    When this returns, the letter outlives a power cut: an operator was told that it is there.
+    """
     box = directory / FOLDER
-    box.mkdir(mode=0o700, exist_ok=True)
+    durable.make(box, 0o700, sync)
     letter = box / f"{event.id}.json"
-    draft = letter.with_suffix(".draft")
-    with draft.open("wb") as file:
-        file.write(event.type.encode() + b"\n" + codec.encode(event, NEVER))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(letter)
+    durable.write(letter, event.type.encode() + b"\n" + codec.encode(event, NEVER), sync)
     return letter
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from notifier import durable
 from notifier.errors import Conflict, LogError, LogFull, LogOwned, Overtaken
 from notifier.eventlog import codec
 from notifier.eventlog.log import Appended, Commit, Consumer, Duplicate, LogPage, checked_size
@@ -108,7 +109,7 @@ class SqliteLog:
                 raise LogError(f"{path}: there is no log yet; `notifier run` makes it")
             return cls(clock, _reader(path))
         try:
-            _make(directory)
+            durable.make(directory)  # with its entry in the one above, a log would be lost whole
             lock = _owned(directory / "owner.lock")
         except OSError as error:
             raise LogError(f"{directory}: the log cannot be opened for writing: {error.strerror}") from error
@@ -399,16 +400,6 @@ def _as_ours(error: Exception, writer: apsw.Connection) -> LogError:
 
 
 # ---------------------------------------------------------------- files and rows
-
-
-def _make(directory: Path) -> None:
-    """Make a directory and those above it, durably: with its entry in the one above, a log would be lost whole."""
-    if not directory.is_dir():
-        _make(directory.parent)
-        directory.mkdir(exist_ok=True)
-        above = os.open(directory.parent, os.O_RDONLY)
-        os.fsync(above)
-        os.close(above)
 
 
 def _owned(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,54 @@ async def test_a_letter_is_recorded_and_gone(tmp_path: Path) -> None:
     (recorded,) = (await log.read()).events
     assert (taken, recorded.event, recorded.recorded_at, letter.exists()) == ([1, 0], WISH, Clock()(), False)
     await log.close()
+
+
+class Disk:
+    """
+    What a power cut leaves of a directory, by the letter of fsync(2) and rename(2): of a file, the bytes that it had
+    when it was last synced; of a directory, the names that stood in it then.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files: dict[int, bytes] = {}  # by inode, as the names are
+        self._names: dict[int, dict[str, int]] = {}
+
+    def sync(self, descriptor: int) -> None:
+        """What fsync(2) does, and note what is on the disk from now on."""
+        os.fsync(descriptor)
+        number = os.fstat(descriptor).st_ino
+        path = next(each for each in (self._root, *self._root.rglob("*")) if each.stat().st_ino == number)
+        if path.is_dir():
+            self._names[number] = {each.name: each.stat().st_ino for each in path.iterdir()}
+        else:
+            self._files[number] = path.read_bytes()
+
+    def cut_off(self, into: Path) -> None:
+        """Lay what is left of the directory into another."""
+        self._lay(self._root.stat().st_ino, into)
+
+    def _lay(self, number: int, into: Path) -> None:
+        into.mkdir()
+        for name, each in self._names.get(number, {}).items():
+            if each in self._names:
+                self._lay(each, into / name)
+            else:
+                (into / name).write_bytes(self._files.get(each, b""))
+
+
+async def test_a_letter_outlives_a_power_cut(tmp_path: Path) -> None:
+    """From the moment at which the operator is told that it lies there: whole, in the box, whatever else is lost."""
+    (tmp_path / "data").mkdir()
+    disk = Disk(tmp_path / "data")
+    post(tmp_path / "data", WISH, disk.sync)
+    disk.cut_off(tmp_path / "after")
+    log = FailingLog(Clock())
+
+    taken = await take_in(tmp_path / "after", log)
+
+    assert taken == 1
+    assert [each.event for each in (await log.read()).events] == [WISH]
 
 
 async def test_a_letter_of_what_is_known_is_recorded_once(tmp_path: Path) -> None:
