@@ -153,26 +153,32 @@ class Service:
         on the same home.
         """
         settings = Settings.load(home, environ)
-        log = await SqliteLog.open(home / "data", clock)
-        try:
+        # Each is closed whatever becomes of the others: Ctrl-C may come while we close, and come twice.
+        async with contextlib.AsyncExitStack() as at_end:
+            log = await SqliteLog.open(home / "data", clock)
+            at_end.push_async_callback(log.close)
             # Spreads polls and retries; nothing secret depends on it.
             chance = chance or random.Random()  # noqa: S311
             app = cls(home, settings, log, clock, chance, environ, terminal)
-            try:
-                app.take_up(subscriptions_of(home, settings, app.channels, environ))
-                await app.take_letters()
-                await app.poller.catch_up()
-                await app.rechecker.catch_up()
-                await app.deliverer.catch_up()
-                await app.record_subscriptions()
-                yield app
-            finally:
-                await app.fetcher.close()
-                await app.parsers.close()
-                await app.page_parsers.close()
-                await asyncio.gather(*(channel.close() for channel in app.channels.values()))
-        finally:
-            await log.close()
+            for close in (app._close_channels, app.page_parsers.close, app.parsers.close, app.fetcher.close, app._stop):
+                at_end.push_async_callback(close)
+            app.take_up(subscriptions_of(home, settings, app.channels, environ))
+            await app.take_letters()
+            await app.poller.catch_up()
+            await app.rechecker.catch_up()
+            await app.deliverer.catch_up()
+            await app.record_subscriptions()
+            yield app
+
+    async def _stop(self) -> None:
+        """Drop what is read, which is read again; messages under way may end, and what was owed stays owed."""
+        await self.rechecker.stop()
+        await self.reader.stop()
+        if cut_off := await self.deliverer.stop(GRACE):
+            logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
+
+    async def _close_channels(self) -> None:
+        await asyncio.gather(*(channel.close() for channel in self.channels.values()))
 
     # ---------------------------------------------------------------- subscriptions
 
@@ -267,8 +273,11 @@ class Service:
     async def poll_once(self, told: Callable[[Feed, PollResult], None]) -> None:
         """Poll every feed."""
         rounds = await self._rounds(told)
-        await rounds.start_due()
-        await rounds.ended()
+        try:
+            await rounds.start_due()
+            await rounds.ended()
+        finally:
+            await rounds.stop()
         await self._keep(rounds)
 
     async def _rounds(self, told: Callable[[Feed, PollResult], None]) -> Rounds:
@@ -364,8 +373,7 @@ class Service:
 
     async def serve(self, stop: asyncio.Event, told: Callable[[Feed, PollResult], None]) -> None:
         """
-        The service, until `stop` is set. Polls under way are dropped then (they are asked for again), and messages
-        under way may end; what was owed stays owed.
+        The service, until `stop` is set. Polls under way are dropped then: they are asked for again.
         """
         hubs: Hubs | None = None
 
@@ -402,9 +410,6 @@ class Service:
         # Before the schedule, which waits for the runs of its steps.
         await self.rechecker.stop()
         await schedule.stop()
-        await self.reader.stop()
-        if cut_off := await self.deliverer.stop(GRACE):
-            logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
         await self._keep(rounds)
 
 

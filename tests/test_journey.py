@@ -329,6 +329,53 @@ async def test_stopped_before_an_answer_it_says_that_it_does_not_know(tmp_path: 
     assert last.unknown
 
 
+async def one_pass(home: Path) -> None:
+    """What `run --once` does in a home; to cancel it is what asyncio makes of Ctrl-C."""
+    async with Service.opened(home) as service:
+        await service.run_once()
+
+
+async def test_a_pass_that_is_broken_off_records_how_a_message_went(tmp_path: Path):
+    """Ctrl-C while the mail server thinks: its answer is waited for, so the next pass sends no second mail."""
+    hold = asyncio.Event()
+    async with world() as around, MailPeer(hold=hold) as slow:
+        home = make_home(tmp_path, around, {"trade": "rss"}, mail_port=slow.port)
+        around.publisher.publish("trade", rss(OLD))
+        await one_pass(home)
+        around.publisher.publish("trade", rss(NEWS, OLD))
+        passing = asyncio.create_task(one_pass(home))
+        await slow.has_read(1)
+        passing.cancel()
+        await asyncio.wait([passing], timeout=0.3)
+        hold.set()
+        with pytest.raises(asyncio.CancelledError):
+            await passing
+        async with reading_log(home) as log:
+            last = (await log.read()).events[-1].event
+        await one_pass(home)
+
+    assert isinstance(last, AlertDelivered)
+    assert len(slow.read) == 1
+
+
+async def test_a_pass_that_is_broken_off_blames_no_feed(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Ctrl-C while a publisher takes its time: its poll is dropped, and neither log nor stderr calls it unreachable."""
+    async with world() as around, WebPeer(SILENCE) as silent:
+        home = make_home(tmp_path, around, {"trade": "rss"})
+        settings = home / "notifier.toml"
+        settings.write_text(settings.read_text().replace(str(around.publisher.port), str(silent.port)))
+        passing = asyncio.create_task(one_pass(home))
+        await silent.has_read(1)
+        passing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await passing
+        async with reading_log(home) as log:
+            told = [each.event for each in (await log.read()).events]
+
+    assert [type(event) for event in told] == [SubscriptionsApplied]
+    assert caplog.text == ""
+
+
 async def test_killed_after_the_dot_it_sends_one_more_of_the_same_name(tmp_path: Path):
     """kill -9 before the mail server answers: after a restart the alert arrives, under the same Message-ID."""
     async with world() as around, MailPeer({".": SILENCE}) as silent:

@@ -63,8 +63,8 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
     clock = StoryClock(story.starts_at)
     outbox = _made_anew(home)
     peers = Peers(story, outbox, clock)
-    await peers.start()
     try:
+        await peers.start()
         _write_home(home, story, peers)
         async with Service.opened(
             home,
