@@ -165,6 +165,11 @@ async def test_one_may_ask_for_more_or_less(tmp_path: Path):
     assert quiet[1:] == ("", "")
 
 
+# What asyncio says in its debug mode of a callback on a slow machine. It may come at any time, and is searched for
+# addresses as all else is; but it is a word on the machine, and no library that tells of its work.
+SLOW = re.compile(r"\S+ WARNING Executing <.*> took \d+\.\d+ seconds")
+
+
 async def test_no_library_tells_an_address(tmp_path: Path):
     """However much we say, a mail is sent without its recipient, its server's talk or a webhook on stderr."""
     slack = "\n[[channel]]\nslack = '${HOOK}'\n"
@@ -180,8 +185,9 @@ async def test_no_library_tells_an_address(tmp_path: Path):
     assert len(around.mailroom.mails) == len(around.slack.payloads) == 1
     assert "trade: 1 new" in err
     assert not [secret for secret in ("desk@bank", "nosuchsecret", "/services/") if secret in out + err]
-    assert {line.split()[1] for line in err.splitlines()} <= {"INFO", "DEBUG"}
-    assert not re.search("aiohttp|aiosmtplib|apscheduler|asyncio", err)
+    told = [line for line in err.splitlines() if not SLOW.fullmatch(line)]
+    assert {line.split()[1] for line in told} <= {"INFO", "DEBUG"}
+    assert not re.search("aiohttp|aiosmtplib|apscheduler|asyncio", "\n".join(told))
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
