@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.alerts.waiting import Held, Waiting, dropped, gathered, released_at
@@ -100,7 +100,6 @@ SINCE = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(TIMINGS, SINCE, st.none() | st.integers(0, 40_000))
 def test_whatever_waits_is_let_go(timing: Timing, minutes: list[tuple[int, str]], last_minute: int | None) -> None:
     """

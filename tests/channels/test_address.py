@@ -9,7 +9,7 @@ from pathlib import Path
 
 import idna
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from notifier.channels.mail import channel as email_channel
@@ -18,6 +18,7 @@ from notifier.channels.mail.channel import EmailChannel
 from notifier.channels.mail.relay import Relay
 from tests.channels.messages import message
 from tests.channels.peers import MailPeer
+from tests.examples import examples
 
 RELAY = Relay(host="127.0.0.1", tls="none", sender="Policy alerts <alerts@house.example>")
 LONG_DOMAIN = ".".join(["b" * 60] * 3) + ".example"
@@ -132,7 +133,7 @@ def accepted(address: str) -> bool:
 
 
 @given(st.lists(ADDRESSES, max_size=20))
-@settings(deadline=None, max_examples=40)
+@examples(40)
 def test_nothing_is_rewritten_on_the_way(addresses: list[str]) -> None:
     """Of every address that is accepted, RCPT bears the very name, and the domain or its form in ASCII."""
     good = [address for address in addresses if accepted(address)]

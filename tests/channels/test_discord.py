@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.discord import DiscordChannel
@@ -20,6 +20,7 @@ from notifier.messages.render import markdown
 from tests.channels.messages import WRITTEN_AT
 from tests.channels.peers import HANG_UP, SILENCE, WebPeer, response
 from tests.channels.receiver import LOOPBACK
+from tests.examples import examples
 
 HOOK = "/api/webhooks/1/verysecretZq4T"
 EMBED = {"title": "Curbs", "url": "https://commerce.example/1", "description": "Exports are curbed."}
@@ -239,7 +240,7 @@ EMBEDS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(TEXT, EMBEDS)
 def test_whatever_a_template_writes_is_within_limits(content: str, embeds: list[Any]) -> None:
     """Discord refuses a message whole for one text too long; ours never has one, nor a field without words."""

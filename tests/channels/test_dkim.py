@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from dkim.canonicalization import Relaxed
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from notifier.channels.mail.composer import Sender, composed
@@ -30,6 +30,7 @@ from notifier.channels.mail.dkim import SIGNED, Signer, relaxed_body
 from notifier.channels.mail.relay import Dkim, Relay
 from notifier.errors import Misconfigured
 from tests.channels.messages import HOSTILE, message
+from tests.examples import examples
 
 HOUSE = Sender("Policy alerts", "alerts@house.example")
 
@@ -100,7 +101,7 @@ def test_a_hostile_mail_is_believed(signer: Signer, title: str) -> None:
 
 @both
 @given(subject=st.text(max_size=200), text=st.text(max_size=400), html=st.text(" \t\n<p>=.x", max_size=200))
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_any_mail_is_believed(signer: Signer, subject: str, text: str, html: str) -> None:
     """Also one with blanks and empty lines where they are folded together."""
     data = mail(subject=subject, text=re.sub("[\ud800-\udfff]", "", text), html=html)
@@ -124,7 +125,7 @@ def test_a_changed_header_is_found_out(signer: Signer, name: str) -> None:
 
 @both
 @given(at=st.integers(0, 10_000), to=st.integers(33, 126))
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_a_changed_body_is_found_out(signer: Signer, at: int, to: int) -> None:
     """So it is for any one byte of the body."""
     data = mail(text="Exports are curbed.\n" * 40)
@@ -204,7 +205,7 @@ def test_a_second_copy_is_signed_alike(signer: Signer) -> None:
     st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     st.integers(-12 * 60, 14 * 60),
 )
-@settings(max_examples=30)
+@examples(30)
 def test_the_time_is_the_mails_own(when: datetime, minutes: int) -> None:
     """In seconds, whatever the zone it is told in."""
     when = when.astimezone(timezone(timedelta(minutes=minutes)))

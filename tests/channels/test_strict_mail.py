@@ -7,7 +7,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.mail.channel import EmailChannel
@@ -18,6 +18,7 @@ from tests.channels.messages import HOSTILE, message
 from tests.channels.peers import MailPeer
 from tests.channels.strict import Mail, Unlawful, read
 from tests.channels.test_dkim import SIGNERS
+from tests.examples import examples
 
 HOUSE = Sender("Policy alerts", "alerts@house.example")
 DESK = "desk@bank.example"
@@ -55,7 +56,7 @@ def plain(text: str) -> list[str]:
 
 
 @given(subject=WORDS, text=TEXTS, html=TEXTS, follows=st.sampled_from(["", "f00d" * 8]))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_mail_is_lawful(subject: str, text: str, html: str, follows: str) -> None:
     """Whatever is in it: it is read strictly, and says what it was given to say."""
     of = msgspec.structs.replace(message(subject=subject, text=text, html=html), follows=follows)
@@ -79,7 +80,7 @@ def test_a_hostile_mail_is_lawful(title: str) -> None:
 
 
 @given(st.text(LETTERS, max_size=60).map(lambda name: " ".join(without_controls(name).split())))
-@settings(max_examples=300)
+@examples(300)
 def test_any_sender_is_lawful(name: str) -> None:
     """One mailbox, whatever the name before it."""
     found = mail(message(), sender=Sender(name, HOUSE.address))
@@ -110,7 +111,7 @@ def test_a_signed_mail_is_lawful(kind: str) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_what_travels_is_what_was_written(texts: list[str]) -> None:
     """Lines of dots and all: after its way over SMTP (RFC 5321, 4.5.2) each mail is lawful, and the mail it was."""
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.webhook import WebhookChannel
@@ -21,6 +21,7 @@ from notifier.message import Message
 from notifier.messages.render import Renderer
 from tests.channels.messages import WRITTEN_AT
 from tests.channels.receiver import LOOPBACK, Answer, Receiver, hang_up, plain, signatures_by
+from tests.examples import examples
 from tests.messages.builders import TEMPLATES, statement, view
 
 NEW = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -157,7 +158,7 @@ async def test_a_template_that_writes_no_event_is_told(said: dict[str, object]) 
         assert receiver.got == []
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=3))
 def test_any_title_arrives_as_text(titles: list[str]) -> None:
     """Whatever a feed said is one JSON text, with a good signature, and no header more."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import Conflict, LogError, Overtaken, TooLarge
@@ -27,6 +27,7 @@ from notifier.events.event import Event, Recorded
 from notifier.events.feeds import FeedMoved
 from notifier.events.statements import StatementPublished
 from tests.eventlog.builders import NOW, Retold, moved, published
+from tests.examples import examples
 
 T = TypeVar("T")
 
@@ -624,7 +625,7 @@ class Model:
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.__name__)
 @given(steps=STEPS)
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_any_story_reads_as_the_model_tells_it(engine: Engine, steps: list[Any]) -> None:
     """
     Whatever is appended, alone or together, new, again or in conflict: every call has the model's answer, every reader

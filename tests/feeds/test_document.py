@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import Refused
 from notifier.feeds.detect import as_statement
 from notifier.feeds.feed import Entry
 from notifier.feeds.health import outcome_of
+from tests.examples import examples
 from tests.feeds.builders import atom, document, feed, item, rdf, reading_of, rss
 
 GOOD = item("Good", guid="good", link="https://commerce.example/good", date="Mon, 29 Jun 2020 21:00:00 GMT")
@@ -456,7 +457,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max_size=25), st.binary(max_size=10))
 def test_any_bytes_are_read_or_refused(pieces: list[str], tail: bytes):
     """Whatever comes: a reading, or a refusal with a named outcome; never another error."""

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import Mistake
@@ -154,7 +154,6 @@ KEYS = st.text("abcdefgh-_0123456789", min_size=1, max_size=6)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
 
 
-@settings(deadline=None)
 @given(values=st.dictionaries(KEYS, st.one_of(TEXTS, st.lists(TEXTS, max_size=3)), max_size=6), gap=st.integers(0, 2))
 def test_lines_are_right_in_any_file(tmp_path_factory: pytest.TempPathFactory, values: dict[str, object], gap: int):
     """Whatever a file holds, each key's line is the one that it was written on."""

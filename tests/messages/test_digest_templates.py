@@ -7,7 +7,7 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.blocks import within_limits
@@ -16,6 +16,7 @@ from notifier.events.alerts import FeedStatus
 from notifier.message import Message
 from notifier.messages.digest_view import DigestEntry, DigestFeed, DigestTelling, DigestView, Group
 from notifier.messages.render import Renderer
+from tests.examples import examples
 from tests.messages.builders import FORMS, NOW, TEMPLATES, statement
 from tests.messages.digests import Told
 from tests.messages.test_templates import HOSTILE, Page, texts
@@ -281,7 +282,7 @@ def test_a_hostile_title_is_only_text(title: str) -> None:
     _nothing_acts(title)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.text(max_size=80))
 def test_any_title_is_only_text(title: str) -> None:
     """The same for titles that nobody thought of."""

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.mail.composer import Sender, composed
@@ -19,6 +19,7 @@ from notifier.messages.alert_view import AlertView, Other, Why
 from notifier.messages.passage import Run
 from notifier.messages.redline import Excerpts, Stretch
 from notifier.messages.render import Renderer
+from tests.examples import examples
 from tests.messages.builders import FORMS, NOW, TEMPLATES, TEXT, statement, view
 
 RENDERER = Renderer([TEMPLATES])
@@ -285,7 +286,7 @@ def signs_in(text: str) -> list[tuple[str, str]]:
 FORGED = st.lists(st.sampled_from(["[-", "-]", "{+", "+}", "[", "]", "{", "}", "-", "+", "a", "b", " "]), max_size=14)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(FORGED.map("".join), FORGED.map("".join), FORGED.map("".join))
 def test_nobody_forges_a_change(old: str, new: str, title: str) -> None:
     """The signs in plain text are those of the redline, one for one, whatever signs the statement itself holds."""
@@ -371,7 +372,7 @@ def test_a_hostile_title_is_only_text(title: str) -> None:
     _nothing_acts(forms(view(statement(title=title, text=title, issuer=title))))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.text(max_size=80))
 def test_any_title_is_only_text(title: str) -> None:
     """The same for titles that nobody thought of."""

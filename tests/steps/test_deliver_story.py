@@ -9,7 +9,6 @@ process is stopped or killed, and the clock goes on, or back. A plain ledger is 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta
@@ -18,7 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.delivery.outbox import EXPIRY, Lane, delivery_id
@@ -39,13 +38,10 @@ from notifier.steps.deliver import Deliverer
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing, quiet_until
 from tests.builders import NOON, Clock
+from tests.examples import examples
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-MANY = settings(
-    max_examples=400 if os.environ.get("NOTIFIER_LONG") else 60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+MANY = examples(60, 400)
 PEOPLE, KINDS = ("early", "late", "sleeper"), ("email", "slack")
 LANES = [(who, kind) for who in PEOPLE for kind in KINDS]
 NIGHT = Timing(timezone="UTC", quiet_from=time(22), quiet_until=time(7))
@@ -474,7 +470,6 @@ async def play(hour: int, told: list[Step]) -> Story:
     return story
 
 
-@pytest.mark.long
 @MANY
 @given(hours, st.lists(steps, min_size=20, max_size=60))
 def test_everything_owed_ends_once_whatever_happens(hour: int, told: list[Step]) -> None:

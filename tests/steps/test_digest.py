@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.errors import LogFull
@@ -30,6 +30,7 @@ from notifier.watchlists.index.index import Index
 from notifier.watchlists.query import parse
 from notifier.watchlists.watchlist import Watchlist
 from tests.builders import COMMERCE, NOON, ON_ANY_LOG, USTR, Clock, FailingLog, LogIn, events
+from tests.examples import examples
 
 DAILY = Timing(frequency="daily")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -574,7 +575,7 @@ TIMINGS = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(STEPS, st.integers(0, 4))
 async def test_whatever_happens_every_alert_is_told_exactly_once(steps: list[tuple[str, int]], first: int) -> None:
     """

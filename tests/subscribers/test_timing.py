@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.subscribers.timing import (
@@ -25,6 +25,7 @@ from notifier.subscribers.timing import (
     next_moment,
     quiet_until,
 )
+from tests.examples import examples
 
 # Clocks that change by an hour, by half of one, at midnight, under the equator, near the date line, and never.
 ZONES = (
@@ -132,7 +133,6 @@ def test_an_hourly_digest_comes_at_the_full_hour(zone: str) -> None:
     assert off == (2 if zone == "Australia/Lord_Howe" else 0)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ZONES), st.sampled_from(["hourly", "daily", "weekly"]), MOMENTS, st.integers(0, 60 * 24 * 20))
 def test_the_last_moment_is_the_one_before_the_next(zone: str, period: str, now: datetime, minutes: int) -> None:
     """However long nobody looked, the last that was missed is found; none where none was."""
@@ -226,7 +226,7 @@ def test_a_burst_does_not_go_on_for_ever() -> None:
     assert found == [""] * 5 + [BURST] * 30 + [""] * 5 + [BURST] * 20
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.integers(0, 1500), max_size=120))
 def test_nobody_is_overrun_and_nothing_waits_for_long(gaps: list[int]) -> None:
     """Never more than five at once within ten minutes, and of each that waits its burst is over within half an hour."""

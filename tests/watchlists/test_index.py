@@ -142,7 +142,6 @@ def readable(queries: list[str]) -> list[Watchlist]:
     return lists
 
 
-@pytest.mark.long
 @EVEN_MORE
 @given(st.lists(QUERIES, min_size=1, max_size=6), STATEMENTS)
 def test_index_search_and_definition_agree(queries: list[str], told: Statement):
@@ -157,7 +156,6 @@ def test_index_search_and_definition_agree(queries: list[str], told: Statement):
     assert [each.name for each in index(*lists).matches(told)] == [name for name, said in defined.items() if said[0]]
 
 
-@pytest.mark.long
 @MANY
 @given(
     st.lists(QUERIES, min_size=1, max_size=8),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,7 +93,6 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.long
 @MANY
 @given(STEPS)
 def test_the_index_answers_as_each_query_alone(steps: list[tuple[str, int, str] | Statement]):

@@ -396,7 +396,6 @@ SYNTAX = st.sampled_from(
 )
 
 
-@pytest.mark.long
 @MANY
 @given(st.one_of(st.text(max_size=60), st.lists(SYNTAX, max_size=25).map("".join), st.lists(SYNTAX).map(" ".join)))
 @example("\ud800:")

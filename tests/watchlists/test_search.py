@@ -237,7 +237,6 @@ def _shown(spans: set[tuple[int, int]], words: Words) -> set[int]:
     return {place for first, last in spans for place in range(words.starts[first], words.ends[last])}
 
 
-@pytest.mark.long
 @MANY
 @given(WORDS, OPERANDS, st.sampled_from(["w/1", "w/3", "pre/2", "w/s", "pre/s", "w/p", "pre/p"]), OPERANDS)
 @example("b a b", "a", "w/1", "b")
@@ -254,7 +253,6 @@ def test_proximity_is_what_every_pair_says(text: str, left: str, sign: str, righ
     assert shown == _shown(near, words)
 
 
-@pytest.mark.long
 @MANY
 @given(WORDS, OPERANDS, st.integers(1, 4), OPERANDS)
 def test_apart_is_what_every_pair_says(text: str, left: str, reach: int, right: str):
@@ -274,7 +272,6 @@ def test_apart_is_what_every_pair_says(text: str, left: str, reach: int, right: 
     assert shown == _shown(alone, words)
 
 
-@pytest.mark.long
 @MANY
 @given(WORDS, st.lists(st.sampled_from("abc"), min_size=2, max_size=4), st.integers(1, 3))
 def test_a_window_holds_all_its_words(text: str, wanted: list[str], slack: int):
