@@ -146,6 +146,18 @@ def test_no_step_knows_another():
     assert bent == []
 
 
+def test_a_question_cannot_append():
+    """Questions are handed a log for reading: nobody changes what is recorded by asking about it."""
+    appending = [
+        f"notifier/{path.relative_to(PACKAGE).as_posix()}: names {node.id}"
+        for path in sorted((PACKAGE / "questions").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Name) and node.id in {"EventLog", "SqliteLog", "MemoryLog", "Commit"}
+    ]
+
+    assert appending == []
+
+
 def test_no_file_knows_itself_by_way_of_others():
     """Inside a room, too, imports run one way only."""
     known: dict[str, set[str]] = {}

@@ -33,7 +33,7 @@ from notifier.messages.digest_view import DigestView
 from notifier.messages.gather import digested, viewed
 from notifier.messages.render import Renderer
 from notifier.ports import channels_of, subscriptions_of
-from notifier.questions.preview import alert_meant
+from notifier.questions.preview import find_alert
 from notifier.steps.digest import Digester
 
 FORMS = {
@@ -104,7 +104,7 @@ def _all_forms() -> list[str]:
 async def _view(home: Path, which: str) -> AlertView | DigestView:
     _, found = _settings(home)
     async with reading_log(home) as log:
-        alert = await alert_meant(log, which, [wish for who in found.subscribers.values() for wish in who.watchlists])
+        alert = await find_alert(log, which, [wish for who in found.subscribers.values() for wish in who.watchlists])
         if alert is None:
             raise NotifierError(
                 f"there is no alert called {which}, and no watchlist of that name that matches a statement in the log; "

@@ -73,20 +73,8 @@ def checked_size(batch: Sequence[bytes]) -> None:
         )
 
 
-class EventLog(Protocol):
-    """All events in order, at positions 1, 2, 3 … without gaps, which never move."""
-
-    async def append(
-        self, events: Sequence[Event], *, blobs: Sequence[bytes] = (), commit: Commit | None = None
-    ) -> list[Appended | Duplicate]:
-        """
-        Record events, with the blobs they name and a consumer's next place, all or nothing; return once durable.
-
-        An event whose id is in the log with the same words (when we saw and recorded it aside) is a `Duplicate`.
-        `events` may be empty where there is a commit. Raises `Conflict`, `Overtaken`, `TooLarge` or `LogFull`, and
-        has stored nothing then.
-        """
-        ...
+class LogReader(Protocol):
+    """All events in order, at positions 1, 2, 3 … without gaps, which never move. It cannot append."""
 
     async def read(self, after: int = 0, types: Collection[str] | None = None, limit: int = 500) -> LogPage:
         """At most `limit` events after a position. What was read once never changes, and nothing comes in before it."""
@@ -116,12 +104,28 @@ class EventLog(Protocol):
         """All consumers whose names begin so, in order of name."""
         ...
 
+
+class EventLog(LogReader, Protocol):
+    """A log that can be appended to."""
+
+    async def append(
+        self, events: Sequence[Event], *, blobs: Sequence[bytes] = (), commit: Commit | None = None
+    ) -> list[Appended | Duplicate]:
+        """
+        Record events, with the blobs they name and a consumer's next place, all or nothing; return once durable.
+
+        An event whose id is in the log with the same words (when we saw and recorded it aside) is a `Duplicate`.
+        `events` may be empty where there is a commit. Raises `Conflict`, `Overtaken`, `TooLarge` or `LogFull`, and
+        has stored nothing then.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what was begun, and let go of files and threads. Safe to call twice."""
         ...
 
 
-async def follow(log: EventLog, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
+async def follow(log: LogReader, after: int = 0, types: Collection[str] | None = None) -> AsyncIterator[Recorded]:
     """A log's events after a position, for ever: what is there, then what comes."""
     while True:
         page = await log.read(after, types)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import LogReader
 from notifier.events.event import Event
 from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement
@@ -37,13 +37,13 @@ def size(event: Event) -> int:
     return len(msgspec.json.encode(event))
 
 
-async def wording(log: EventLog, event: StatementEvent) -> Statement:
+async def wording(log: LogReader, event: StatementEvent) -> Statement:
     """The statement of an event, with all its words."""
     statement = event.statement
     return statement.attached(await log.blob(statement.text_blob)) if statement.text_blob else statement
 
 
-async def wording_before(log: EventLog, event: StatementEvent) -> Statement | None:
+async def wording_before(log: LogReader, event: StatementEvent) -> Statement | None:
     """What a revision replaced, with all its words; None of what is new, or where the log does not say."""
     if not isinstance(event, StatementRevised) or not event.revises:
         return None

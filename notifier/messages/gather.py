@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from notifier.alerts.matching import with_changes
 from notifier.errors import QueryError
-from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import LogReader
 from notifier.eventlog.wording import StatementEvent, wording, wording_before
 from notifier.events.alerts import AlertRaised, DigestRaised
 from notifier.events.event import Recorded
@@ -19,14 +20,14 @@ from notifier.messages.alert_view import AlertView, Recipient, alert_view
 from notifier.messages.digest_view import FULL, DigestedAlert, DigestStory, DigestView, StoryWords, digest_view, stories
 from notifier.messages.passage import Span
 from notifier.statement import Statement
-from notifier.watchlists.change import Revised, revised
+from notifier.watchlists.change import Revised
 from notifier.watchlists.query import Query, parse
 from notifier.watchlists.search import Text
 
 _OF_CHANGE = re.compile(r"added|removed", re.IGNORECASE)  # a query that may ask for them needs the words before
 
 
-async def viewed(log: EventLog, alert: Recorded, reader: Recipient) -> tuple[AlertView, AlertRaised | None]:
+async def viewed(log: LogReader, alert: Recorded, reader: Recipient) -> tuple[AlertView, AlertRaised | None]:
     """An alert as its templates see it, from what the log holds; and the alert that it follows on, if there is one."""
     raised = alert.event
     if not isinstance(raised, AlertRaised):
@@ -51,7 +52,7 @@ async def viewed(log: EventLog, alert: Recorded, reader: Recipient) -> tuple[Ale
     return view, first
 
 
-async def digested(log: EventLog, digest: Recorded, reader: Recipient) -> DigestView:
+async def digested(log: LogReader, digest: Recorded, reader: Recipient) -> DigestView:
     """A digest as its templates see it, from what the log holds of its alerts."""
     if not isinstance(digest.event, DigestRaised):
         raise TypeError(f"a digest was expected, not {digest.event.type}")
@@ -64,7 +65,7 @@ async def digested(log: EventLog, digest: Recorded, reader: Recipient) -> Digest
     return digest_view(digest, [*[await _in_full(log, each) for each in told[:FULL]], *told[FULL:]], reader)
 
 
-async def _in_full(log: EventLog, story: DigestStory) -> DigestStory:
+async def _in_full(log: LogReader, story: DigestStory) -> DigestStory:
     """A story with the words of its latest wording, and what else its alerts name."""
     latest, first = story.wordings[-1], story.pieces[0].raised
     statement, _, queries = await _worded(log, latest.raised, latest.told)
@@ -79,7 +80,7 @@ async def _in_full(log: EventLog, story: DigestStory) -> DigestStory:
 
 
 async def _worded(
-    log: EventLog, raised: AlertRaised, told: StatementEvent
+    log: LogReader, raised: AlertRaised, told: StatementEvent
 ) -> tuple[Statement, Statement | None, dict[str, Query]]:
     """
     What an alert's statement says, as its queries see it; what it said before, where it was revised; and the queries by
@@ -87,12 +88,12 @@ async def _worded(
     """
     statement, before = await wording(log, told), await wording_before(log, told)
     if before and any(_OF_CHANGE.search(match.query) for match in raised.matches):
-        statement = revised(before, statement)
+        statement = with_changes(statement, before)
     queries = {match.watchlist: query for match in raised.matches if (query := _query(match.query))}
     return statement, before, queries
 
 
-async def found(log: EventLog, id: str) -> Recorded:
+async def found(log: LogReader, id: str) -> Recorded:
     """The event of an id that the log itself names. Raises `LookupError` where it is not there: the log is damaged."""
     recorded = await log.find(id)
     if recorded is None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import LogReader
 from notifier.eventlog.wording import StatementEvent
 from notifier.events.alerts import AlertRaised, DigestRaised, NoticeRaised
 from notifier.events.deliveries import (
@@ -86,7 +86,7 @@ class _Ends(msgspec.Struct):
 
 
 async def accounts(
-    log: EventLog, since: datetime | None = None, until: datetime | None = None
+    log: LogReader, since: datetime | None = None, until: datetime | None = None
 ) -> AsyncIterator[Account]:
     """The account of everything that was raised in a stretch of time (UTC), in the order of the log."""
     ends = await _ends(log)
@@ -101,7 +101,7 @@ async def accounts(
         after = page.position
 
 
-async def _ends(log: EventLog) -> _Ends:
+async def _ends(log: LogReader) -> _Ends:
     ends = _Ends()
     after = 0
     while (page := await log.read(after, ENDS)).position > after:
@@ -117,7 +117,7 @@ async def _ends(log: EventLog) -> _Ends:
     return ends
 
 
-async def _title(log: EventLog, recorded: Recorded) -> str:
+async def _title(log: LogReader, recorded: Recorded) -> str:
     match recorded.event:
         case AlertRaised(cause=id):
             cause = await log.find(id)

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from notifier.errors import Refused, TryLater
-from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import LogReader
 from notifier.events.feeds import FeedHealthChanged
 from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
@@ -64,7 +64,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     first: tuple[Entry, ...] = ()
 
 
-async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedState]:
+async def feed_states(log: LogReader, feeds: Iterable[Feed]) -> dict[str, FeedState]:
     """The state of each feed by its id, from what the log holds."""
     states, arrivals = {feed.id: FeedState(feed=feed) for feed in feeds}, Arrivals()
     after = -1
@@ -90,7 +90,7 @@ async def feed_states(log: EventLog, feeds: Iterable[Feed]) -> dict[str, FeedSta
     return states
 
 
-async def rounds_of(log: EventLog) -> dict[str, Round]:
+async def rounds_of(log: LogReader) -> dict[str, Round]:
     """Where the polls of each feed stood when the service last noted it."""
     state = (await log.consumer(ROUNDS)).state
     return msgspec.json.decode(state, type=dict[str, Round]) if state else {}

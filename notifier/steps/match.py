@@ -23,25 +23,21 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from notifier.alerts.matching import TYPES, Reasons, searchable
 from notifier.alerts.stories import KEPT, Stories, Telling, telling
 from notifier.errors import Conflict
 from notifier.eventlog.batches import batches
 from notifier.eventlog.log import Appended, Commit, Consumer, EventLog
-from notifier.eventlog.wording import StatementEvent, wording, wording_before
+from notifier.eventlog.wording import StatementEvent, wording
 from notifier.events.alerts import AlertRaised, WatchlistMatched
 from notifier.events.event import Event, Recorded, event_id
 from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement
 from notifier.subscribers.timing import LONGEST, NOTHING, WITHIN, Lately, Timing, held, most_immediate, sooner
-from notifier.watchlists.change import revised
 from notifier.watchlists.index.index import Index
-from notifier.watchlists.query import Query
-from notifier.watchlists.search import Text
 from notifier.watchlists.watchlist import Watchlist
 
 NAME = "match"
-TYPES = (StatementPublished.type, StatementRevised.type, PageRead.type, StatementWithdrawn.type)
-WORDS, WORD_LENGTH = 12, 80  # words that decided, kept in an alert: enough to say why, without the whole text
 ROOM = 40 * 1024  # bytes of an alert's matches, encoded; an event ends at 65,535, a query at 10,000
 PAGE = 200
 TOGETHER = timedelta(minutes=1)  # between the recordings of two tellings of one story that one alert may name
@@ -126,48 +122,25 @@ class Matcher:
         event = recorded.event
         if not isinstance(event, StatementEvent) or event.muted_because:
             return []
-        statement, before = await wording(self._log, event), await wording_before(self._log, event)
-        return list(self._owed(recorded.id, revised(before, statement) if before else statement))
+        return list(self._owed(recorded.id, await searchable(self._log, event)))
 
     def _owed(self, cause: str, statement: Statement) -> Iterable[AlertRaised]:
         by_subscriber: dict[str, list[Watchlist]] = {}
         for watchlist in self.index.matches(statement):
             by_subscriber.setdefault(watchlist.subscriber, []).append(watchlist)
-        why = _Why(statement)
+        reasons = Reasons(statement)
         for subscriber, watchlists in by_subscriber.items():
             if channels := self._channels(subscriber):
                 yield AlertRaised(
                     cause=cause,
                     subscriber=subscriber,
                     statement_id=statement.id,
-                    matches=_fitted(why.match(watchlist) for watchlist in watchlists),
+                    matches=_fitted(reasons.match(watchlist) for watchlist in watchlists),
                     channels=channels,
                     matcher=self.index.version,
                     waits_for=most_immediate(watchlist.frequency for watchlist in watchlists),
                     urgent=any(watchlist.urgent for watchlist in watchlists),
                 )
-
-
-class _Why:
-    """Which words of a statement decided, asked once for each query: many watchlists share one."""
-
-    def __init__(self, statement: Statement) -> None:
-        self._fields = statement.fields()
-        self._text = Text(self._fields)
-        self._words: dict[str, tuple[str, ...]] = {}
-
-    def match(self, watchlist: Watchlist) -> WatchlistMatched:
-        query = watchlist.query
-        words = self._words.get(query.text)
-        if words is None:
-            words = self._words[query.text] = self._found(query)
-        return WatchlistMatched(watchlist=watchlist.name, query=query.text, words=words)
-
-    def _found(self, query: Query) -> tuple[str, ...]:
-        spans = query.search(self._text).spans
-        found = (self._fields[field][start:end] for field, places in spans.items() for start, end in places)
-        # dict, not set: the first word found comes first, and two runs agree.
-        return tuple(list(dict.fromkeys(" ".join(word.split())[:WORD_LENGTH] for word in found))[:WORDS])
 
 
 def _fitted(matches: Iterable[WatchlistMatched]) -> tuple[WatchlistMatched, ...]:
