@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from notifier.alerts.stories import KEPT, LOOKED_AT, MOST, WINDOW, Stories, Telling, same_news, telling
+from notifier.alerts.features import Features, features_of
+from notifier.alerts.stories import KEPT, LOOKED_AT, MOST, WINDOW, Stories, same_news
 from notifier.statement import Statement
 from tests.alerts.story_pairs import NOON, Pair, pairs, said
 
@@ -19,9 +20,9 @@ SUSPENDED = (
 NEWS = "Commerce Suspends Preferential Treatment for Hong Kong"
 
 
-def told(of: Statement, position: int = 1, *, after: timedelta = timedelta()) -> Telling:
+def told(of: Statement, position: int = 1, *, after: timedelta = timedelta()) -> Features:
     """A telling at this place in the log, seen so long after noon."""
-    return telling(position, f"event-{position}", of, NOON + after)
+    return features_of(position, f"event-{position}", of, NOON + after)
 
 
 def judged(pair: Pair) -> bool:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from notifier.alerts.stories import Stories, Telling, same_news, telling
+from notifier.alerts.features import Features, features_of
+from notifier.alerts.stories import Stories, same_news
 from notifier.errors import Refused
 from notifier.feeds.reading.pool import Parser
 from notifier.statement import Statement
@@ -53,8 +54,8 @@ async def entries() -> list[tuple[str, Statement]]:
     ]
 
 
-def told(of: Statement, position: int = 0) -> Telling:
-    return telling(position, str(position), of, NOW)
+def told(of: Statement, position: int = 0) -> Features:
+    return features_of(position, str(position), of, NOW)
 
 
 async def test_no_two_entries_are_taken_for_one(entries: list[tuple[str, Statement]]):

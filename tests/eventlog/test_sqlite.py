@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 
 from notifier.errors import LogError, LogOwned
-from notifier.eventlog import sqlite
+from notifier.eventlog import sqlite, sqlite_writer
 from notifier.eventlog.log import BATCH_EVENTS, Appended, Consumer, EventLog
 from notifier.eventlog.sqlite import SqliteLog
+from notifier.eventlog.sqlite_file import writing_connection
 from tests.eventlog.builders import NOW, moved, published
 from tests.eventlog.child import TASKS, numbers
 
@@ -100,7 +101,7 @@ async def test_an_acknowledgement_waits_for_the_disk(tmp_path: Path) -> None:
     """WAL with FULL, set in so many words, on pages of 8 KiB; the file says whose it is."""
     async with opened(tmp_path) as log:
         await log.append([published()])
-    writer = sqlite._writer(tmp_path / "events.db")
+    writer = writing_connection(tmp_path / "events.db")
 
     settings = [writer.execute(f"PRAGMA {name}").get for name in ("synchronous", "journal_mode", "page_size")]
     writer.close()
@@ -250,7 +251,7 @@ async def test_a_file_that_fails_fails_the_call_and_not_the_thread(tmp_path: Pat
     """While the file cannot be written each call is told; once it can, the log goes on with nothing missing."""
     async with opened(tmp_path) as log, asyncio.timeout(60):
         await log.append([published(1)])
-        other = sqlite._writer(tmp_path / "events.db")
+        other = writing_connection(tmp_path / "events.db")
         other.execute("ALTER TABLE events RENAME TO lost")
         for n in (2, 3):
             with pytest.raises(LogError, match="could not be written"):
@@ -277,11 +278,11 @@ async def test_calls_together_are_all_acknowledged(tmp_path: Path) -> None:
 
 async def test_the_largest_group_is_one_statement(tmp_path: Path) -> None:
     """A group that is full but for one event, and a call as large as may be: SQLite takes that many values at once."""
-    writer = sqlite._writer(tmp_path / "events.db")
+    writer = writing_connection(tmp_path / "events.db")
     rows = [sqlite._row(published(n), NOW) for n in range(sqlite.GROUP - 1 + BATCH_EVENTS)]
 
-    first = sqlite._insert_new(writer, rows[:10])
-    then = sqlite._insert_new(writer, rows[10:])
+    first = sqlite_writer._insert_new(writer, rows[:10])
+    then = sqlite_writer._insert_new(writer, rows[10:])
 
     assert (first, then) == (1, 11)
     assert list(writer.execute("SELECT id FROM events ORDER BY position")) == [(row[0],) for row in rows]

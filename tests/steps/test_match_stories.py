@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from notifier.alerts.decided import ALSO
 from notifier.errors import LogFull
 from notifier.eventlog.log import LogPage
 from notifier.events.alerts import AlertRaised
 from notifier.events.event import Event
 from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.statement import Statement, fingerprint
-from notifier.steps.match import ALSO
 from tests.builders import NOON, ON_ANY_LOG, Clock, FailingLog, LogIn, events, recorded
 from tests.steps.test_match import Desk, many, watchlist
 
