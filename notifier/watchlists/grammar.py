@@ -20,11 +20,11 @@ from functools import lru_cache
 import msgspec
 
 from notifier.watchlists.aliases import Pack
-from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, Word, phrases
+from notifier.watchlists.expression import And, Apart, Expression, Near, Not, Or, Phrase, phrases
 from notifier.watchlists.identifiers import spellings
+from notifier.watchlists.operators import Item, matches_empty_text, matches_nearly_everything, refuse_mix
 from notifier.watchlists.scan import OPERATORS, QueryPiece, QueryUnreadable, replaced, scan, without
 from notifier.watchlists.terms import phrase
-from notifier.watchlists.text import COMMON
 
 LONGEST = 10_000  # bytes of a query
 MOST_TERMS = 200
@@ -54,14 +54,14 @@ def read(query: str, packs: Mapping[str, Pack]) -> ParsedQuery:
         raise QueryUnreadable("EMPTY", 0, "the query is empty", advice='write a word or a phrase, as in "Hong Kong"')
     reader = _QueryParser(query, pieces, packs)
     expression = reader.whole()
-    if _true_of_nothing(expression):
+    if matches_empty_text(expression):
         raise QueryUnreadable(
             "NO_POSITIVE",
             0,
             "nothing has to be there, so every text without these words would match",
             advice='name what must be there, as in "Hong Kong" NOT sports',
         )
-    if _true_of_most(expression):
+    if matches_nearly_everything(expression):
         raise QueryUnreadable(
             "TOO_COMMON",
             0,
@@ -69,54 +69,6 @@ def read(query: str, packs: Mapping[str, Pack]) -> ParsedQuery:
             advice='name what the texts are about, as in "Hong Kong"',
         )
     return ParsedQuery(expression, reader.written_out())
-
-
-def _true_of_nothing(expression: Expression) -> bool:
-    """Whether a text without words would match."""
-    match expression:
-        case And(parts):
-            return all(map(_true_of_nothing, parts))
-        case Or(parts):
-            return any(map(_true_of_nothing, parts))
-        case Not(part):
-            return not _true_of_nothing(part)
-        case _:
-            return False
-
-
-def _true_of_most(expression: Expression) -> bool:
-    """Whether nothing is asked for but words that nearly every text has."""
-    match expression:
-        case And(parts):
-            return all(isinstance(part, Not) or _true_of_most(part) for part in parts)
-        case Or(parts):
-            return any(map(_true_of_most, parts))
-        case Near(left, right):
-            return _true_of_most(left) and _true_of_most(right)
-        case Apart(left):
-            return _true_of_most(left)
-        case Phrase(text, words, field=field):
-            # Capitals may be an acronym: EN is a standard, DES a cipher.
-            return field in {"", "body"} and len(words) <= 2 and not text.isupper() and all(map(_is_common, words))
-        case _:
-            return False
-
-
-def _is_common(word: Word) -> bool:
-    if word.ending:
-        return any(common.startswith(word.plain) for common in COMMON)
-    return word.plain in COMMON and not word.exact.isupper()
-
-
-class _Item(msgspec.Struct, frozen=True):
-    """A unit beside AND and OR: what joins it to the one before, where, and whether NOT stands before it."""
-
-    joint: str
-    joint_at: int
-    negated: bool
-    start: int
-    end: int
-    unit: Expression
 
 
 class _QueryParser:
@@ -177,7 +129,7 @@ class _QueryParser:
         while self._kind() not in {"", ")"}:
             items.append(self._item(self._joint(), field, depth))
         if any(item.joint == "OR" for item in items):
-            self._refuse_mix(items)
+            refuse_mix(self._query, self._pieces, items)
             units = _without_repeats([item.unit for item in items])
             return Or(tuple(units)) if len(units) > 1 else units[0]
         parts = tuple(Not(item.unit) if item.negated else item.unit for item in items)
@@ -199,7 +151,7 @@ class _QueryParser:
             problem, mends = "an operator is missing here", [f"{before} AND {rest}", f"{before} OR {rest}"]
         raise QueryUnreadable("MISSING_OPERATOR", self._place, problem, *mends, advice="join the terms with AND or OR")
 
-    def _item(self, joint: str, field: str, depth: int) -> _Item:
+    def _item(self, joint: str, field: str, depth: int) -> Item:
         joint_at = self._place
         if joint:
             self._take()
@@ -209,46 +161,7 @@ class _QueryParser:
             self._take()
         start = self._place
         unit = self._primary(field, depth, alone=True) if sign == "-" else self._unit(field, depth)
-        return _Item(joint, joint_at, negated, start, self._end, unit)
-
-    def _refuse_mix(self, items: list[_Item]) -> None:
-        if not any(item.negated or item.joint != "OR" for item in items[1:]) and not items[0].negated:
-            return
-        kinds = [("AND", items[0].start)] if items[0].negated else []
-        for item in items[1:]:
-            kinds.append((item.joint or "AND", item.joint_at))
-            if item.negated:
-                kinds.append(("AND", item.joint_at))
-        at = next(place for kind, place in kinds if kind != kinds[0][0])
-        raise QueryUnreadable(
-            "AMBIGUOUS_MIX",
-            at,
-            "OR beside AND or NOT can be read in two ways",
-            *(self._grouped(items, tight) for tight in ("AND", "OR")),
-            advice="put parentheses around what belongs together",
-        )
-
-    def _grouped(self, items: list[_Item], tight: str) -> str:
-        """The query with parentheses around all that AND, or OR, holds together."""
-        groups: list[list[str]] = []
-        for before, item in zip([items[0], *items], items, strict=False):
-            said = ("NOT " if item.negated else "") + self._query[item.start : item.end]
-            # "a OR NOT b" would match nearly everything; who writes it means "a AND NOT b".
-            joint = "AND" if tight == "OR" and (item.negated or before.negated) else item.joint or "AND"
-            if groups and joint == tight:
-                groups[-1].append(said)
-            else:
-                groups.append([said])
-        loose = "AND" if tight == "OR" else "OR"
-        joined = [f" {tight} ".join(group) for group in groups]
-        enclosed = [
-            f"({text})" if len(group) > 1 and len(groups) > 1 else text
-            for group, text in zip(groups, joined, strict=True)
-        ]
-        start = items[0].start
-        if items[0].negated:
-            start = next(piece.start for piece in reversed(self._pieces) if piece.end <= start)
-        return self._query[:start] + f" {loose} ".join(enclosed) + self._query[items[-1].end :]
+        return Item(joint, joint_at, negated, start, self._end, unit)
 
     # ---------------------------------------------------------------- proximity
 
