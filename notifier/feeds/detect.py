@@ -40,9 +40,7 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
     seen: dict[str, list[str]] = {}
     told: dict[str, str] = {}
     revised = Counter[str]()
-    entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
-    entries = [entry for entry in entries if not _taken_back(entry, feed, known)]
-    statements, twins = _told_apart(entries, feed)
+    statements, twins = _statements(reading, feed, known)
     renamed = _Renamed(statements, feed, known)
     # Feeds list the newest first; the log reads oldest first.
     for statement in reversed(statements):
@@ -73,6 +71,37 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
         held.append(statement.fingerprint)
         told[statement.id] = events[-1].id
     return events
+
+
+def holds_news(reading: Reading, feed: Feed, known: Known) -> bool:
+    """Would `detect` tell anything of this document? Asked of each further page, so it makes no event."""
+    statements, twins = _statements(reading, feed, known)
+    by_id: dict[str, set[str]] = defaultdict(set)
+    for statement in statements:
+        by_id[statement.id].add(statement.fingerprint)
+    return any(
+        known.is_news(statement)
+        and not (
+            len(by_id[statement.id]) == 1
+            and not known.wordings(feed.id, statement.id)
+            and statement.fingerprint in known.wordings(feed.id, twins[statement.id])
+        )
+        for statement in statements
+    )
+
+
+def holds_known(reading: Reading, feed: Feed, known: Known) -> bool:
+    """Does this document show a statement that we know, in whatever words, or one that was taken back?"""
+    statements, _ = _statements(reading, feed, known)
+    return any(_taken_back(entry, feed, known) for entry in reading.entries) or any(
+        known.wordings(feed.id, statement.id) for statement in statements
+    )
+
+
+def _statements(reading: Reading, feed: Feed, known: Known) -> tuple[list[Statement], dict[str, str]]:
+    """The document's whole entries as statements, those aside that were taken back; and as in `_told_apart`."""
+    entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
+    return _told_apart([entry for entry in entries if not _taken_back(entry, feed, known)], feed)
 
 
 def withdrawn(reading: Reading, feed: Feed, known: Known) -> dict[str, str]:

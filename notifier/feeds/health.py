@@ -23,7 +23,7 @@ OUTCOMES = {
     "ok-empty": "it was read, and holds nothing; some publishers empty their feeds between sessions",
     "unchanged": "nothing is new",
     "stale": "it was read, and has been silent for much longer than it ever was, or for a year",
-    "gap": "it was read, and shows nothing of what the last poll showed: something may have passed between them",
+    "gap": "it was read, and shows nothing of what the last poll showed: something may have been published in between",
     "blocked": "it does not let us read: 401, 403, a page that checks for humans, too many redirects",
     "not-a-feed": "something else is served in its place: a login page, a list, a web page",
     "parse-error": "it cannot be read, or not to its end, or is over our limits",

@@ -76,6 +76,10 @@ class Known:
         """The fingerprints of all wordings that a statement has had, the newest last; none for one that is new."""
         return tuple(words for words, _ in _each(self._feeds.get(feed, {}).get(_short(id), b"")))
 
+    def is_news(self, statement: Statement) -> bool:
+        """Has this statement never had these words, as far as its feed showed?"""
+        return statement.fingerprint not in self.wordings(statement.feed, statement.id)
+
     def newest(self, feed: str, id: str) -> str:
         """The id of the event that told a statement's newest wording; "" for one that is new."""
         held = self._feeds.get(feed, {}).get(_short(id))

@@ -19,8 +19,8 @@ from notifier.feeds.feed import Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.habit import UNKNOWN, Arrivals, Habit
 from notifier.feeds.health import HEALTHY, outcome_of
 from notifier.feeds.known import Known
+from notifier.feeds.paging import Fetch, Parse, with_further_pages
 from notifier.feeds.rhythm import Round
-from notifier.steps.poll import Fetch, Parse, whole
 
 TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
 ROUNDS = "rounds"  # the consumer that keeps where the polls stand
@@ -121,7 +121,7 @@ async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime, show: i
         document = await fetcher.fetch(feed, Validators())
         if isinstance(document, Unchanged):
             return Tried(feed=feed.id, outcome="unchanged")
-        reading = await whole(feed, document, await parser.parse(document, feed), fetcher, parser, _never)
+        reading = await with_further_pages(feed, document, await parser.parse(document, feed), fetcher, parser, _never)
     except (TryLater, Refused) as failure:
         return Tried(feed=feed.id, outcome=failure.outcome, detail=str(failure))
     news = detect(reading, feed, Known(), now, baseline=True)

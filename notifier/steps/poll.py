@@ -7,10 +7,8 @@ is doing are stored together or not at all (promise P2). An unchanged poll write
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Protocol
 
 import msgspec
 
@@ -22,30 +20,16 @@ from notifier.events.event import Event
 from notifier.events.feeds import FeedBaselined, FeedMoved
 from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds import health
-from notifier.feeds.catalogue import catalogue
-from notifier.feeds.detect import RENAMED, as_statement, detect, withdrawn
-from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
-from notifier.feeds.fetch import at, same_host
+from notifier.feeds.backfill import filled
+from notifier.feeds.detect import RENAMED, detect, holds_news, withdrawn
+from notifier.feeds.feed import Document, Feed, Reading, Unchanged, Validators
 from notifier.feeds.habit import Arrivals, Habit
 from notifier.feeds.known import Known
-from notifier.feeds.reading.prescan import ITEMS
+from notifier.feeds.paging import Fetch, Parse, with_further_pages
 from notifier.feeds.rounds import PollResult
 
 TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type, FeedBaselined.type)
 NAME = "poll/"  # a consumer a feed: poll/us-bis-press
-BACKFILL = 50  # pages of an archive that are read for what passed between two polls
-
-
-class Fetch(Protocol):
-    """The way to a feed's document. Raises `TryLater` or `Refused`, whose `outcome` is the poll's."""
-
-    async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged: ...
-
-
-class Parse(Protocol):
-    """A document's entries, read where it can do no harm. Raises `TryLater` or `Refused`."""
-
-    async def parse(self, document: Document, feed: Feed) -> Reading: ...
 
 
 class PollProgress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,7 +102,9 @@ class Poller:
             if isinstance(answer, Unchanged):
                 return await self._unchanged(feed, before, answer)
             first = await self._parser.parse(answer, feed)
-            reading = await whole(feed, answer, first, self._fetcher, self._parser, self._ends_at(feed, before))
+            reading = await with_further_pages(
+                feed, answer, first, self._fetcher, self._parser, self._ends_at(feed, before)
+            )
         except (TryLater, Refused) as failure:
             return await self._failed(feed, before, failure)
         return await self._read(feed, before, answer, reading)
@@ -127,7 +113,7 @@ class Poller:
         """Whether a page is the last worth reading: all it holds is known, and nothing behind it was missed before."""
 
         def ends(page: Reading) -> bool:
-            return not before.behind and not detect(page, feed, self._known, self._clock(), baseline=False)
+            return not before.behind and not holds_news(page, feed, self._known)
 
         return ends
 
@@ -161,7 +147,7 @@ class Poller:
         gap = ""
         if not (baseline or reading.cut_short) and health.leaves_gap(before.window, reading.entries, news):
             outcome = "gap"
-            reading, gap = await self._backfilled(feed, reading)
+            reading, gap = await filled(feed, reading, self._known, self._fetcher, self._parser)
             news = detect(reading, feed, self._known, self._clock(), baseline=False)
         detail = "; ".join(filter(None, (gap, _detail(reading, baseline=baseline), silence)))
         events = [
@@ -210,55 +196,6 @@ class Poller:
             isinstance(event, StatementPublished | StatementRevised) and not event.muted_because for event in news
         )
         return health.freshness([*dates, *self._arrivals.of(feed.id), *([now] if loud else [])], now, since)
-
-    async def _backfilled(self, feed: Feed, reading: Reading) -> tuple[Reading, str]:
-        """
-        A document, with what passed between the last poll and this where an archive still has it; and what there is
-        to say of it.
-        """
-        gap = "nothing that the last poll showed is left"
-        archive = catalogue().get(feed.archive)
-        try:
-            if reading.next:
-                further = await self._pages(at(reading.next, feed), lambda page: self._overlaps(feed, page))
-                missed, whole = further.entries, self._overlaps(feed, further)
-            elif archive is not None:
-                shown = {as_statement(entry, feed).id for entry in reading.entries}
-                further = await self._pages(
-                    archive.feed(feed.every), lambda page: any(map(self._knows(feed), _as_linked(page)))
-                )
-                named = [entry for entry in _as_linked(further) if as_statement(entry, feed).id not in shown]
-                missed = tuple(itertools.takewhile(lambda entry: not self._knows(feed)(entry), named))
-                whole = len(missed) < len(named)
-            else:
-                return reading, f"{gap}: something may have passed in between"
-        except (TryLater, Refused) as failure:
-            return reading, f"{gap}, and what passed in between could not be read: {failure}"
-        if further.cut_short and reading.next:
-            # As with any page that fails: the next poll reads on where this one stopped.
-            rest = {"cut_short": True, "problem": further.problem, "next": further.next}
-            return msgspec.structs.replace(reading, entries=(*reading.entries, *missed), **rest), gap
-        entries = dict.fromkeys((*reading.entries, *missed))
-        more = entries.keys() - set(reading.entries)
-        found = f"{sum(not self._knows(feed)(entry) for entry in more):,} more were read further back"
-        told = f"{gap}; {found}" + ("" if whole else ", which may not be all that passed in between")
-        return msgspec.structs.replace(reading, entries=tuple(entries), next=""), told
-
-    async def _pages(self, feed: Feed, ends: Callable[[Reading], bool]) -> Reading:
-        """A feed's document with as many further pages as we read of an archive."""
-        document = await self._fetcher.fetch(feed, Validators())
-        if isinstance(document, Unchanged):
-            return Reading(entries=())
-        first = await self._parser.parse(document, feed)
-        return await whole(feed, document, first, self._fetcher, self._parser, ends, BACKFILL)
-
-    def _overlaps(self, feed: Feed, page: Reading) -> bool:
-        """Does a page hold something that we know?"""
-        news = detect(page, feed, self._known, self._clock(), baseline=False)
-        return len(news) < len(set(page.entries))
-
-    def _knows(self, feed: Feed) -> Callable[[Entry], bool]:
-        return lambda entry: bool(self._known.wordings(feed.id, as_statement(entry, feed).id))
 
     async def _withdrawn(self, feed: Feed, reading: Reading) -> list[Event]:
         """What its feed says was taken back, each told once: a feed may go on saying so for weeks."""
@@ -330,58 +267,3 @@ def _unless_stale(outcome: str, fresh: health.Freshness | None, now: datetime) -
     if outcome == "ok" and fresh is not None and now > fresh.until:
         return "stale", f"nothing newer than {fresh.newest:%Y-%m-%d}"
     return outcome, ""
-
-
-def _as_linked(page: Reading) -> list[Entry]:
-    """An archive's entries by the addresses of their pages, which are what it has in common with its feed."""
-    return [msgspec.structs.replace(entry, id=entry.link) for entry in page.entries if entry.link]
-
-
-async def whole(
-    feed: Feed,
-    document: Document,
-    first: Reading,
-    fetcher: Fetch,
-    parser: Parse,
-    ends: Callable[[Reading], bool],
-    pages: int = 0,
-) -> Reading:
-    """
-    A document with its further pages, as many as its feed's declaration allows or as `pages` says: until one that
-    `ends`, is empty, or holds nothing but what came before. Pages at another host are not asked for.
-
-    Where a page cannot be read, what came before counts, and the whole is called cut short. `next` of the reading is
-    the page that was left out, "" where none was.
-    """
-    if feed.shape is None or feed.shape.paging is None:
-        return first
-    entries, page, asked = dict.fromkeys(first.entries), first, {document.url}
-    known = Validators(body_hash=document.validators.body_hash)
-    for number in range(2, (pages or feed.shape.paging.pages) + 1):
-        if _goes_nowhere(page, asked, document) or ends(page):
-            return _joined(first, entries)
-        asked.add(page.next)
-        try:
-            answer = await fetcher.fetch(at(page.next, feed), known)
-            if isinstance(answer, Unchanged):
-                return _joined(first, entries)
-            following = await parser.parse(answer, feed)
-        except (TryLater, Refused) as failure:
-            problem = f"page {number} could not be read: {failure}"
-            return _joined(first, entries, problem=problem, cut_short=True, next=page.next)
-        if entries.keys() >= set(following.entries):
-            return _joined(first, entries)
-        if len(entries) + len(following.entries) > ITEMS:
-            break
-        entries |= dict.fromkeys(following.entries)
-        page = following
-    over = not _goes_nowhere(page, asked, document) and not ends(page)
-    return _joined(first, entries, next=page.next if over else "")
-
-
-def _goes_nowhere(page: Reading, asked: Collection[str], document: Document) -> bool:
-    return not page.next or page.next in asked or not same_host(page.next, document.url)
-
-
-def _joined(first: Reading, entries: Iterable[Entry], **more: Any) -> Reading:
-    return msgspec.structs.replace(first, **{"entries": tuple(entries), "next": "", **more})

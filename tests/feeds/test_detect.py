@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from notifier.events.event import Event
 from notifier.events.statements import StatementPublished, StatementRevised
-from notifier.feeds.detect import as_statement, detect
+from notifier.feeds.detect import as_statement, detect, holds_known, holds_news
 from notifier.feeds.feed import Entry
 from notifier.feeds.known import Known
+from tests.examples import examples
 from tests.feeds.builders import FEED, NOW, entry, feed, knowing, news, reading, told
 
 DAY = timedelta(days=1)
@@ -486,3 +487,36 @@ def test_a_revision_names_the_event_before_it():
     (third,) = news(entry(title="Three"), known=known)
 
     assert [second.revises, third.revises] == [first.id, second.id]
+
+
+# ---------------------------------------------------------------- asked of a page, without making events
+
+
+ENTRIES = st.builds(
+    Entry,
+    title=st.sampled_from(["Status ends", "Licences end", ""]),
+    id=st.sampled_from(["1", "2", "3", ""]),
+    summary=st.sampled_from(["", "In short."]),
+    link=st.sampled_from(["https://commerce.example/a", "https://commerce.example/b", ""]),
+    published=st.sampled_from([NOW, NOW - 2 * DAY, None]),
+    gone=st.sampled_from(["", "", "it was withdrawn"]),
+)
+
+
+@examples(300)
+@given(st.lists(ENTRIES, max_size=6), st.lists(ENTRIES, max_size=6))
+def test_a_page_holds_news_where_detection_finds_some(held: list[Entry], shown: list[Entry]):
+    """Whether a page is worth reading on is asked without events, and answered as detection would."""
+    known = knowing(held)
+
+    assert holds_news(reading(*shown), FEED, known) == bool(news(*shown, known=known))
+
+
+@examples(100)
+@given(st.lists(ENTRIES, min_size=1, max_size=6))
+def test_a_page_that_was_read_holds_nothing_but_what_is_known(shown: list[Entry]):
+    """Read once more, it is no news, and it overlaps with itself where it says anything."""
+    known = knowing(shown)
+
+    assert not holds_news(reading(*shown), FEED, known)
+    assert holds_known(reading(*shown), FEED, known) == any(each.title or each.summary or each.link for each in shown)

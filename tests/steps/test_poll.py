@@ -14,6 +14,7 @@ from notifier.eventlog.log import EventLog
 from notifier.eventlog.memory import MemoryLog
 from notifier.events.feeds import FeedBaselined, FeedHealthChanged, FeedMoved
 from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.feeds.backfill import BACKFILL
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import Fetcher
@@ -21,7 +22,7 @@ from notifier.feeds.habit import UNKNOWN
 from notifier.feeds.rounds import PollResult
 from notifier.feeds.shape import JsonShape, Paging
 from notifier.guard import networks
-from notifier.steps.poll import BACKFILL, Poller
+from notifier.steps.poll import Poller
 from tests.builders import (
     COMMERCE,
     NOON,
@@ -602,7 +603,7 @@ async def test_a_window_without_overlap_is_a_gap() -> None:
     again = await desk.poll(entry("10", "Z"), entry("9", "Y"))
 
     assert (poll.outcome, poll.before, poll.published, again.outcome) == ("gap", "ok", 2, "ok")
-    assert "something may have passed" in poll.detail
+    assert "something may have been published" in poll.detail
     assert await healths(desk) == [("ok", ""), ("gap", poll.detail), ("ok", "")]
 
 
@@ -636,7 +637,7 @@ async def test_a_gap_is_filled_from_further_pages() -> None:
     poll = await desk.again(LISTED)
 
     assert (poll.outcome, poll.published) == ("gap", 10)
-    assert poll.detail == "nothing that the last poll showed is left; 7 more were read further back"
+    assert poll.detail == "nothing that the last poll showed is left; 7 more were found further back"
     assert await titles(desk) == [f"News {n}" for n in range(10, 20)]
     assert desk.publisher.asked_at == [page(number) for number in range(1, 12)]
 
@@ -648,7 +649,7 @@ async def test_an_archive_that_ends_before_the_overlap_is_told() -> None:
     poll = await desk.again(LISTED)
 
     assert (poll.outcome, poll.published) == ("gap", 10)
-    assert poll.detail.endswith("7 more were read further back, which may not be all that passed in between")
+    assert poll.detail.endswith("7 more were found further back, which may not be all that was published in between")
 
 
 async def test_an_archive_has_an_end_for_us() -> None:
@@ -715,8 +716,8 @@ async def test_a_gap_is_called_filled_only_where_the_archive_leads_back_to_what_
 
     more = len({5, 4, 3} & {*shown})
     assert poll.published == 2 + more
-    assert f"; {more} more were read further back" in poll.detail
-    assert ("which may not be all that passed in between" in poll.detail) is not is_whole
+    assert f"; {more} more were found further back" in poll.detail
+    assert ("which may not be all that was published in between" in poll.detail) is not is_whole
 
 
 async def test_an_archive_that_fails_costs_nothing_of_the_feed() -> None:
