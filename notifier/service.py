@@ -144,7 +144,7 @@ class Service:
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], datetime] = wall_clock,
         chance: random.Random | None = None,
-        terminal: TextIO = sys.stdout,
+        terminal: TextIO | None = None,
     ) -> AsyncIterator[Service]:
         """
         Open a home for work: settings and subscriptions read, log owned, projections folded.
@@ -159,7 +159,7 @@ class Service:
             at_end.push_async_callback(log.close)
             # Spreads polls and retries; nothing secret depends on it.
             chance = chance or random.Random()  # noqa: S311
-            app = cls(home, settings, log, clock, chance, environ, terminal)
+            app = cls(home, settings, log, clock, chance, environ, terminal or sys.stdout)
             for close in (app._close_channels, app.page_parsers.close, app.parsers.close, app.fetcher.close, app._stop):
                 at_end.push_async_callback(close)
             app.take_up(subscriptions_of(home, settings, app.channels, environ))

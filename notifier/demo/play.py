@@ -66,14 +66,15 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
     try:
         await peers.start()
         _write_home(home, story, peers)
-        async with Service.opened(
-            home,
-            environ={},
-            clock=clock,
-            chance=random.Random(2020),  # noqa: S311 the same play each time
-            terminal=(outbox / "console.txt").open("w", encoding="utf-8"),
-        ) as app:
-            return await Replay(app, story, clock, screen).run(pause)
+        with (outbox / "console.txt").open("w", encoding="utf-8") as terminal:
+            async with Service.opened(
+                home,
+                environ={},
+                clock=clock,
+                chance=random.Random(2020),  # noqa: S311 the same play each time
+                terminal=terminal,
+            ) as app:
+                return await Replay(app, story, clock, screen).run(pause)
     finally:
         await peers.stop()
 

@@ -12,7 +12,7 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.events.channels import ChannelSuspended
 from notifier.events.deliveries import DeliveryRetried
 from tests.builders import NOON, Clock
-from tests.cli.runs import quick, run
+from tests.commands import run
 from tests.questions.test_deliveries import ALERT, BUSY, REFUSED, TAKEN, TOLD
 
 
@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_delivery_is_a_line(home: Path):
     """Whom, by which way, of what, and the other side's words; their number stands below."""
-    told = quick("--home", home, "deliveries")
+    told = run("--home", home, "deliveries")
 
     mail, slack = told.out.splitlines()
     assert "delivered desk · email  Curbs on exports (250 queued at attempt 2)" in mail
@@ -53,7 +53,7 @@ def test_each_delivery_is_a_line(home: Path):
 )
 def test_some_of_them_can_be_asked_for(home: Path, words: list[str], channels: list[str]):
     """For programs, one object a line and nothing else."""
-    told = quick("--home", home, "deliveries", "--json", *words)
+    told = run("--home", home, "deliveries", "--json", *words)
 
     assert [row["channel"] for row in told.rows] == channels
     assert told.err == ""
@@ -97,9 +97,9 @@ def failed(tmp_path: Path) -> Path:
 
 def test_what_failed_is_tried_again_and_nothing_else(failed: Path) -> None:
     """The log holds the operator's wish, and the delivery stands as owed; what was taken over is left alone."""
-    told = quick("--home", failed, "deliveries", "retry", "--subscriber", "desk")
+    told = run("--home", failed, "deliveries", "retry", "--subscriber", "desk")
 
-    after = quick("--home", failed, "deliveries", "--json")
+    after = run("--home", failed, "deliveries", "--json")
     assert told.code == 0
     assert "1 delivery will be tried again" in told.err
     assert [(wish.alert, wish.channel) for wish in retried(failed)] == [(ALERT.id, "slack")]
@@ -118,7 +118,7 @@ def test_a_channel_that_takes_nothing_is_to_be_resumed_first(failed: Path) -> No
 
     asyncio.run(suspend())
 
-    told = quick("--home", failed, "deliveries", "retry", "--subscriber", "desk")
+    told = run("--home", failed, "deliveries", "retry", "--subscriber", "desk")
 
     assert "channel slack takes nothing (ended)" in told.err
     assert "notifier subscriptions resume desk slack" in told.err
@@ -130,7 +130,7 @@ def test_a_running_service_takes_the_wish_in(failed: Path) -> None:
     async def serve() -> int:
         log = await SqliteLog.open(failed / "data", Clock())
         asking = asyncio.create_task(
-            asyncio.to_thread(quick, "--home", failed, "deliveries", "retry", ALERT.id, "--channel", "slack")
+            asyncio.to_thread(run, "--home", failed, "deliveries", "retry", ALERT.id, "--channel", "slack")
         )
         taken = 0
         while not asking.done():

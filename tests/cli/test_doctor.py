@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from notifier.service import Service
 from tests.channels.peers import CERTIFICATE, MailPeer, closed_port
 from tests.channels.test_dkim import KEYS, RSA_KEY
 from tests.channels.test_mail_channel import PASSWORD, Accounts, secured
-from tests.cli.runs import Run
+from tests.commands import Run
 from tests.homes import DESK, make_home, rss, said, world
 
 
@@ -309,8 +310,9 @@ async def test_a_wrong_password_is_told(tmp_path: Path):
     assert wrong not in people.out + people.err + programs.out + out + err
 
 
-async def test_a_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path):
+async def test_a_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """A certificate that does not hold is a finding."""
+    caplog.set_level(logging.CRITICAL, "mail.log")  # the server's, which runs beside the command and tells of a client
     accounts = Accounts()
     async with secured(accounts) as port:
         people, programs = await examined(with_account(tmp_path, port), SMTP_PASSWORD=PASSWORD)

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 
 from notifier.feeds.catalogue import catalogue
 from notifier.service import Service
-from tests.cli.runs import Run, quick, run
 from tests.cli.terminal import legible, on_a_terminal
+from tests.commands import Run, run
 from tests.homes import DESK, make_home, rss, said, world
 
 KEYS = ["id", "title", "link", "published", "updated", "summary", "text"]
@@ -182,7 +182,7 @@ def test_an_escape_in_json_is_harmless_too():
 
 def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path):
     """It is named, and the exit code is 2."""
-    told = quick("feeds", "read", tmp_path / "none.xml")
+    told = run("feeds", "read", tmp_path / "none.xml")
 
     assert told.code == 2
     assert "none.xml" in told.err
@@ -271,7 +271,7 @@ def test_a_feed_that_is_polled_is_listed_once(tmp_path: Path):
     usable = next(source.id for source in catalogue().values() if source.usable)
     (tmp_path / "notifier.toml").write_text(f'[feeds]\nenabled = ["{usable}"]\n')
 
-    rows = quick("--home", tmp_path, "feeds", "list", "--all", "--json").rows
+    rows = run("--home", tmp_path, "feeds", "list", "--all", "--json").rows
 
     assert [row["polled"] for row in rows if row["id"] == usable] == [True]
     assert len(rows) == len(catalogue())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.runs import quick, run
+from tests.commands import run
 from tests.homes import HOST, rss, said, world
 
 
@@ -21,9 +21,9 @@ def test_what_it_makes_is_well(tmp_path: Path, name: str):
 
     assert (made.code, made.out) == (0, "")
     assert {path.name for path in home.iterdir()} == {"notifier.toml", "subscriptions"}
-    assert quick("--home", home, "doctor").code == 0
-    assert quick("--home", home, "subscriptions", "check").code == 0
-    assert len(quick("--home", home, "subscriptions", "list", "--json").rows) == 2
+    assert run("--home", home, "doctor").code == 0
+    assert run("--home", home, "subscriptions", "check").code == 0
+    assert len(run("--home", home, "subscriptions", "list", "--json").rows) == 2
 
 
 def test_what_it_says_next_can_be_typed(tmp_path: Path):

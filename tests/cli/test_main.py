@@ -14,7 +14,7 @@ import pytest
 
 from notifier.cli.main import VERBS, door
 from notifier.service import Service
-from tests.cli.runs import quick, run
+from tests.commands import alone, run
 from tests.homes import make_home, rss, said, world
 
 
@@ -33,19 +33,19 @@ def commands() -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("words", [(), *commands()], ids=lambda words: " ".join(words) or "notifier")
 def test_help_says_what_it_is_for_and_shows_an_example(words: tuple[str, ...]):
     """A sentence that is not cut off, and a command that can be typed, within 80 columns; `-h` says the same."""
-    told = quick(*words, "--help")
+    told = run(*words, "--help")
 
     assert told.code == 0
     assert re.search(r"Examples:\n +(\S.*)?notifier ", told.out)
     assert "..." not in told.out.split("\n", 1)[1]
     assert max(map(len, told.out.splitlines())) <= 80
-    assert quick(*words, "-h").out == told.out
+    assert run(*words, "-h").out == told.out
 
 
 def test_every_example_can_be_read():
     """The words after `notifier` in every example are a verb with options that there are."""
     for words in [(), *commands()]:
-        for line in quick(*words, "--help").out.splitlines():
+        for line in run(*words, "--help").out.splitlines():
             if found := re.search(r"(?:^ +|\| )notifier (?:--home \S+ )?([a-z]+)(?: ([a-z]+))?", line):
                 verb, below = found.groups()
                 assert verb in VERBS, line
@@ -54,7 +54,7 @@ def test_every_example_can_be_read():
 
 def test_every_verb_is_listed():
     """In `--help`, with its sentence."""
-    told = quick("--help")
+    told = run("--help")
 
     assert not [verb for verb in VERBS if not re.search(rf"^  {verb} ", told.out, re.MULTILINE)]
 
@@ -77,9 +77,9 @@ def test_an_unknown_verb_is_put_right(typed: str, hint: str):
 
 def test_an_unknown_option_is_a_wrong_use():
     """Exit code 2 also below a verb."""
-    assert quick("--hoem", "x").code == 2
-    assert quick("tail", "--jsn").code == 2
-    assert quick("subscriptions", "chekc").code == 2
+    assert run("--hoem", "x").code == 2
+    assert run("tail", "--jsn").code == 2
+    assert run("subscriptions", "chekc").code == 2
 
 
 def test_without_a_verb_it_shows_its_help():
@@ -100,7 +100,7 @@ def test_the_command_is_the_module():
     script = Path(sys.executable).with_name("notifier")
     done = subprocess.run([script, "--help"], capture_output=True, timeout=60, check=False)  # noqa: S603
 
-    module = run("--help").out.replace("Usage: python -m notifier", "Usage: notifier")
+    module = alone("--help").out.replace("Usage: python -m notifier", "Usage: notifier")
     assert (done.returncode, done.stdout.decode()) == (0, module)
 
 

@@ -12,15 +12,15 @@ from rich.cells import cell_len
 
 from notifier.errors import QueryError
 from notifier.watchlists.query import parse
-from tests.cli.runs import Run, quick, run
 from tests.cli.terminal import legible, on_a_terminal
+from tests.commands import Run, run
 
 QUERY = '"Hong Kong" AND ("dual-use" OR licence) NOT regatta'
 TEXT = "Controls on dual-use items\nreach Hong Kong on Monday."
 
 
 def match(query: str, text: str, *words: str) -> Run:
-    return quick("match", query, *words, stdin=text.encode())
+    return run("match", query, *words, stdin=text.encode())
 
 
 def lines(*asked: object) -> Run:
@@ -65,10 +65,10 @@ def test_a_text_comes_from_a_file_or_from_stdin(tmp_path: Path):
     statement = tmp_path / "statement.txt"
     statement.write_text(TEXT)
 
-    assert quick("match", "dual-use", statement).code == 0
-    assert quick("match", "dual-use", "-", stdin=TEXT.encode()).code == 0
-    assert quick("match", "dual-use", stdin=TEXT.encode()).code == 0
-    assert quick("match", "dual-use", tmp_path / "none.txt").code == 2
+    assert run("match", "dual-use", statement).code == 0
+    assert run("match", "dual-use", "-", stdin=TEXT.encode()).code == 0
+    assert run("match", "dual-use", stdin=TEXT.encode()).code == 0
+    assert run("match", "dual-use", tmp_path / "none.txt").code == 2
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_terminal_without_our_signs_gets_others():
 
 def test_without_a_query_it_shows_one():
     """A wrong use, with an example to start from."""
-    told = quick("match")
+    told = run("match")
 
     assert told.code == 2
     assert "notifier match '\"Hong Kong\"' statement.txt" in told.err
@@ -268,7 +268,7 @@ def test_a_bad_line_is_named(line: bytes):
 
 def test_a_file_of_cases_goes_to_stdin():
     """Naming it as an argument, which would wait for ever on the terminal, is told."""
-    told = quick("match", "--jsonl", "cases.jsonl")
+    told = run("match", "--jsonl", "cases.jsonl")
 
     assert told.code == 2
     assert "notifier match --jsonl < cases.jsonl" in told.err

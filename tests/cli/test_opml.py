@@ -8,7 +8,7 @@ import pytest
 
 from notifier.feeds.reading import opml
 from notifier.home.settings import Settings
-from tests.cli.runs import Run, quick, run
+from tests.commands import Run, run
 
 BEFORE = """\
 [feeds]
@@ -36,7 +36,7 @@ def saved(folder: Path, *outlines: tuple[str, str]) -> Path:
 
 def imported(folder: Path, *outlines: tuple[str, str], write: bool = False, settings: str = BEFORE) -> Run:
     words = ["--write"] if write else []
-    return quick("--home", home(folder, settings), "feeds", "import", saved(folder, *outlines), *words)
+    return run("--home", home(folder, settings), "feeds", "import", saved(folder, *outlines), *words)
 
 
 def test_a_list_is_printed_as_tables(tmp_path: Path):
@@ -61,7 +61,7 @@ def test_a_list_is_added_to_the_settings(tmp_path: Path):
     """Behind what stands there, which stays as it was; a second time adds nothing."""
     (tmp_path / "notifier.toml").touch(mode=0o600)
     told = imported(tmp_path, ("Gazette", "https://g.example/rss"), ("Gazette", "https://g.example/atom"), write=True)
-    again = quick("--home", tmp_path, "feeds", "import", tmp_path / "list.opml", "--write")
+    again = run("--home", tmp_path, "feeds", "import", tmp_path / "list.opml", "--write")
 
     feeds = Settings.load(tmp_path, {}).feeds
     assert (told.code, again.code) == (0, 0)
@@ -133,11 +133,11 @@ def test_what_was_exported_can_be_imported(tmp_path: Path):
     """Another home gets the same feeds under the same names."""
     there = tmp_path / "there"
     there.mkdir()
-    exported = quick("--home", home(tmp_path), "feeds", "export")
+    exported = run("--home", home(tmp_path), "feeds", "export")
     (there / "list.opml").write_text(exported.out)
     home(there, "")
 
-    quick("--home", there, "feeds", "import", there / "list.opml", "--write")
+    run("--home", there, "feeds", "import", there / "list.opml", "--write")
 
     def told(of: Path) -> list[tuple[str, ...]]:
         return [(feed.id, feed.url, feed.issuer, feed.lang) for feed in Settings.load(of, {}).feeds]
@@ -162,7 +162,7 @@ issuer = "Page"
 html = { entries = "li" }
 """
 
-    told = quick("--home", home(tmp_path, BEFORE + more), "feeds", "export")
+    told = run("--home", home(tmp_path, BEFORE + more), "feeds", "export")
 
     found, _ = opml.read(told.out.encode())
     assert [outline.id for outline in found] == ["us-ustr", "ministry"]

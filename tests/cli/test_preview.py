@@ -15,7 +15,7 @@ from notifier.events.alerts import AlertRaised, DigestRaised, WatchlistMatched
 from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, Clock
-from tests.cli.runs import quick, run
+from tests.commands import run
 
 SETTINGS = '[email]\nhost = "mx.house.example"\nsender = "Alerts <alerts@house.example>"\n'
 DESK = """
@@ -109,7 +109,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_an_alert_is_found_by_what_people_know_of_it(home: Path, which: str, title: str, reader: str):
     """Its id, the number in its message, or a watchlist; it is told for whoever gets it, and nothing is sent."""
-    told = quick("--home", home, "preview", which)
+    told = run("--home", home, "preview", which)
 
     assert told.code == 0
     assert title in told.out
@@ -138,8 +138,8 @@ def test_a_digest_is_shown_as_it_was_raised(digests: tuple[Path, DigestRaised]):
     """By its id, or its place in the log."""
     mine, raised = digests
 
-    by_id = quick("--home", mine, "preview", raised.id)
-    by_position = quick("--home", mine, "preview", "#12")
+    by_id = run("--home", mine, "preview", raised.id)
+    by_position = run("--home", mine, "preview", "#12")
 
     assert by_id.out == by_position.out
     assert by_id.out.startswith("[Daily digest] Curbs number 0 on dual-use goods (US Commerce)\n\nDaily digest\n")
@@ -151,9 +151,9 @@ def test_what_is_held_is_shown_as_a_digest(digests: tuple[Path, DigestRaised], t
     """What has been told is not in it; nothing is recorded, in any form."""
     mine, _ = digests
 
-    told = quick("--home", mine, "preview", "--digest", "desk")
-    written = quick("--home", mine, "preview", "--digest", "desk", "--out", tmp_path / "seen")
-    again = quick("--home", mine, "preview", "--digest", "desk")
+    told = run("--home", mine, "preview", "--digest", "desk")
+    written = run("--home", mine, "preview", "--digest", "desk", "--out", tmp_path / "seen")
+    again = run("--home", mine, "preview", "--digest", "desk")
 
     assert told.out.startswith("[Daily digest] 2 statements: Curbs number 1 on dual-use goods and 1 more\n")
     assert "For Export desk" in told.out
@@ -175,8 +175,8 @@ def test_who_has_nothing_held_is_told_so(home: Path):
 
 def test_each_channel_has_its_form(home: Path):
     """Slack's is what would be posted; the console's is what it would show."""
-    slack = quick("--home", home, "preview", "1", "--channel", "slack")
-    console = quick("--home", home, "preview", "1", "--channel", "console")
+    slack = run("--home", home, "preview", "1", "--channel", "slack")
+    console = run("--home", home, "preview", "1", "--channel", "console")
 
     assert json.loads(slack.out)["text"] == "Curbs on dual-use goods (US Commerce)"
     assert console.out.startswith("Curbs on dual-use goods\n  US Commerce · ")
@@ -184,7 +184,7 @@ def test_each_channel_has_its_form(home: Path):
 
 def test_all_forms_go_into_a_directory(home: Path, tmp_path: Path):
     """A file each, named as the templates are, and told on stdout."""
-    told = quick("--home", home, "preview", "1", "--out", tmp_path / "seen")
+    told = run("--home", home, "preview", "1", "--out", tmp_path / "seen")
 
     posted = {"slack.json", "teams.json", "discord.json", "webhook.json"}
     forms = {"subject.txt", "body.txt", "body.html", "console.txt", "atom.json", "atom.html"} | posted
@@ -210,7 +210,7 @@ def test_the_operators_templates_are_used_and_checked(home: Path, tmp_path: Path
     (mine / "templates" / "alert" / "subject.txt").write_text("Mine: {{ title }}")
     (mine / "templates" / "alert" / "body.txt").write_text("\n{{ titel }}")
 
-    told = quick("--home", mine, "preview", "1")
+    told = run("--home", mine, "preview", "1")
 
     assert told.code == 3
     assert told.out.startswith("Mine: Curbs on dual-use goods\n\nUS Commerce\n")

@@ -10,7 +10,7 @@ import pytest
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events.channels import ChannelResumed, ChannelSuspended
 from tests.builders import NOON, Clock
-from tests.cli.runs import quick, run
+from tests.commands import run
 
 
 def suspended(channel: str, subscriber: str = "desk") -> ChannelSuspended:
@@ -42,7 +42,7 @@ def resumed(home: Path) -> list[tuple[str, str, str]]:
 
 def test_all_channels_of_one_are_resumed(home: Path) -> None:
     """And nobody else's."""
-    told = quick("--home", home, "subscriptions", "resume", "desk")
+    told = run("--home", home, "subscriptions", "resume", "desk")
 
     assert (told.code, told.err.strip()) == (0, "✓ 2 channels of desk resumed: email, slack")
     assert resumed(home) == [("desk", channel, "the operator says so") for channel in ("email", "slack")]
@@ -50,7 +50,7 @@ def test_all_channels_of_one_are_resumed(home: Path) -> None:
 
 def test_one_channel_is_resumed_and_the_log_keeps_why(home: Path) -> None:
     """A second time there is nothing to resume."""
-    once = quick("--home", home, "subscriptions", "resume", "desk", "slack", "--reason", "asked for by phone")
+    once = run("--home", home, "subscriptions", "resume", "desk", "slack", "--reason", "asked for by phone")
     twice = run("--home", home, "subscriptions", "resume", "desk", "slack")
 
     assert once.code == 0

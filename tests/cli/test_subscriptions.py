@@ -12,7 +12,7 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
 from notifier.events.event import Event
 from notifier.home.open_log import wall_clock
-from tests.cli.runs import quick, run
+from tests.commands import run
 from tests.homes import DESK
 
 HOOK = "https://hooks.slack.com/services/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"
@@ -103,7 +103,7 @@ def test_an_address_that_would_become_another_is_a_mistake(tmp_path: Path, addre
     """What a mail server, or we, would rewrite is told with its line, and is not shown."""
     home = made(tmp_path, {"desk.toml": DESK.replace('"desk@bank.example"', address)})
 
-    told = quick("--home", home, "subscriptions", "check")
+    told = run("--home", home, "subscriptions", "check")
 
     assert (told.code, told.out) == (3, "")
     assert f"subscriptions/desk.toml, line 10: this is no address for mail: {words}" in told.err
@@ -122,7 +122,7 @@ def test_a_secret_that_is_missing_is_named_by_its_variable(tmp_path: Path):
 
 def test_a_missing_mail_server_is_a_mistake(tmp_path: Path):
     """A subscriber cannot have mail where none can be sent; the mend says what to set up."""
-    told = quick("--home", made(tmp_path, {"desk.toml": DESK}, settings=""), "subscriptions", "check")
+    told = run("--home", made(tmp_path, {"desk.toml": DESK}, settings=""), "subscriptions", "check")
 
     assert told.code == 3
     assert "add [email] with host and sender to notifier.toml" in told.err
@@ -159,8 +159,8 @@ def test_what_may_not_be_meant_is_a_warning(tmp_path: Path, files: dict[str, str
     """It is told, and the exit code stays 0; under --quiet it is not told."""
     home = made(tmp_path, files)
 
-    told = quick("--home", home, "subscriptions", "check")
-    quiet = quick("--home", home, "-q", "subscriptions", "check")
+    told = run("--home", home, "subscriptions", "check")
+    quiet = run("--home", home, "-q", "subscriptions", "check")
 
     assert told.code == quiet.code == 0
     assert f"warning {warning}" in told.err

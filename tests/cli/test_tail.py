@@ -21,8 +21,8 @@ from notifier.events.feeds import FeedBaselined, FeedHealthChanged
 from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, Clock
-from tests.cli.runs import Run, quick, run
 from tests.cli.terminal import legible, on_a_terminal
+from tests.commands import Run, run
 from tests.homes import PATIENCE, line_with, notifier
 
 TITLE = "Controls on dual-use exports to Hong Kong change for whoever holds a licence, and for whoever does not"
@@ -119,7 +119,7 @@ def test_an_event_is_a_line_in_columns(home: Path):
 )
 def test_events_are_chosen(home: Path, words: tuple[str, ...], shown: list[int]):
     """By number, by time, by type, by feed, and by several at once."""
-    assert positions(quick("--home", home, "tail", "--json", *words)) == shown
+    assert positions(run("--home", home, "tail", "--json", *words)) == shown
 
 
 def test_json_is_cloudevents(home: Path):

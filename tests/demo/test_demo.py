@@ -31,8 +31,8 @@ from notifier.feeds.feed import Document, Feed, Kind
 from notifier.feeds.reading.pool import Parser
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, Clock
-from tests.cli.runs import Run, run
 from tests.cli.terminal import legible, on_a_terminal
+from tests.commands import Run, run
 from tests.homes import PATIENCE, line_with, notifier
 
 

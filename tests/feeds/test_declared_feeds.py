@@ -19,7 +19,7 @@ from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.guard import networks
 from notifier.service import Service
 from notifier.steps.poll import Poller
-from tests.cli.runs import Run
+from tests.commands import Run
 from tests.feeds.servers import Script, Server, answer, serving
 from tests.homes import HOST, events, make_home, said, world
 
