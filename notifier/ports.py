@@ -4,6 +4,7 @@ The ways to feeds and subscribers, and back, as the operator's settings want the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,14 +29,19 @@ from notifier.home.subscriber_files import Subscriptions
 from notifier.messages.signed_links import SignedLinks
 
 
-def channels_of(home: Path, settings: Settings, terminal: TextIO) -> dict[str, Channel]:
-    """The ways out, by the word that a subscriber's file uses. A new channel is one line here."""
+def channels_of(
+    home: Path, settings: Settings, terminal: TextIO, seconds: Callable[[], float] = time.monotonic
+) -> dict[str, Channel]:
+    """
+    The ways out, by the word that a subscriber's file uses. A new channel is one line here. `seconds`, which never go
+    back, are those by which they keep their pace.
+    """
     ways: list[Channel] = [
         *([_email(settings.email, settings.bounces)] if settings.email else []),
-        SlackChannel(allowed=settings.fetch.allow),
-        TeamsChannel(allowed=settings.fetch.allow),
-        DiscordChannel(allowed=settings.fetch.allow),
-        WebhookChannel(allowed=settings.fetch.allow),
+        SlackChannel(allowed=settings.fetch.allow, seconds=seconds),
+        TeamsChannel(allowed=settings.fetch.allow, seconds=seconds),
+        DiscordChannel(allowed=settings.fetch.allow, seconds=seconds),
+        WebhookChannel(allowed=settings.fetch.allow, seconds=seconds),
         AtomChannel(home / "feeds"),
         *([AppriseChannel()] if settings.apprise else []),
         ConsoleChannel(terminal),

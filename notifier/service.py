@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -89,6 +90,7 @@ class Service:
         chance: random.Random,
         environ: Mapping[str, str],
         terminal: TextIO,
+        seconds: Callable[[], float],
     ) -> None:
         self.home = home
         self.settings = settings
@@ -96,7 +98,7 @@ class Service:
         self._clock = clock
         self._chance = chance
         self._environ = environ
-        self.channels = channels_of(home, settings, terminal)
+        self.channels = channels_of(home, settings, terminal, seconds)
         self.subscriptions = Subscriptions.none()
         self._operator = _operator_of(settings)
         self._files = self._files_without = subscriptions.stamp(home / "subscriptions")
@@ -145,9 +147,12 @@ class Service:
         clock: Callable[[], datetime] = wall_clock,
         chance: random.Random | None = None,
         terminal: TextIO | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> AsyncIterator[Service]:
         """
         Open a home for work: settings and subscriptions read, log owned, projections folded.
+
+        `clock` tells the time (UTC), and `seconds`, which never go back, are those by which channels keep their pace.
 
         Raises `Misconfigured` with every mistake in the operator's files, and `LogOwned` while another process works
         on the same home.
@@ -159,7 +164,7 @@ class Service:
             at_end.push_async_callback(log.close)
             # Spreads polls and retries; nothing secret depends on it.
             chance = chance or random.Random()  # noqa: S311
-            app = cls(home, settings, log, clock, chance, environ, terminal or sys.stdout)
+            app = cls(home, settings, log, clock, chance, environ, terminal or sys.stdout, seconds)
             for close in (app._close_channels, app.page_parsers.close, app.parsers.close, app.fetcher.close, app._stop):
                 at_end.push_async_callback(close)
             app.take_up(subscriptions_of(home, settings, app.channels, environ))

@@ -11,7 +11,8 @@ import contextlib
 import functools
 import re
 import socket
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -59,7 +60,8 @@ class Posting:
 
     A kind of channel says from where its addresses come (`origin`), how many seconds lie between two messages to one of
     them (`every`), and whether the other side knows a second copy by its id (`knows_copies`): then an end of the
-    connection after the message leaves nothing unknown, it is simply sent again.
+    connection after the message leaves nothing unknown, it is simply sent again. `seconds`, which never go back, are
+    those of its pace.
     """
 
     kind: str
@@ -69,10 +71,16 @@ class Posting:
     every: ClassVar[float] = 0.0
     knows_copies: ClassVar[bool] = False
 
-    def __init__(self, *, allowed: Iterable[Network] = (), total: float = TOTAL, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        allowed: Iterable[Network] = (),
+        total: float = TOTAL,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._allowed = tuple(allowed)
         self._total = total
-        self._pace = pace or Pace(self.every)
+        self._pace = Pace(self.every, clock=seconds)
         # An address is looked at once, and not with each of its messages.
         self._problem = functools.lru_cache(10_000)(self.refusal)
         self._session: aiohttp.ClientSession | None = None

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from notifier.channels.json_limits import fitted
-from notifier.channels.pace import Pace
 from notifier.channels.posting import TOTAL, Posting, UnreadablePayload
 from notifier.errors import Misconfigured, Mistake, Refused, TryLater
 from notifier.guard import Network
@@ -51,10 +50,10 @@ class WebhookChannel(Posting):
         *,
         allowed: Iterable[Network] = (),
         total: float = TOTAL,
-        pace: Pace | None = None,
+        seconds: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(allowed=allowed, total=total, pace=pace)
+        super().__init__(allowed=allowed, total=total, seconds=seconds)
         self._clock = clock
 
     def refusal(self, address: str) -> str:

@@ -49,6 +49,10 @@ class StoryClock:
     def __call__(self) -> datetime:
         return self._start + timedelta(seconds=time.monotonic() - self._since)
 
+    def seconds(self) -> float:
+        """The same as a count of seconds that never goes back."""
+        return self().timestamp()
+
     def leap(self, moment: datetime) -> None:
         """Go forward to a moment; never back."""
         self._start = max(moment, self())
@@ -73,6 +77,8 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
                 clock=clock,
                 chance=random.Random(2020),  # noqa: S311 the same play each time
                 terminal=terminal,
+                # Hours lie between two scenes, for a channel that takes one message a second too.
+                seconds=clock.seconds,
             ) as app:
                 return await Replay(app, story, clock, screen).run(pause)
     finally:
