@@ -333,8 +333,9 @@ def document(hub: str, *titles: str) -> str:
     )
 
 
-async def test_news_of_a_hub_is_fetched_at_once(tmp_path: Path) -> None:
+async def test_news_of_a_hub_is_fetched_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a feed that names its hub to a statement in the log, long before the feed was due."""
+    monkeypatch.setattr("notifier.service.HUBS", 0.2)  # seconds between looks at which hub is to be asked
     port = await closed_port()
     async with world() as around, a_hub() as hub:
         home = make_home(tmp_path, around, {"trade": "rss"})
