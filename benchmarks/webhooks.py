@@ -36,6 +36,7 @@ from notifier.messages.render import Renderer
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.messages.builders import NOW, view
@@ -191,7 +192,7 @@ async def waits(port: int, dead_every: int) -> list[float]:
         log,
         {"webhook": channel},
         Renderer([TEMPLATES]),
-        told.get,
+        Book(told),
         lambda: datetime.now(UTC),
         random.Random(7).random,
     )

@@ -1,7 +1,7 @@
 """
-Joins the parts: the one file that knows them all.
+The service: which steps there are, when each runs, and how it starts, reloads and stops.
 
-A home is a directory with settings, subscriptions, templates and the log; an app is what runs there.
+A home is a directory with settings, subscriptions, templates and the log; the service is what runs there.
 """
 
 from __future__ import annotations
@@ -12,47 +12,42 @@ import functools
 import logging
 import os
 import random
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO, TypeVar
 
 import msgspec
 
+from notifier import ports as edges
 from notifier.delivery.channel_state import ChannelStates
-from notifier.delivery.suspensions import OPERATOR
 from notifier.errors import Misconfigured, TryLater
-from notifier.eventlog import command_box as letterbox
-from notifier.eventlog.log import EventLog
-from notifier.eventlog.sqlite import SqliteLog
 from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.habit import next_due
-from notifier.feeds.reading.pool import PAGES, Parsers
 from notifier.feeds.rounds import PollResult, Rounds
 from notifier.feeds.visit import Visitor
-from notifier.home import packaged_data as shipped
-from notifier.home import subscriber_files as subscriptions
-from notifier.home.open_log import wall_clock
+from notifier.home.files_watch import FilesWatch
+from notifier.home.open_log import take_commands, wall_clock
 from notifier.home.settings import Settings
+from notifier.home.settings_file import load_settings
 from notifier.home.subscriber_files import Subscriptions
-from notifier.messages.render import Renderer
-from notifier.ports import channels_of, fetcher_of, inbox_of, links_of, subscriptions_of
+from notifier.ports import Ports, subscriptions_of
 from notifier.questions.feed_health import ROUNDS, rounds_of
 from notifier.questions.tail import counted
 from notifier.schedule import Schedule
 from notifier.secret import Secret
 from notifier.steps.bounces import BounceReader
-from notifier.steps.confirm import Confirmer, wanted
+from notifier.steps.confirm import Confirmer
 from notifier.steps.deliver import Deliverer
 from notifier.steps.digest import Digester
 from notifier.steps.match import Matcher
 from notifier.steps.poll import Poller
 from notifier.steps.read_pages import PageReader
 from notifier.steps.recheck import Rechecker
-from notifier.subscribers.subscriber import Contact, Subscriber
+from notifier.subscribers.book import Book
+from notifier.subscribers.subscriber import MAIL, OPERATOR, Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
@@ -61,80 +56,69 @@ from notifier.web.websub import Hubs
 
 logger = logging.getLogger(__name__)
 
-RELOAD = 2.0  # seconds between looks at the subscribers' files
-TICK = 1.0  # seconds between looks at what is due
-MATCH = 5.0  # seconds between looks at which digests are due; what the log comes to hold is matched at once
-HUBS = 15.0  # seconds between looks at which hub is to be asked
-NOTE = 60.0  # seconds between notes of where the polls stand
-READ = 5.0  # seconds between looks at pages that are to be tried again; a new statement's is begun at once
-RECHECK = 30.0  # seconds between looks at which pages are to be asked again
-LETTERS = 1.0  # seconds between looks at what an operator's commands want recorded
-CONFIRM = 30.0  # seconds between looks at who is to be asked whether he wants alerts
-BOUNCES = 60.0  # seconds between looks at what came back by mail
+# Seconds between the turns of each step. Some also run as soon as the log has grown.
+RELOAD = 2.0  # looks at the subscribers' files
+TICK = 1.0  # looks at which polls and deliveries are due
+MATCH = 5.0  # looks at which digests are due; what the log comes to hold is matched at once
+HUBS = 15.0  # looks at which hub is to be asked
+NOTE = 60.0  # notes of when each feed was polled
+READ = 5.0  # looks at pages that are to be tried again; a new statement's is begun at once
+RECHECK = 30.0  # looks at which pages are to be asked again
+COMMANDS = 1.0  # looks at what operators' commands want recorded
+CONFIRM = 30.0  # looks at who is to be asked whether they want alerts
+BOUNCES = 60.0  # looks at the mailbox that bounces come back to
 GRACE = 6.0  # seconds that messages under way have to end when the service is told to stop
+
+
+class Listener(Protocol):
+    """Something that answers over HTTP."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Begin to answer; the port. Raises `OSError`."""
+        ...
+
+    async def close(self) -> None:
+        """Answer no more."""
+        ...
+
+
+L = TypeVar("L", bound=Listener)
 
 
 class Service:
     """
     A notifier put together: each step by name, and the ways to run them.
 
-    `async with App.opened(home) as app` holds the home's log for writing until the end of the block.
+    `async with Service.opened(home) as service` owns the home's log until the end of the block.
     """
 
-    def __init__(
-        self,
-        home: Path,
-        settings: Settings,
-        log: EventLog,
-        clock: Callable[[], datetime],
-        chance: random.Random,
-        environ: Mapping[str, str],
-        terminal: TextIO,
-        seconds: Callable[[], float],
-    ) -> None:
+    def __init__(self, home: Path, settings: Settings, ports: Ports, environ: Mapping[str, str]) -> None:
         self.home = home
         self.settings = settings
-        self.log = log
-        self._clock = clock
-        self._chance = chance
-        self._environ = environ
-        self.channels = channels_of(home, settings, terminal, seconds)
+        self.log = ports.log
         self.subscriptions = Subscriptions.none()
-        self._operator = _operator_of(settings)
-        self._files = self._files_without = subscriptions.stamp(home / "subscriptions")
-        self.fetcher = fetcher_of(settings, clock)
-        self.parsers = Parsers()
-        self.poller = Poller(log, self.fetcher, self.parsers, clock)
-        self.page_parsers = Parsers(child=PAGES)
-        visitor = Visitor(self.fetcher, self.page_parsers)
+        self._ports = ports
+        self._environ = environ
+        self._files = FilesWatch(home / "subscriptions")
+        self.book = Book(operator=_operator_of(settings))
+        log, clock = ports.log, ports.clock
+        visitor = Visitor(ports.fetcher, ports.page_parsers)
         with_pages = settings.feeds if settings.fetch.articles else ()
-        self.reader = PageReader(log, visitor, with_pages, clock, chance.random)
+        self.poller = Poller(log, ports.fetcher, ports.parsers, clock)
+        self.reader = PageReader(log, visitor, with_pages, clock, ports.chance.random)
         self.rechecker = Rechecker(log, visitor, with_pages, clock)
-        self.matcher = Matcher(log, Index(), self._channels_of, self._timing_of)
-        self.digester = Digester(log, lambda: self.subscriptions.subscribers, settings.feeds, clock, self._wanted)
-        self.links = links_of(settings)
-        self.standing = ChannelStates(log, self._way_of)
-        self._confirmer = (
-            Confirmer(log, self.standing, lambda: self.subscriptions.subscribers, clock)
-            if settings.door and settings.door.confirm
-            else None
-        )
-        inbox = inbox_of(settings)
-        self._bounces = (
-            BounceReader(log, inbox, self.links, self.standing, self._subscriber, clock, self._wanted)
-            if inbox and self.links
-            else None
-        )
-        self._renderer = Renderer([home / "templates", shipped.templates()])
+        self.matcher = Matcher(log, Index(), self.book)
+        self.digester = Digester(log, self.book, settings.feeds, clock)
+        self.states = ChannelStates(log, self.book.contact)
+        self._confirmer: Confirmer | None = None
+        if settings.web and settings.web.confirm:
+            self._confirmer = Confirmer(log, self.states, self.book, clock)
+            self.book.is_confirmed = self.states.is_confirmed
+        self._bounces: BounceReader | None = None
+        if ports.inbox and ports.links:
+            self._bounces = BounceReader(log, ports.inbox, ports.links, self.states, self.book, clock)
         self.deliverer = Deliverer(
-            log,
-            self.channels,
-            self._renderer,
-            self._subscriber,
-            clock,
-            chance.random,
-            self.links,
-            self._wanted,
+            log, ports.channels, ports.renderer, self.book, clock, ports.chance.random, ports.links, ports.ticks
         )
 
     @classmethod
@@ -145,45 +129,39 @@ class Service:
         *,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], datetime] = wall_clock,
+        ticks: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
         terminal: TextIO | None = None,
-        seconds: Callable[[], float] = time.monotonic,
     ) -> AsyncIterator[Service]:
         """
         Open a home for work: settings and subscriptions read, log owned, projections folded.
 
-        `clock` tells the time (UTC), and `seconds`, which never go back, are those by which channels keep their pace.
+        `clock` tells the time (UTC), and `ticks` are seconds that never go back.
 
         Raises `Misconfigured` with every mistake in the operator's files, and `LogOwned` while another process works
         on the same home.
         """
-        settings = Settings.load(home, environ)
-        # Each is closed whatever becomes of the others: Ctrl-C may come while we close, and come twice.
-        async with contextlib.AsyncExitStack() as at_end:
-            log = await SqliteLog.open(home / "data", clock)
-            at_end.push_async_callback(log.close)
-            # Spreads polls and retries; nothing secret depends on it.
-            chance = chance or random.Random()  # noqa: S311
-            app = cls(home, settings, log, clock, chance, environ, terminal or sys.stdout, seconds)
-            for close in (app._close_channels, app.page_parsers.close, app.parsers.close, app.fetcher.close, app._stop):
-                at_end.push_async_callback(close)
-            app.take_up(subscriptions_of(home, settings, app.channels, environ))
-            await app.take_letters()
-            await app.poller.catch_up()
-            await app.rechecker.catch_up()
-            await app.deliverer.catch_up()
-            await app.record_subscriptions()
-            yield app
+        settings = load_settings(home, environ)
+        async with (
+            edges.opened(home, settings, clock=clock, ticks=ticks, chance=chance, terminal=terminal) as ports,
+            contextlib.AsyncExitStack() as at_end,
+        ):
+            service = cls(home, settings, ports, environ)
+            at_end.push_async_callback(service._stop)
+            service.take_up(subscriptions_of(home, settings, ports.channels, environ))
+            await service.take_commands()
+            await service.poller.catch_up()
+            await service.rechecker.catch_up()
+            await service.deliverer.catch_up()
+            await service.record_subscriptions()
+            yield service
 
     async def _stop(self) -> None:
-        """Drop what is read, which is read again; messages under way may end, and what was owed stays owed."""
+        """Drop the pages being read, which are read again; messages under way may end, and what was owed stays owed."""
         await self.rechecker.stop()
         await self.reader.stop()
         if cut_off := await self.deliverer.stop(GRACE):
             logger.warning("%s did not end within %g s and is owed still", counted(cut_off, "message"), GRACE)
-
-    async def _close_channels(self) -> None:
-        await asyncio.gather(*(channel.close() for channel in self.channels.values()))
 
     # ---------------------------------------------------------------- subscriptions
 
@@ -200,9 +178,10 @@ class Service:
                     index.remove(key)
                 index.add(watchlist)
         self.subscriptions = new
+        self.book.subscribers = new.subscribers
 
     async def record_subscriptions(self) -> None:
-        """Tell the log which subscriptions are in force, if it does not know."""
+        """Record in the log which subscriptions are in force, if it does not say so already."""
         consumer = await self.log.consumer("subscriptions")
         if consumer.state == self.subscriptions.digest.encode():
             return
@@ -210,58 +189,27 @@ class Service:
             digest=self.subscriptions.digest,
             subscribers=len(self.subscriptions.subscribers),
             watchlists=sum(len(who.watchlists) for who in self.subscriptions.subscribers.values()),
-            applied_at=self._clock(),
+            applied_at=self._ports.clock(),
         )
         commit = consumer.moved_to(consumer.position, self.subscriptions.digest.encode())
         await self.log.append([applied], commit=commit)
 
     async def reload(self) -> None:
-        """
-        Take up changed subscribers' files, all or nothing; a mistake is told, and the last good ones stay.
-
-        A file that is gone is looked for once more: some editors take one away for a moment to put the new one in its
-        place, and what is owed there must not end by that.
-        """
-        # Before they are read: what is written while we read is looked at once more.
-        stamp = subscriptions.stamp(self.home / "subscriptions")
-        if stamp == self._files:
+        """Take up changed subscribers' files, all or nothing; where there is a mistake, the last good ones stay."""
+        if not self._files.has_changed():
             return
-        if {file[0] for file in self._files} - {file[0] for file in stamp} and stamp != self._files_without:
-            self._files_without = stamp
-            return
-        self._files = self._files_without = stamp
         try:
-            new = subscriptions_of(self.home, self.settings, self.channels, self._environ)
+            new = subscriptions_of(self.home, self.settings, self._ports.channels, self._environ)
         except Misconfigured as error:
             logger.warning("the subscriptions stay as they were:\n%s", error)
             return
         self.take_up(new)
         await self.record_subscriptions()
-        logger.info("subscriptions taken up: %s", counted(len(new.subscribers), "subscriber"))
+        logger.info("subscriptions reloaded: %s", counted(len(new.subscribers), "subscriber"))
 
-    async def take_letters(self) -> None:
-        """Record what an operator's commands put into our box."""
-        await letterbox.take_in(self.home / "data", self.log)
-
-    def _subscriber(self, id: str) -> Subscriber | None:
-        return self._operator if id == OPERATOR else self.subscriptions.subscribers.get(id)
-
-    def _way_of(self, lane: tuple[str, str]) -> Contact | None:
-        who = self._subscriber(lane[0])
-        return next((way for way in who.channels if way.name == lane[1]), None) if who else None
-
-    def _channels_of(self, id: str) -> tuple[str, ...]:
-        who = self._subscriber(id)
-        if who and self._confirmer:
-            return wanted(self.standing, who)
-        return tuple(channel.name for channel in who.channels) if who else ()
-
-    def _wanted(self, who: Subscriber) -> tuple[str, ...]:
-        return self._channels_of(who.id)
-
-    def _timing_of(self, id: str) -> Timing:
-        who = self._subscriber(id)
-        return who.timing if who else Timing()
+    async def take_commands(self) -> None:
+        """Record what operators' commands left in the box beside the log."""
+        await take_commands(self.home, self.log)
 
     # ---------------------------------------------------------------- work
 
@@ -270,14 +218,14 @@ class Service:
         """The feeds that are polled."""
         return self.settings.feeds
 
-    async def run_once(self, told: Callable[[Feed, PollResult], None] = lambda feed, poll: None) -> None:
+    async def run_once(self, on_poll: Callable[[Feed, PollResult], None] = lambda feed, poll: None) -> None:
         """One whole pass: every feed polled, pages read, all matched, all that is due delivered."""
-        await self.poll_once(told)
+        await self.poll_once(on_poll)
         await self.work_off()
 
-    async def poll_once(self, told: Callable[[Feed, PollResult], None]) -> None:
+    async def poll_once(self, on_poll: Callable[[Feed, PollResult], None]) -> None:
         """Poll every feed."""
-        rounds = await self._rounds(told)
+        rounds = await self._rounds(on_poll)
         try:
             await rounds.start_due()
             await rounds.ended()
@@ -285,60 +233,27 @@ class Service:
             await rounds.stop()
         await self._keep(rounds)
 
-    async def _rounds(self, told: Callable[[Feed, PollResult], None]) -> Rounds:
-        stood = await rounds_of(self.log)
+    async def _rounds(self, on_poll: Callable[[Feed, PollResult], None]) -> Rounds:
+        before = await rounds_of(self.log)
         return Rounds(
             self.feeds,
             self.poller.poll,
-            self._chance.random,
-            told=told,
+            self._ports.chance.random,
+            now=self._ports.ticks,
+            told=on_poll,
             pace=self._pace,
-            clock=self._clock,
+            clock=self._ports.clock,
             fastest=self.settings.bounds.fastest,
-            rounds={feed.id: stood[feed.id] for feed in self.feeds if feed.id in stood},
+            rounds={feed.id: before[feed.id] for feed in self.feeds if feed.id in before},
         )
 
     def _pace(self, feed: Feed) -> float:
-        """Seconds after which a feed that is well is asked again: its habit's, within the operator's bounds."""
-        now = self._clock()
+        """Seconds after which a feed that is well is polled again: its habit's, within the operator's bounds."""
+        now = self._ports.clock()
         return (next_due(feed, self.poller.habit(feed), self.settings.bounds, now) - now).total_seconds()
 
-    async def _hubs(self, rounds: Rounds) -> Hubs | None:
-        """Listen to hubs, where the operator says how they reach us."""
-        if (how := self.settings.websub) is None:
-            return None
-        hubs = Hubs(how.callback, how.secret, rounds.hurry, self._clock, self.settings.fetch.allow)
-        try:
-            port = await hubs.listen(how.host, how.port)
-        except OSError as error:
-            # A net is beneath: news comes later, and comes.
-            logger.error("hubs are not heard: %s:%d: %s", how.host, how.port, error.strerror)  # noqa: TRY400
-            await hubs.close()
-            return None
-        logger.info("hubs are heard at %s:%d", how.host, port)
-        return hubs
-
-    async def _door(self) -> UnsubscribePages | None:
-        """Answer readers who click, where the operator says how they reach us."""
-        if (how := self.settings.door) is None or self.links is None:
-            return None
-        door = UnsubscribePages(
-            self.log, self.links, self._renderer, self.standing, self._subscriber, self._masked, self._clock
-        )
-        try:
-            port = await door.listen(how.host, how.port)
-        except OSError as error:
-            logger.error("readers' clicks are not heard: %s:%d: %s", how.host, how.port, error.strerror)  # noqa: TRY400
-            await door.close()
-            return None
-        logger.info("readers' clicks are heard at %s:%d", how.host, port)
-        return door
-
-    def _masked(self, kind: str, address: str) -> str:
-        return self.channels[kind].masked(address)
-
     async def _keep(self, rounds: Rounds) -> None:
-        """Keep where the feeds' polls stand, for who asks the log: unchanged polls leave nothing else behind."""
+        """Keep when each feed was polled, for questions: unchanged polls leave nothing else in the log."""
         consumer = await self.log.consumer(ROUNDS)
         state = msgspec.json.encode(rounds.rounds)
         if rounds.rounds and state != consumer.state:
@@ -349,10 +264,10 @@ class Service:
         try:
             await self._read_bounces()
         except TryLater as error:
-            logger.warning("bounces wait: %s", error)
+            logger.warning("bounces could not be read, and are tried again: %s", error)
         await self._ask_to_confirm()
         await self.match()
-        # What title and summary say waits for no page.
+        # Alerts on title and summary wait for no page.
         await self.deliverer.start_due()
         await self.reader.run()
         await self.rechecker.run()
@@ -361,11 +276,11 @@ class Service:
 
     async def match(self) -> None:
         """Match all that has been recorded, and raise the digests that are due: they hold what was matched by then."""
-        await self.standing.catch_up()
+        await self.states.catch_up()
         try:
             await self.matcher.run()
         finally:
-            # What was matched before waits for no mending of what cannot be.
+            # Where matching fails, digests of what was matched before are raised all the same.
             await self.digester.run()
 
     async def _read_bounces(self) -> None:
@@ -376,20 +291,35 @@ class Service:
         if self._confirmer:
             await self._confirmer.run()
 
-    async def serve(self, stop: asyncio.Event, told: Callable[[Feed, PollResult], None]) -> None:
+    async def serve(self, stop: asyncio.Event, on_poll: Callable[[Feed, PollResult], None]) -> None:
         """
-        The service, until `stop` is set. Polls under way are dropped then: they are asked for again.
+        The service, until `stop` is set. Polls under way are dropped then: they are made again after the next start.
         """
         hubs: Hubs | None = None
 
         def polled(feed: Feed, poll: PollResult) -> None:
-            told(feed, poll)
+            on_poll(feed, poll)
             if hubs is not None and poll.hub:
                 hubs.heard(feed.id, poll.hub, poll.topic)
 
         rounds = await self._rounds(polled)
-        hubs, door = await self._hubs(rounds), await self._door()
+        hubs, pages = await self._listen_for_hubs(rounds), await self._serve_pages()
         await self.matcher.warm()
+        schedule = self._scheduled(rounds, hubs)
+        schedule.start()
+        await stop.wait()
+        if hubs is not None:
+            await hubs.close()
+        if pages is not None:
+            await pages.close()
+        await rounds.stop()
+        # Before the schedule, which waits for the runs of its steps.
+        await self.rechecker.stop()
+        await schedule.stop()
+        await self._keep(rounds)
+
+    def _scheduled(self, rounds: Rounds, hubs: Hubs | None) -> Schedule:
+        """When each step runs."""
         schedule = Schedule(self.log)
         schedule.every(TICK, "poll", rounds.start_due)
         if hubs is not None:
@@ -404,25 +334,50 @@ class Service:
         schedule.every(RECHECK, "recheck", self.rechecker.run)
         schedule.every(TICK, "deliver", self.deliverer.start_due, upon_growth=True)
         schedule.every(RELOAD, "reload", self.reload)
-        schedule.every(LETTERS, "take letters in", self.take_letters)
-        schedule.start()
-        await stop.wait()
-        if hubs is not None:
-            await hubs.close()
-        if door is not None:
-            await door.close()
-        await rounds.stop()
-        # Before the schedule, which waits for the runs of its steps.
-        await self.rechecker.stop()
-        await schedule.stop()
-        await self._keep(rounds)
+        schedule.every(COMMANDS, "take commands", self.take_commands)
+        return schedule
+
+    # ---------------------------------------------------------------- what is served over HTTP
+
+    async def _listen_for_hubs(self, rounds: Rounds) -> Hubs | None:
+        """Answer WebSub hubs, where the operator says how they reach us."""
+        if (web := self.settings.websub) is None:
+            return None
+        hubs = Hubs(web.callback, web.secret, rounds.hurry, self._ports.clock, self.settings.fetch.allow)
+        # Without hubs, polling finds the same news a little later.
+        return await _listening(hubs, "listen for WebSub hubs", web.host, web.port)
+
+    async def _serve_pages(self) -> UnsubscribePages | None:
+        """Answer readers who click, where the operator says how they reach us."""
+        ports, web = self._ports, self.settings.web
+        if web is None or ports.links is None:
+            return None
+        pages = UnsubscribePages(
+            self.log, ports.links, ports.renderer, self.states, self.book, self._masked, ports.clock
+        )
+        return await _listening(pages, "serve unsubscribe pages", web.host, web.port)
+
+    def _masked(self, kind: str, address: str) -> str:
+        return self._ports.channels[kind].masked(address)
+
+
+async def _listening(listener: L, what: str, host: str, port: int) -> L | None:
+    """The listener, listening; None where it cannot, which is logged: everything else runs without it."""
+    try:
+        found = await listener.listen(host, port)
+    except OSError as error:
+        logger.error("cannot %s on %s:%d: %s", what, host, port, error.strerror)  # noqa: TRY400
+        await listener.close()
+        return None
+    logger.info("ready to %s on %s:%d", what, host, found)
+    return listener
 
 
 def _operator_of(settings: Settings) -> Subscriber | None:
-    """Whoever runs this, as somebody who can be told; None where he does not say how."""
+    """The operator as somebody who can be notified; None where the settings name no mailbox for it."""
     if not settings.operator:
         return None
-    mail = Contact("email", "email", Secret(settings.operator))
+    mail = Contact(MAIL, MAIL, Secret(settings.operator))
     timing = Timing(timezone=settings.timezone)
     return Subscriber(id=OPERATOR, name="Operator", timing=timing, watchlists=(), channels=(mail,))
 

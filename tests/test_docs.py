@@ -12,7 +12,7 @@ import pytest
 from notifier.feeds.feed import Document, Entry, Kind
 from notifier.feeds.health import OUTCOMES
 from notifier.feeds.reading.document import read
-from notifier.home.settings import Settings
+from notifier.home.settings_file import load_settings
 from tests.channels.test_dkim import KEYS
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def test_a_declaration_of_the_handbook_reads_the_example_beside_it(tmp_path: Pat
     (example,) = blocks(shown, kind)
     (tmp_path / "notifier.toml").write_text(declared)
 
-    (feed,) = Settings.load(tmp_path, {}).feeds
+    (feed,) = load_settings(tmp_path, {}).feeds
     (entry,) = read(Document(body=example.encode(), url=feed.url), feed).entries
 
     assert (
@@ -77,7 +77,7 @@ def test_all_feeds_of_the_handbook_can_be_set_together(tmp_path: Path):
     shown = blocks(section(SETTINGS, "## Publishers without a feed"), "toml")
     (tmp_path / "notifier.toml").write_text("\n".join(shown))
 
-    assert [feed.kind for feed in Settings.load(tmp_path, {}).feeds] == ["json", "json", "html"]
+    assert [feed.kind for feed in load_settings(tmp_path, {}).feeds] == ["json", "json", "html"]
 
 
 def test_the_ways_back_of_the_handbook_can_be_set(tmp_path: Path):
@@ -89,9 +89,9 @@ def test_the_ways_back_of_the_handbook_can_be_set(tmp_path: Path):
     secrets = dict.fromkeys(("SMTP_PASSWORD", "DOOR_SECRET", "BOUNCE_PASSWORD"), "0123456789abcdef")
     secrets["DKIM_KEY"] = KEYS["rsa"]
 
-    settings = Settings.load(tmp_path, secrets)
+    settings = load_settings(tmp_path, secrets)
 
-    assert settings.door is not None
+    assert settings.web is not None
     assert settings.bounces is not None
 
 

@@ -204,7 +204,7 @@ def test_what_is_allowed_opens_nothing_else(address: str) -> None:
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0.1/8", "10.0.0.0/33", ""])
 def test_an_allowed_network_must_be_one(text: str) -> None:
-    """What is no network, or has bits set beside it, is an error and not a guess."""
+    """What is not a network, or has bits set beside it, is an error and not a guess."""
     with pytest.raises(ValueError, match=r".*"):
         networks([text])
 

@@ -60,7 +60,7 @@ class Posting:
 
     A kind of channel says from where its addresses come (`origin`), how many seconds lie between two messages to one of
     them (`every`), and whether the other side knows a second copy by its id (`knows_copies`): then an end of the
-    connection after the message leaves nothing unknown, it is simply sent again. `seconds`, which never go back, are
+    connection after the message leaves nothing unknown, it is simply sent again. `ticks`, which never go back, are
     those of its pace.
     """
 
@@ -76,11 +76,11 @@ class Posting:
         *,
         allowed: Iterable[Network] = (),
         total: float = TOTAL,
-        seconds: Callable[[], float] = time.monotonic,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allowed = tuple(allowed)
         self._total = total
-        self._pace = Pace(self.every, clock=seconds)
+        self._pace = Pace(self.every, clock=ticks)
         # An address is looked at once, and not with each of its messages.
         self._problem = functools.lru_cache(10_000)(self.refusal)
         self._session: aiohttp.ClientSession | None = None

@@ -50,10 +50,10 @@ class WebhookChannel(Posting):
         *,
         allowed: Iterable[Network] = (),
         total: float = TOTAL,
-        seconds: Callable[[], float] = time.monotonic,
+        ticks: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(allowed=allowed, total=total, seconds=seconds)
+        super().__init__(allowed=allowed, total=total, ticks=ticks)
         self._clock = clock
 
     def refusal(self, address: str) -> str:

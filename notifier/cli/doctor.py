@@ -37,6 +37,7 @@ from notifier.feeds.health import OUTCOMES
 from notifier.home import packaged_data as shipped
 from notifier.home.open_log import reading_log, wall_clock
 from notifier.home.settings import Settings
+from notifier.home.settings_file import load_settings
 from notifier.home.subscriber_files import Subscriptions
 from notifier.messages.alert_view import Recipient, alert_view
 from notifier.messages.compose import FOLDER
@@ -96,7 +97,7 @@ async def _examine(home: Path, as_json: bool) -> int:
 
 async def _findings(home: Path) -> AsyncIterator[Finding]:
     try:
-        settings = Settings.load(home, os.environ)
+        settings = load_settings(home, os.environ)
     except Misconfigured as error:
         for mistake in error.mistakes:
             yield Finding("bad", "settings", str(mistake))
@@ -159,12 +160,12 @@ async def _ways(home: Path, settings: Settings, channels: dict[str, Channel]) ->
     """The ways out, each tried without sending, the ways back, and the operator's own words for these."""
     if settings.email is None:
         yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
-    elif settings.door is None:
+    elif settings.web is None:
         yield Finding("warning", "door", "no reader can unsubscribe by a click; add [door] to notifier.toml")
     for channel in channels.values():
         if channel.kind in _used(home, settings, channels):
             yield await _channel(channel)
-    if door := settings.door:
+    if door := settings.web:
         yield Finding("good", "door", f"readers' clicks come from {door.address} to {door.host}:{door.port}")
     if inbox := inbox_of(settings):
         yield await _inbox(inbox)

@@ -23,8 +23,9 @@ from notifier.feeds.habit import Bounds, in_words
 from notifier.feeds.health import HEALTHY
 from notifier.feeds.reading.pool import Parser
 from notifier.home.checked import did_you_mean
-from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.open_log import has_log, reading_log, wall_clock
 from notifier.home.settings import Settings
+from notifier.home.settings_file import load_settings
 from notifier.ports import fetcher_of
 from notifier.questions.feed_health import FeedState, Tried, ask, feed_states
 from notifier.questions.tail import counted
@@ -152,7 +153,7 @@ def list_(home: Path, everything: bool, as_json: bool) -> None:
       notifier feeds list
       notifier feeds list --all --json | jq -r 'select(.country == "GB") | .id'
     """
-    settings = None if everything and not (home / "notifier.toml").exists() else Settings.load(home, os.environ)
+    settings = None if everything and not (home / "notifier.toml").exists() else load_settings(home, os.environ)
     polled = settings.feeds if settings else ()
     states = asyncio.run(_states(home, polled))
     others = [source for source in catalogue().values() if source.id not in states] if everything else []
@@ -170,7 +171,7 @@ def list_(home: Path, everything: bool, as_json: bool) -> None:
 
 
 async def _states(home: Path, polled: Iterable[Feed]) -> dict[str, FeedState]:
-    if not (home / "data" / "events.db").exists():
+    if not has_log(home):
         return {feed.id: FeedState(feed=feed) for feed in polled}
     async with reading_log(home) as log:
         return await feed_states(log, polled)
@@ -283,7 +284,7 @@ def check(home: Path, ids: tuple[str, ...], show: int, as_json: bool) -> None:
       notifier feeds check us-fr-rss-bis gb-ofsi
       notifier feeds check us-ofac-recent-actions --show 5
     """
-    settings = Settings.load(home, os.environ)
+    settings = load_settings(home, os.environ)
     feeds = [_named(id, settings) for id in ids] if ids else list(settings.feeds)
     if not feeds:
         raise click.ClickException("no feed is polled; name one of the catalogue: `notifier feeds list --all`")

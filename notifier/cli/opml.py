@@ -19,7 +19,8 @@ from notifier.feeds.catalogue import catalogue
 from notifier.feeds.reading import opml
 from notifier.home import toml
 from notifier.home.open_log import wall_clock
-from notifier.home.settings import FILE, SIZE, Settings
+from notifier.home.settings import Settings
+from notifier.home.settings_file import FILE, SIZE, load_settings
 from notifier.home.toml import TomlFile
 from notifier.questions.tail import counted
 
@@ -40,7 +41,7 @@ def import_(home: Path, file: Path, write: bool) -> None:
       notifier feeds import subscriptions.opml
       notifier feeds import subscriptions.opml --write && notifier feeds check
     """
-    settings = Settings.load(home, os.environ) if (home / FILE).exists() or write else Settings()
+    settings = load_settings(home, os.environ) if (home / FILE).exists() or write else Settings()
     try:
         with click.open_file(str(file), "rb") as listed:
             outlines, strange = opml.read(listed.read(opml.BYTES + 1))
@@ -101,7 +102,7 @@ def _add(home: Path, tables: str) -> None:
     with tempfile.TemporaryDirectory() as trial:
         (Path(trial) / FILE).write_bytes(after)
         try:
-            Settings.load(Path(trial), os.environ)
+            load_settings(Path(trial), os.environ)
         except Misconfigured as error:
             raise click.ClickException(f"nothing is added; it would be wrong then:\n{error}") from error
     # Beside it first, so that a full disk leaves the settings as they were.
@@ -126,7 +127,7 @@ def export(home: Path) -> None:
     Examples:
       notifier feeds export > feeds.opml
     """
-    settings = Settings.load(home, os.environ)
+    settings = load_settings(home, os.environ)
     secret = _with_secrets(home)
     shown = [feed for feed in settings.feeds if feed.id not in secret and feed.kind in opml.KINDS]
     click.echo(opml.write(shown, wall_clock()), nl=False)

@@ -22,8 +22,9 @@ from notifier.errors import NotifierError
 from notifier.events.alerts import DigestRaised
 from notifier.events.event import Recorded
 from notifier.home import packaged_data as shipped
-from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.open_log import has_log, reading_log, wall_clock
 from notifier.home.settings import Settings
+from notifier.home.settings_file import load_settings
 from notifier.home.subscriber_files import Subscriptions
 from notifier.message import without_controls
 from notifier.messages.alert_view import AlertView, Recipient
@@ -35,6 +36,7 @@ from notifier.messages.render import Renderer
 from notifier.ports import channels_of, subscriptions_of
 from notifier.questions.preview import find_alert
 from notifier.steps.digest import Digester
+from notifier.subscribers.book import Book
 
 FORMS = {
     each.kind: each.forms
@@ -121,16 +123,16 @@ async def _held(home: Path, subscriber: str) -> DigestView:
     """The digest of what is held for a subscriber; its first part, if it takes several."""
     settings, found = _settings(home)
     async with reading_log(home) as log:
-        digests = await Digester(log, lambda: found.subscribers, settings.feeds, wall_clock).would_be(subscriber)
+        digests = await Digester(log, Book(found.subscribers), settings.feeds, wall_clock).would_be(subscriber)
         if not digests:
             raise NotifierError(f"nothing is held for {subscriber}; see `notifier tail --type alert.raised`")
         return await digested(log, Recorded(0, digests[0].id, wall_clock(), digests[0]), _reader(found, subscriber))
 
 
 def _settings(home: Path) -> tuple[Settings, Subscriptions]:
-    settings = Settings.load(home, os.environ)
+    settings = load_settings(home, os.environ)
     found = subscriptions_of(home, settings, channels_of(home, settings, sys.stdout), os.environ)
-    if not (home / "data" / "events.db").exists():
+    if not has_log(home):
         raise NotifierError(f"{home} has no log yet, so there is no alert to show; `notifier run --once` begins one")
     return settings, found
 

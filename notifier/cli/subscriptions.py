@@ -17,14 +17,14 @@ from notifier.cli.resume import resume
 from notifier.cli.screen import aside, hanging, plain, shown, stderr, stdout, told
 from notifier.delivery.channel_state import ChannelStates
 from notifier.errors import Misconfigured, Mistake
-from notifier.home.open_log import reading_log, wall_clock
-from notifier.home.settings import Settings
+from notifier.home.open_log import has_log, reading_log, wall_clock
+from notifier.home.settings_file import load_settings
 from notifier.home.subscriber_files import Subscriptions
 from notifier.home.subscriber_tables import WEEK
 from notifier.ports import channels_of, subscriptions_of
 from notifier.questions.tail import counted
 from notifier.questions.volume import Volume, volume
-from notifier.steps.confirm import KIND
+from notifier.subscribers.subscriber import MAIL
 from notifier.subscribers.timing import DAILY, WEEKLY, Timing
 
 
@@ -94,7 +94,7 @@ def list_(home: Path, as_json: bool) -> None:
                 kind=way.kind,
                 to=masked(way.kind, way.address.reveal()),
                 suspended=_suspended(standing, id, way.name),
-                confirmed=_confirmed(standing, id, way.name) if confirm and way.kind == KIND else None,
+                confirmed=_confirmed(standing, id, way.name) if confirm and way.kind == MAIL else None,
             )
             for way in who.channels
         ]
@@ -171,7 +171,7 @@ def _how(way: Listed) -> str:
 
 async def _standing(home: Path) -> ChannelStates | None:
     """How the channels stand, as the log tells; None where there is no log yet."""
-    if not (home / "data" / "events.db").exists():
+    if not has_log(home):
         return None
     async with reading_log(home) as log:
         standing = ChannelStates(log)
@@ -180,7 +180,7 @@ async def _standing(home: Path) -> ChannelStates | None:
 
 
 def _confirm(home: Path) -> bool:
-    door = Settings.load(home, os.environ).door
+    door = load_settings(home, os.environ).web
     return door is not None and door.confirm
 
 
@@ -199,7 +199,7 @@ def _quiet_hours(timing: Timing) -> str:
 
 async def _wide(home: Path, found: Subscriptions) -> list[str]:
     """Warnings of watchlists that match much of what is in the log; none where there is no log, or little in it."""
-    if not (home / "data" / "events.db").exists():
+    if not has_log(home):
         return []
     async with reading_log(home) as log:
         measured = await volume(log, [wish for who in found.subscribers.values() for wish in who.watchlists])
@@ -214,7 +214,7 @@ def _told_wide(found: Subscriptions, measured: Volume, key: tuple[str, str]) -> 
 
 def _load(home: Path) -> tuple[Subscriptions, Callable[[str, str], str]]:
     """The subscriptions of a home, and what masks an address by its kind of channel."""
-    settings = Settings.load(home, os.environ)
+    settings = load_settings(home, os.environ)
     channels = channels_of(home, settings, sys.stdout)
     found = subscriptions_of(home, settings, channels, os.environ)
     return found, lambda kind, address: channels[kind].masked(address)

@@ -22,20 +22,20 @@ from notifier.subscribers.subscriber import Contact
 
 class AddressMarks:
     """
-    The marks of channels by what happened to them; kept under the `name` of a consumer. `way` finds the channel of a
-    lane.
+    The marks of channels by what happened to them; kept under the `name` of a consumer. `contact` finds a channel by
+    its subscriber and name.
     """
 
-    def __init__(self, log: EventLog, name: str, way: Callable[[Lane], Contact | None]) -> None:
+    def __init__(self, log: EventLog, name: str, contact: Callable[[str, str], Contact | None]) -> None:
         self._log = log
         self._name = name
-        self._way = way
+        self._contact = contact
         self._marks: dict[str, str] | None = None
         self._one_by_one = asyncio.Lock()
 
-    def tell_another(self, event: OfChannel, way: Contact) -> bool:
+    def tell_another(self, event: OfChannel, contact: Contact) -> bool:
         """Has the channel another address now than when this happened to it?"""
-        mark = _mark(event, way)
+        mark = _mark(event, contact)
         return (self._marks or {}).get(event.id, mark) != mark
 
     async def keep(self, events: Mapping[Lane, OfChannel]) -> None:
@@ -49,14 +49,14 @@ class AddressMarks:
                 return
             marks = {id: mark for id, mark in self._marks.items() if id in by_id}
             for id, (lane, event) in by_id.items():
-                if id not in marks and (way := self._way(lane)) is not None:
-                    marks[id] = _mark(event, way)
+                if id not in marks and (contact := self._contact(*lane)) is not None:
+                    marks[id] = _mark(event, contact)
             if marks != self._marks:
                 consumer = await self._log.consumer(self._name)
                 await self._log.append([], commit=consumer.moved_to(consumer.position, msgspec.json.encode(marks)))
                 self._marks = marks
 
 
-def _mark(event: OfChannel, way: Contact) -> str:
+def _mark(event: OfChannel, contact: Contact) -> str:
     """Tells one address of a channel from the next, and little more: one of four billion marks, new for each event."""
-    return hashlib.blake2b(way.address.reveal().encode(), key=event.id.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(contact.address.reveal().encode(), key=event.id.encode(), digest_size=4).hexdigest()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from notifier.delivery.address_marks import AddressMarks
-from notifier.delivery.outbox import Lane
 from notifier.delivery.suspensions import Suspensions
 from notifier.eventlog.log import EventLog
 from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
@@ -20,18 +19,18 @@ TYPES = (ChannelSuspended.type, ChannelResumed.type, ChannelConfirmed.type)
 
 class ChannelStates:
     """
-    Knows as much as it has caught up with. Ask it after `catch_up`.
+    Which channels are suspended, and which confirmed, as far as `catch_up` has read the log.
 
-    With `way`, which finds the channel of a lane now, a confirmation counts for the address alone that it was given
-    for; that is for the log's owner, since marks are kept.
+    With `contact`, which finds a channel by its subscriber and name, a confirmation counts only for the address that it
+    was given for; that is for the log's owner, since marks are kept.
     """
 
-    def __init__(self, log: EventLog, way: Callable[[Lane], Contact | None] | None = None) -> None:
+    def __init__(self, log: EventLog, contact: Callable[[str, str], Contact | None] | None = None) -> None:
         self._log = log
         self._position = 0
         self._suspensions = Suspensions()
-        self._way = way or (lambda lane: None)
-        self._marks = AddressMarks(log, CONSUMER, way) if way else None
+        self._contact = contact
+        self._marks = AddressMarks(log, CONSUMER, contact) if contact else None
         self._is_marked = False
 
     async def catch_up(self) -> None:
@@ -57,8 +56,9 @@ class ChannelStates:
         return [event for (who, _), event in self._suspensions.all(now).items() if who == subscriber]
 
     def is_confirmed(self, subscriber: str, channel: str) -> bool:
-        """Has whoever reads this channel said that he wants what comes on it?"""
-        event, way = self._suspensions.confirmed().get((subscriber, channel)), self._way((subscriber, channel))
-        if event is None or self._marks is None or way is None:
+        """Has the reader of this channel confirmed that they want alerts there?"""
+        event = self._suspensions.confirmed().get((subscriber, channel))
+        contact = self._contact(subscriber, channel) if self._contact else None
+        if event is None or self._marks is None or contact is None:
             return event is not None
-        return not self._marks.tell_another(event, way)
+        return not self._marks.tell_another(event, contact)

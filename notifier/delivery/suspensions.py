@@ -7,7 +7,7 @@ our mail spam, and when its webhook is no more. The event says which, and who re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,15 +17,15 @@ from notifier.events.alerts import CONFIRM, NoticeRaised
 from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSuspended
 from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
 from notifier.events.event import Recorded
+from notifier.subscribers.book import Book
+from notifier.subscribers.subscriber import OPERATOR, Contact
 
-# How the log speaks of whoever runs this; no subscriber's file can have that name.
-OPERATOR = "(operator)"
 # What an end says about the channel it came on, by its outcome: why it is suspended at once.
 SUSPENDS_AT_ONCE = {"no-such-address": "bounced", "endpoint-gone": "ended"}
 # A mailbox that is refused for reasons that may pass is believed gone at the second refusal within a week.
 REFUSED, WITHIN = "mailbox-refused", timedelta(days=7)
 # A mailbox that was full for three messages in a row, a week or longer, is left alone for a month.
-FULL, IN_A_ROW, FOR, LEFT_ALONE = "mailbox-full", 3, timedelta(days=7), timedelta(days=30)
+IN_A_ROW, FOR, LEFT_ALONE = 3, timedelta(days=7), timedelta(days=30)
 # An answer of "forbidden" is asked about three times more; a webhook that forbids it then has ended.
 FORBIDDEN, TRIES = "forbidden", 4
 # Before a reader has confirmed a channel he gets one message in so long a time (promise P12).
@@ -114,9 +114,8 @@ class Suspensions:
             case "mailbox-refused" if failures.refused_at and now - failures.refused_at <= WITHIN:
                 why = "bounced"
             case "mailbox-full":
-                since = min(failures.full.values(), default=now)
-                if len(failures.full | {end.alert: now}) >= IN_A_ROW and now - since >= FOR:
-                    why, until = "full", now + LEFT_ALONE
+                until = full_until((failures.full | {end.alert: failures.full.get(end.alert, now)}).values(), now)
+                why = "full" if until else ""
             case "forbidden" if isinstance(end, DeliveryAbandoned):
                 why = "ended"
         if not why or self.of(lane, now):
@@ -130,6 +129,34 @@ class Suspensions:
             at=now,
             until=until,
         )
+
+
+def full_until(refusals: Collection[datetime], now: datetime) -> datetime | None:
+    """
+    Until when nothing is sent to a mailbox that has been full for a row of messages, by when it refused each.
+
+    None unless they are three or more and the first of them was a week or longer ago.
+    """
+    return now + LEFT_ALONE if len(refusals) >= IN_A_ROW and now - min(refusals) >= FOR else None
+
+
+def notices_of(
+    suspended: Sequence[ChannelSuspended],
+    book: Book,
+    is_usable: Callable[[Contact], bool],
+) -> list[NoticeRaised]:
+    """
+    What we owe people when channels of one subscriber are suspended together: the subscriber a notice of each on the
+    first of their other channels that `is_usable`, mail first, and the operator one by mail.
+    """
+    if not suspended:
+        return []
+    ended = {each.channel for each in suspended}
+    others = [contact.name for contact in book.others(suspended[0].subscriber, ended) if is_usable(contact)]
+    notices = [notice_of(each, others) for each in suspended]
+    if book.operator is not None:
+        notices += map(word_to_operator, suspended)
+    return [notice for notice in notices if notice is not None]
 
 
 def word_to_operator(suspended: ChannelSuspended) -> NoticeRaised | None:

@@ -49,7 +49,7 @@ class StoryClock:
     def __call__(self) -> datetime:
         return self._start + timedelta(seconds=time.monotonic() - self._since)
 
-    def seconds(self) -> float:
+    def ticks(self) -> float:
         """The same as a count of seconds that never goes back."""
         return self().timestamp()
 
@@ -78,7 +78,7 @@ async def play(home: Path, screen: Screen, pause: float) -> Tally:
                 chance=random.Random(2020),  # noqa: S311 the same play each time
                 terminal=terminal,
                 # Hours lie between two scenes, for a channel that takes one message a second too.
-                seconds=clock.seconds,
+                ticks=clock.ticks,
             ) as app:
                 return await Replay(app, story, clock, screen).run(pause)
     finally:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from notifier.eventlog.log import EventLog
 from notifier.eventlog.sqlite import SqliteLog
 from notifier.events.event import Event
 
+DATA = "data"  # the folder of the log, in the home
 TAKEN_IN = 10  # seconds that a wish waits for the service that owns the log
 
 
@@ -24,10 +25,25 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+async def own_log(home: Path, clock: Callable[[], datetime]) -> EventLog:
+    """The log of a home, for its one owner. Raises `LogOwned` while another process works on it, and `LogError`."""
+    return await SqliteLog.open(home / DATA, clock)
+
+
+def has_log(home: Path) -> bool:
+    """Has the home a log yet?"""
+    return (home / DATA / "events.db").exists()
+
+
+async def take_commands(home: Path, log: EventLog) -> int:
+    """Record what operators' commands left in the box beside the log, as its owner; how many events."""
+    return await letterbox.take_in(home / DATA, log)
+
+
 @contextlib.asynccontextmanager
 async def reading_log(home: Path) -> AsyncIterator[EventLog]:
     """The log of a home, for reading only: any number of processes may, while another writes."""
-    log = await SqliteLog.open(home / "data", wall_clock, write=False)
+    log = await SqliteLog.open(home / DATA, wall_clock, write=False)
     try:
         yield log
     finally:
@@ -41,12 +57,12 @@ async def record_beside(home: Path, events: Sequence[Event]) -> None:
     Raises `LogError` where there is no log, and where the service did not take them in within ten seconds: it will
     then, or its next start.
     """
-    if not (home / "data" / "events.db").exists():
+    if not has_log(home):
         raise LogError(f"{home} has no log yet; `notifier run --once` begins one")
     try:
-        log = await SqliteLog.open(home / "data", wall_clock)
+        log = await SqliteLog.open(home / DATA, wall_clock)
     except LogOwned:
-        letters = [letterbox.post(home / "data", event) for event in events]
+        letters = [letterbox.post(home / DATA, event) for event in events]
         for _ in range(TAKEN_IN * 10):
             if not any(letter.exists() for letter in letters):
                 return

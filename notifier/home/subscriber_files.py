@@ -267,7 +267,7 @@ class _SubscriberFileParser:
     def _digest_at(self, said: str) -> time:
         match = _TIME.fullmatch(said.strip())
         if match is None:
-            self._wrong(("digest_at",), f"{shown(said)} is no time of the day", 'write it as "08:00"')
+            self._wrong(("digest_at",), f"{shown(said)} is not a time of day", 'write it as "08:00"')
             return time(8)
         return time(int(match[1]), int(match[2]))
 
@@ -276,7 +276,7 @@ class _SubscriberFileParser:
             return None, None
         match = _QUIET.fullmatch(said)
         if match is None:
-            self._wrong(("quiet_hours",), f"{shown(said)} are no quiet hours", 'write them as "22:00-07:00"')
+            self._wrong(("quiet_hours",), f"{shown(said)} are not quiet hours", 'write them as "22:00-07:00"')
             return None, None
         begin, end = time(int(match[2]), int(match[3])), time(int(match[5]), int(match[6]))
         if begin == end:

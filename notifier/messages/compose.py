@@ -7,18 +7,18 @@ are told alike is put into words once: only a few marked places differ, and thos
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import secrets
+import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from notifier.delivery.outbox import Owed, delivery_id
-from notifier.eventlog.log import EventLog
+from notifier.eventlog.log import LogReader
 from notifier.events.alerts import CONFIRM, AlertRaised, DigestRaised, NoticeRaised
 from notifier.events.event import Recorded
 from notifier.message import Message
@@ -69,8 +69,15 @@ class _RenderedForms(msgspec.Struct, frozen=True):
 class Messages:
     """Makes messages of what is owed. `links` is None where nothing of ours is reached from outside."""
 
-    def __init__(self, log: EventLog, renderer: Renderer, links: MessageLinks | None = None) -> None:
+    def __init__(
+        self,
+        log: LogReader,
+        renderer: Renderer,
+        links: MessageLinks | None = None,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
+        self._ticks = ticks
         self._renderer = renderer
         self._links = links
         self._words: OrderedDict[object, _RenderedForms] = OrderedDict()
@@ -130,7 +137,7 @@ class Messages:
             return self._rendered(DIGEST, forms, await digested(self._log, _recorded(owed), reader))
         key = (_told(event, first), who.timezone, forms, bool(link))
         kept = self._words.get(key)
-        if kept is not None and kept.until >= asyncio.get_running_loop().time():
+        if kept is not None and kept.until >= self._ticks():
             return kept
         if not all(self._renderer.writes_as_is(FOLDER, form, VARIABLES) for form in forms):
             reader = Recipient(who.name, who.timezone, link)
@@ -160,7 +167,7 @@ class Messages:
                 logger.error("the built-in template is used until this is mended: %s", fault)
             self._faults[folder, form] = fault
         marked = tuple(form for form, text in parts.items() if _NONCE in text)
-        return _RenderedForms(parts, marked, asyncio.get_running_loop().time() + FRESH)
+        return _RenderedForms(parts, marked, self._ticks() + FRESH)
 
 
 def _went_alone(first: AlertRaised, channel: str) -> bool:

@@ -36,7 +36,7 @@ ENDS = (
 State = Literal["held", "owed", "delivered", "postponed", "unknown", "abandoned", "bounced"]
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """
     One try: its number from 1, when its end was recorded, and what was said. The number is 0 where none was made, or
     the mail came back.
@@ -68,7 +68,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     raised_at: datetime
     state: State
     since: datetime
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[RecordedAttempt, ...] = ()
     due_at: datetime | None = None
     digest: str = ""
 
@@ -155,7 +155,7 @@ def _of(recorded: Recorded, title: str, ends: _Ends) -> Iterator[Account]:
         )
 
 
-def _attempt(recorded: Recorded) -> Attempt:
+def _attempt(recorded: Recorded) -> RecordedAttempt:
     event = recorded.event
     state: State
     match event:
@@ -172,4 +172,4 @@ def _attempt(recorded: Recorded) -> Attempt:
         case _:
             raise TypeError(f"{event.type} is no end of an attempt")
     number = event.attempt if isinstance(event, Delivery) else 0
-    return Attempt(number=number, ended_at=recorded.recorded_at, state=state, said=said)
+    return RecordedAttempt(number=number, ended_at=recorded.recorded_at, state=state, said=said)

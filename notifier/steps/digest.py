@@ -31,6 +31,7 @@ from notifier.events.subscriptions import SubscriptionsApplied
 from notifier.feeds.feed import Feed
 from notifier.feeds.health import HEALTHY
 from notifier.message import without_controls
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Subscriber
 from notifier.subscribers.timing import PERIODS, Timing, quiet_until
 
@@ -56,23 +57,20 @@ class Digester:
     """
     Raises the digests that are due. Run twice over the same events at the same time, it raises them once.
 
-    `subscribers` are those in force, by id: the same mapping until they change. `feeds` are those that are polled, and
-    `channels` names those on which one may be told.
+    `book` has the subscribers in force, and `feeds` are those that are polled.
     """
 
     def __init__(
         self,
         log: EventLog,
-        subscribers: Callable[[], Mapping[str, Subscriber]],
+        book: Book,
         feeds: Collection[Feed],
         clock: Callable[[], datetime],
-        channels: Callable[[Subscriber], tuple[str, ...]] | None = None,
     ) -> None:
         self._log = log
-        self._subscribers = subscribers
+        self._book = book
         self._polled = tuple(feeds)
         self._clock = clock
-        self._channels = channels or _all_channels
         self._consumer: Consumer | None = None
         self._position: int | None = None
         self._held = Held()
@@ -169,7 +167,7 @@ class Digester:
         self._all_known = True
 
     def _look_at_subscribers(self) -> None:
-        in_force = self._subscribers()
+        in_force = self._book.subscribers
         if in_force is not self._in_force:
             self._in_force = in_force
             self._look_again()
@@ -213,7 +211,7 @@ class Digester:
     def _raised(self, subscriber: str, found: Gathered) -> Iterator[DigestRaised]:
         """The digest in as many parts as it takes."""
         who = self._in_force.get(subscriber)
-        channels = self._channels(who) if who else [to for each in found.alerts for to in each.channels]
+        channels = self._book.channels(who.id) if who else [to for each in found.alerts for to in each.channels]
         parts = [found.alerts[first : first + PART] for first in range(0, len(found.alerts), PART)] or [()]
         told = self._told_of_feeds(who) if who else {}
         for number, alerts in enumerate(parts, 1):
@@ -269,10 +267,6 @@ class Digester:
         await self._log.append(last, commit=consumer.moved_to(place, msgspec.json.encode(kept)))
         self._consumer = msgspec.structs.replace(consumer, position=place, version=consumer.version + 1)
         return True
-
-
-def _all_channels(who: Subscriber) -> tuple[str, ...]:
-    return tuple(way.name for way in who.channels)
 
 
 def _told(change: FeedHealthChanged, before: FeedStatus | None) -> FeedStatus:

@@ -18,7 +18,7 @@ which the statement was recorded, and from the alerts before. So it does not dep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -32,7 +32,8 @@ from notifier.eventlog.wording import StatementEvent, wording
 from notifier.events.alerts import AlertRaised, WatchlistMatched
 from notifier.events.event import Event, Recorded
 from notifier.statement import Statement
-from notifier.subscribers.timing import Timing, most_immediate
+from notifier.subscribers.book import Book
+from notifier.subscribers.timing import most_immediate
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
 
@@ -46,21 +47,18 @@ class Matcher:
     """
     Reads statements from the log and raises alerts. Run twice over the same events, it raises them once.
 
-    `channels` names the channels of a subscriber, in the order of his file; one without any is owed nothing. `timing`
-    says when he wants to be told.
+    `book` has the subscribers in force; one without a channel is owed nothing.
     """
 
     def __init__(
         self,
         log: EventLog,
         index: Index,
-        channels: Callable[[str], tuple[str, ...]],
-        timing: Callable[[str], Timing],
+        book: Book,
     ) -> None:
         self._log = log
         self.index = index
-        self._channels = channels
-        self._timing = timing
+        self._book = book
         self._consumer: Consumer | None = None
         self._stories = ToldStories(log)
         self._bursts = Bursts(log)
@@ -79,7 +77,7 @@ class Matcher:
                 await decided.take(recorded, await self._alerts(recorded))
             position, looked = page.position, looked or bool(page.events)
             settled, place = decided.settled(position, at_end=not page.events)
-            alerts = [await self._bursts.held(*each, self._timing(each[0].subscriber)) for each in settled]
+            alerts = [await self._bursts.held(*each, self._book.timing(each[0].subscriber)) for each in settled]
             # While all that is to be stored is still held, our place can wait for it.
             if looked and place > consumer.position and (alerts or not decided.holds):
                 *firsts, last = batches(alerts, _size)
@@ -123,7 +121,7 @@ class Matcher:
             by_subscriber.setdefault(watchlist.subscriber, []).append(watchlist)
         reasons = Reasons(statement)
         for subscriber, watchlists in by_subscriber.items():
-            if channels := self._channels(subscriber):
+            if channels := self._book.channels(subscriber):
                 yield AlertRaised(
                     cause=cause,
                     subscriber=subscriber,

@@ -203,7 +203,7 @@ class PageReader:
             # The boundary of one page: a bug is loud, and holds up no other.
             kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
             logger.error("reading the page of event %s failed: %s\n%s", waiting.cause, kind, place)  # noqa: TRY400
-            reason = f"a fault of the notifier's own ({kind}); see the service's log"
+            reason = f"internal error ({kind}); see the service's log"
         else:
             return PageRead(
                 cause=waiting.cause,

@@ -10,6 +10,12 @@ from notifier.secret import Secret
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.watchlist import Watchlist
 
+OPERATOR = "(operator)"
+"""How the log names the operator; no subscriber's file can have that name."""
+
+MAIL = "email"
+"""The kind of channel that leads to a mailbox."""
+
 
 class Contact(msgspec.Struct, frozen=True):
     """One way to reach a subscriber: `name` in the log, the `kind` of channel, and where it leads."""

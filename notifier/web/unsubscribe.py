@@ -25,6 +25,7 @@ from notifier.events.channels import ChannelConfirmed, ChannelResumed, ChannelSu
 from notifier.events.event import Event
 from notifier.messages.render import Renderer
 from notifier.messages.signed_links import CONFIRM, UNSUBSCRIBE, SignedLinks
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 
 logger = logging.getLogger(__name__)
@@ -87,8 +88,8 @@ class UnsubscribePages:
         log: EventLog,
         links: SignedLinks,
         renderer: Renderer,
-        standing: ChannelStates,
-        subscriber: Callable[[str], Subscriber | None],
+        states: ChannelStates,
+        book: Book,
         masked: Callable[[str, str], str],
         clock: Callable[[], datetime],
         lasting: float = LASTING,
@@ -96,8 +97,8 @@ class UnsubscribePages:
         self._log = log
         self._links = links
         self._renderer = renderer
-        self._standing = standing
-        self._subscriber = subscriber
+        self._states = states
+        self._book = book
         self._masked = masked
         self._clock = clock
         self._lasting = lasting
@@ -181,7 +182,7 @@ class UnsubscribePages:
     async def _shown(self, request: web.Request) -> web.Response:
         """GET and HEAD: how it stands, and a button. Nothing changes."""
         meant = self._meant(request)
-        await self._standing.catch_up()
+        await self._states.catch_up()
         return self._page(self._view(meant, _purpose(request)))
 
     async def _done(self, request: web.Request) -> web.Response:
@@ -190,11 +191,11 @@ class UnsubscribePages:
         async with asyncio.timeout(SECONDS):
             await request.read()
         async with self._one_by_one:
-            await self._standing.catch_up()
+            await self._states.catch_up()
             wish = self._wish(meant, purpose)
             if wish is not None:
                 await self._log.append([wish])
-                await self._standing.catch_up()
+                await self._states.catch_up()
                 # No address, no token: who and which channel is in the log as well.
                 logger.info("%s: channel %s: %s", meant.who.id, meant.way.name, _DONE[type(wish)])
         return self._page(self._view(meant, purpose, done=True))
@@ -202,9 +203,9 @@ class UnsubscribePages:
     def _wish(self, meant: LinkTarget, purpose: str) -> Event | None:
         """What is to be recorded; None where it stands so already."""
         who, channel, now = meant.who.id, meant.way.name, self._clock()
-        suspended = self._standing.suspended(who, channel, now)
+        suspended = self._states.suspended(who, channel, now)
         if purpose == CONFIRM:
-            confirmed = self._standing.is_confirmed(who, channel)
+            confirmed = self._states.is_confirmed(who, channel)
             return None if confirmed else ChannelConfirmed(subscriber=who, channel=channel, at=now)
         if purpose == RESUBSCRIBE:
             # What a reader stopped he may take back; what a mail system told us of his mailbox is not his to say.
@@ -218,7 +219,7 @@ class UnsubscribePages:
         token, purpose = request.match_info["token"], _purpose(request)
         link = self._links.read(token)
         if link is not None and link.purpose == (CONFIRM if purpose == CONFIRM else UNSUBSCRIBE):
-            who = self._subscriber(link.subscriber)
+            who = self._book.find(link.subscriber)
             for way in who.channels if who else ():
                 if who and way.name == link.channel and self._links.holds(token, way.address.reveal()):
                     return LinkTarget(token, who, way)
@@ -226,10 +227,10 @@ class UnsubscribePages:
 
     def _view(self, meant: LinkTarget, purpose: str, *, done: bool = False) -> PageView:
         who, way = meant.who, meant.way
-        suspended = self._standing.suspended(who.id, way.name, self._clock())
+        suspended = self._states.suspended(who.id, way.name, self._clock())
         state: State = "active"
         if purpose == CONFIRM:
-            state = "confirmed" if self._standing.is_confirmed(who.id, way.name) else "waiting"
+            state = "confirmed" if self._states.is_confirmed(who.id, way.name) else "waiting"
         elif suspended is not None:
             state = "unsubscribed" if suspended.why == "unsubscribed" else "stopped"
         leads_to = {"active": UNSUBSCRIBE, "stopped": UNSUBSCRIBE, "unsubscribed": RESUBSCRIBE, "waiting": CONFIRM}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notifier.feeds.reading import opml
-from notifier.home.settings import Settings
+from notifier.home.settings_file import load_settings
 from tests.commands import Run, run
 
 BEFORE = """\
@@ -63,7 +63,7 @@ def test_a_list_is_added_to_the_settings(tmp_path: Path):
     told = imported(tmp_path, ("Gazette", "https://g.example/rss"), ("Gazette", "https://g.example/atom"), write=True)
     again = run("--home", tmp_path, "feeds", "import", tmp_path / "list.opml", "--write")
 
-    feeds = Settings.load(tmp_path, {}).feeds
+    feeds = load_settings(tmp_path, {}).feeds
     assert (told.code, again.code) == (0, 0)
     assert [feed.id for feed in feeds] == ["us-ustr", "ministry", "gazette", "gazette-2"]
     assert (tmp_path / "notifier.toml").read_text().startswith(BEFORE)
@@ -89,7 +89,7 @@ def test_a_feed_of_the_catalogue_is_known_again(tmp_path: Path):
     """It is read as the catalogue reads it, under its name."""
     told = imported(tmp_path, ("USTR press", "https://ustr.gov/rss.xml"), settings="", write=True)
 
-    (feed,) = Settings.load(tmp_path, {}).feeds
+    (feed,) = load_settings(tmp_path, {}).feeds
     assert told.code == 0
     assert (feed.id, feed.issuer) == ("us-ustr", "USTR press")
 
@@ -98,7 +98,7 @@ def test_a_list_cannot_ask_for_secrets(tmp_path: Path):
     """What would stand for a secret in our settings is only text in a list from elsewhere."""
     imported(tmp_path, ("Our ${SECRET}", "https://x.example/?q=${SECRET}"), write=True)
 
-    feed = Settings.load(tmp_path, {"SECRET": "hunter2"}).feeds[-1]
+    feed = load_settings(tmp_path, {"SECRET": "hunter2"}).feeds[-1]
 
     assert "hunter2" not in feed.issuer + feed.url
     assert feed.url == "https://x.example/?q=$%7BSECRET}"
@@ -111,7 +111,7 @@ def test_a_title_is_only_ever_text(tmp_path: Path, title: str):
     """Whatever would end a text in TOML stays within it."""
     told = imported(tmp_path, (title, "https://x.example/rss"), write=True)
 
-    feeds = Settings.load(tmp_path, {}).feeds
+    feeds = load_settings(tmp_path, {}).feeds
     assert told.code == 0
     assert [feed.url for feed in feeds][2:] == ["https://x.example/rss"]
 
@@ -140,7 +140,7 @@ def test_what_was_exported_can_be_imported(tmp_path: Path):
     run("--home", there, "feeds", "import", there / "list.opml", "--write")
 
     def told(of: Path) -> list[tuple[str, ...]]:
-        return [(feed.id, feed.url, feed.issuer, feed.lang) for feed in Settings.load(of, {}).feeds]
+        return [(feed.id, feed.url, feed.issuer, feed.lang) for feed in load_settings(of, {}).feeds]
 
     assert exported.code == 0
     assert told(there) == told(tmp_path)

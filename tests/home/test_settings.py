@@ -14,6 +14,7 @@ from notifier.feeds.catalogue import catalogue
 from notifier.feeds.habit import Bounds
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.home.settings import BounceSettings, ImapBox, Settings, WebSettings, WebSubSettings
+from notifier.home.settings_file import load_settings
 from notifier.secret import Secret
 from tests.channels.test_dkim import KEYS
 
@@ -63,7 +64,7 @@ SECRETS = {"SMTP_PASSWORD": "hunter2"}
 def load(home: Path, text: str | None = None, **environ: str) -> Settings:
     if text is not None:
         (home / "notifier.toml").write_text(text, "utf-8")
-    return Settings.load(home, environ)
+    return load_settings(home, environ)
 
 
 def mistakes(home: Path, text: str | None = None, **environ: str) -> list[str]:
@@ -292,7 +293,7 @@ timezone = "Nowhere/Land"
         (
             "NOTIFIER_EMIAL__HOST",
             "x",
-            'NOTIFIER_EMIAL__HOST: there is no such setting; did you mean "NOTIFIER_EMAIL__HOST"?',
+            'NOTIFIER_EMIAL__HOST: unknown setting; did you mean "NOTIFIER_EMAIL__HOST"?',
         ),
         ("NOTIFIER_EMAIL__PASSWORD_FILE", "/nowhere", "the file of NOTIFIER_EMAIL__PASSWORD_FILE cannot be read"),
     ],
@@ -401,12 +402,12 @@ def test_what_the_operator_says_goes_before_the_preset(tmp_path: Path, line: str
         ('[feed.html]\nentries = "li"\n[feed.html.paging]\npages = 500\nnext = "a"', 'line 8: "pages" must be at most'),
         ('[feed.html]\nentries = "li"\npaging = { pages = "3" }', 'line 7: "pages" must be a whole number'),
         ('article = "main..text"', 'line 5: "article" is no selector; write a CSS selector'),
-        ('kind = "json"', 'line 5: nothing says where the entries of a "json" feed are; add [feed.json] with'),
+        ('kind = "json"', 'line 5: a "json" feed needs to know where its entries are; add [feed.json] with'),
         ('kind = "rss"\nhtml = { entries = "li" }', 'line 6: a feed of kind "rss" is not read by [feed.html]; leave'),
         ('html = { entries = "li" }\njson = { entries = "a", title = "t" }', 'line 5: a feed of kind "json" is not'),
         ('preset = "us-fr-document-json"', 'in the catalogue to be read as; did you mean "us-fr-documents-json"?'),
         ('preset = "us-ofac-sls"', 'line 5: no feed "us-ofac-sls" in the catalogue to be read as'),
-        ('preset = "eu-sanctionsmap"', 'nothing says where the entries of a "json" feed are'),
+        ('preset = "eu-sanctionsmap"', 'a "json" feed needs to know where its entries are'),
     ],
 )  # fmt: skip
 def test_a_declaration_that_cannot_be_read_by_is_a_mistake(tmp_path: Path, declared: str, told: str):
@@ -434,16 +435,16 @@ OWN = '[[feed]]\nid = "m"\nurl = "https://m.example/"\nissuer = "M"\n'
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        ('headers = { "X Key" = "k" }', 'line 5: "X Key" is no name of a header; write letters'),
-        ('headers = { "X-Key:" = "k" }', 'line 5: "X-Key:" is no name of a header'),
+        ('headers = { "X Key" = "k" }', 'line 5: "X Key" is not the name of a header; write letters'),
+        ('headers = { "X-Key:" = "k" }', 'line 5: "X-Key:" is not the name of a header'),
         ('headers = { "" = "k" }', "line 5: "),
         ('[feed.headers]\nAccept = "text/xml"\nX-Key = "k-17\\r\\nHost: x"', 'line 7: the value of header "X-Key"'),
         ('headers = { X-Key = "k-17\\u0000" }', 'line 5: the value of header "X-Key" cannot be sent; write it in one'),
         ('headers = { X-Key = "schlüssel" }', 'line 5: the value of header "X-Key" cannot be sent'),
         ('headers = { X-Key = " k-17" }', 'line 5: the value of header "X-Key" cannot be sent'),
         ('headers = { X-Key = "" }', 'line 5: the value of header "X-Key" cannot be sent'),
-        ('slots = ["08:45",\n"8:45"]', '"8:45" is no time of the day; write it as "08:45"'),
-        ('slots = ["24:00"]', 'line 5: "24:00" is no time of the day'),
+        ('slots = ["08:45",\n"8:45"]', '"8:45" is not a time of day; write it as "08:45"'),
+        ('slots = ["24:00"]', 'line 5: "24:00" is not a time of day'),
         ('archive = "us-fr-document-json"', 'in the catalogue to look back in; did you mean "us-fr-documents-json"?'),
         ('archive = "us-ustr"', 'line 5: no feed "us-ustr" in the catalogue to look back in'),
         ("[feeds]\nfastest = 600\nslowest = 300", 'line 6: "fastest" is longer than "slowest"'),
@@ -474,11 +475,11 @@ def test_how_hubs_reach_us_is_set(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('callback = "us.example"', 'line 2: this is no address that hubs could reach; write it as "https://'),
-        ('callback = "https://us.example/?x"', "line 2: this is no address that hubs could reach"),
+        ('callback = "us.example"', 'line 2: this is not an address that hubs could reach; write it as "https://'),
+        ('callback = "https://us.example/?x"', "line 2: this is not an address that hubs could reach"),
         ('secret = "short"', 'line 2: "secret" has fewer than 16 characters'),
-        ('listen = "8085"', 'line 2: "8085" is no host and port'),
-        ('listen = "0.0.0.0:99999"', 'line 2: "0.0.0.0:99999" is no host and port'),
+        ('listen = "8085"', 'line 2: "8085" is not a host and port'),
+        ('listen = "0.0.0.0:99999"', 'line 2: "0.0.0.0:99999" is not a host and port'),
     ],
 )
 def test_hubs_that_could_not_reach_us_are_a_mistake(tmp_path: Path, line: str, told: str):
@@ -511,12 +512,12 @@ def test_a_door_for_readers_is_set(tmp_path: Path):
         table("door", DOOR, 'secret = "${DOOR_SECRET}"') + 'earlier_secrets = ["${OLD}"]\nconfirm = true\n',
         DOOR_SECRET="0123456789abcdef",
         OLD="fedcba9876543210",
-    ).door
+    ).web
 
     secrets = (Secret("0123456789abcdef"), Secret("fedcba9876543210"))
     assert door == WebSettings("https://alerts.example.org/hk", secrets, "127.0.0.1", 8086, confirm=True)
     assert "0123456789abcdef" not in f"{door}"
-    assert load(tmp_path, "").door is None
+    assert load(tmp_path, "").web is None
 
 
 @pytest.mark.parametrize(
@@ -524,13 +525,13 @@ def test_a_door_for_readers_is_set(tmp_path: Path):
     [
         (
             'address = "alerts.example.org"',
-            'line 2: this is no address that readers could reach; write it as "https://',
+            'line 2: this is not an address that readers could reach; write it as "https://',
         ),
-        ('address = "https://alerts.example.org/?x"', "line 2: this is no address that readers could reach"),
-        ('address = "http://alerts.example.org"', "line 2: mail programs follow https addresses alone (RFC 8058)"),
+        ('address = "https://alerts.example.org/?x"', "line 2: this is not an address that readers could reach"),
+        ('address = "http://alerts.example.org"', "line 2: mail programs follow only https links (RFC 8058)"),
         ('secret = "short"', 'line 2: "secret" has fewer than 16 characters'),
         ('earlier_secrets = ["short"]', 'line 2: "earlier_secrets" has fewer than 16 characters'),
-        ('listen = "8086"', 'line 2: "8086" is no host and port; write it as "127.0.0.1:8086"'),
+        ('listen = "8086"', 'line 2: "8086" is not a host and port; write it as "127.0.0.1:8086"'),
     ],
 )
 def test_a_door_that_nobody_could_reach_is_a_mistake(tmp_path: Path, line: str, told: str):
@@ -556,17 +557,17 @@ def test_a_mailbox_for_bounces_is_set(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('address = "nobody"', "this address cannot take a token"),
-        ('address = "bounces-of-all-our-alerts@alerts.example.org"', "this address cannot take a token"),
-        ('maildir = "Maildir"', "one of maildir and imap says where bounces are read"),
-        ('imap = ""', "one of maildir and imap says where bounces are read"),
-        ('imap = "imap://us@mx.house.example"', "this is no mailbox that can be read"),
-        ('imap = "https://us@mx.house.example"', "this is no mailbox that can be read"),
-        ('imap = "imaps://mx.house.example"', "this is no mailbox that can be read"),
-        ('imap = "imaps://us:secretword@mx.house.example"', "this is no mailbox that can be read"),
-        ('imap = "imaps://us@mx.house.example/a%22b"', "this is no mailbox that can be read"),
-        ('imap = "imaps://us@mx.house.example:999999"', "this is no mailbox that can be read"),
-        ('password = ""', "a mailbox at a server has a password"),
+        ('address = "nobody"', "this address cannot carry a token"),
+        ('address = "bounces-of-all-our-alerts@alerts.example.org"', "this address cannot carry a token"),
+        ('maildir = "Maildir"', "set either maildir or imap: where bounces are read"),
+        ('imap = ""', "set either maildir or imap: where bounces are read"),
+        ('imap = "imap://us@mx.house.example"', "this is not a mailbox that can be read"),
+        ('imap = "https://us@mx.house.example"', "this is not a mailbox that can be read"),
+        ('imap = "imaps://mx.house.example"', "this is not a mailbox that can be read"),
+        ('imap = "imaps://us:secretword@mx.house.example"', "this is not a mailbox that can be read"),
+        ('imap = "imaps://us@mx.house.example/a%22b"', "this is not a mailbox that can be read"),
+        ('imap = "imaps://us@mx.house.example:999999"', "this is not a mailbox that can be read"),
+        ('password = ""', "a mailbox on a server needs a password"),
     ],
 )
 def test_a_mailbox_that_could_not_be_read_is_a_mistake(tmp_path: Path, line: str, told: str):
@@ -584,7 +585,7 @@ def test_bounces_need_a_door_and_a_mail_server(tmp_path: Path):
     found = mistakes(tmp_path, table("bounces", BOX, 'password = "nosuchpassword"'))
 
     assert [each.partition(";")[2].strip() for each in found] == [
-        "add [door], or leave [bounces] out",
+        "add [web], or leave [bounces] out",
         "add [email], or leave [bounces] out",
     ]
 
@@ -610,7 +611,7 @@ def test_an_unset_secret_is_named_with_its_line(tmp_path: Path):
 def test_a_home_without_settings_says_how_to_begin(tmp_path: Path):
     """Whoever runs the notifier in the wrong directory is told so."""
     assert mistakes(tmp_path) == [
-        "notifier.toml: there is no such file; make one with `notifier init`, or say with --home where it is"
+        "notifier.toml: this file does not exist; make one with `notifier init`, or name its folder with --home"
     ]
 
 
@@ -638,7 +639,7 @@ def test_thousands_of_feeds_fit_into_the_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('operator = "ops@example.org"\n', '"operator" is told by mail, and there is no [email]'),
+        ('operator = "ops@example.org"\n', '"operator" is notified by mail, and there is no [email]'),
         ('operator = "ops"\n[email]\nhost = "mx.example"\nsender = "a@house.example"\n', '"operator": '),
     ],
 )
@@ -647,7 +648,7 @@ def test_an_operator_who_cannot_be_told_is_a_mistake(tmp_path: Path, text: str, 
     (tmp_path / "notifier.toml").write_text(text)
 
     with pytest.raises(Misconfigured) as caught:
-        Settings.load(tmp_path, {})
+        load_settings(tmp_path, {})
 
     assert f"notifier.toml, line 1: {problem}" in str(caught.value)
 
@@ -657,4 +658,4 @@ def test_an_operator_can_be_told(tmp_path: Path) -> None:
     text = 'operator = "ops@example.org"\n[email]\nhost = "mx.example"\nsender = "a@house.example"\n'
     (tmp_path / "notifier.toml").write_text(text)
 
-    assert Settings.load(tmp_path, {}).operator == "ops@example.org"
+    assert load_settings(tmp_path, {}).operator == "ops@example.org"

@@ -15,6 +15,7 @@ from notifier.messages.digest_view import FULL, DigestView
 from notifier.messages.gather import digested
 from notifier.steps.digest import Digester
 from notifier.steps.match import Matcher
+from notifier.subscribers.book import Book
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.watchlist import Watchlist
@@ -36,8 +37,9 @@ class Desk:
         for each in watchlists:
             index.add(each)
         who = subscriber("desk", Timing(frequency="daily"), watchlists=watchlists)
-        self.matcher = Matcher(self.log, index, lambda id: ("email",), lambda id: who.timing)
-        self.digester = Digester(self.log, lambda: {"desk": who}, (), self.clock)
+        book = Book({"desk": who})
+        self.matcher = Matcher(self.log, index, book)
+        self.digester = Digester(self.log, book, (), self.clock)
 
     async def told(self, *told: Event) -> None:
         """These are recorded and matched, one run after another."""

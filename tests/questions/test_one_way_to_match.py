@@ -17,8 +17,11 @@ from notifier.events.event import Event
 from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.questions.preview import find_alert
 from notifier.questions.volume import volume
+from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.match import Matcher
+from notifier.subscribers.book import Book
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.query import parse
@@ -68,7 +71,9 @@ async def matched_live(log: EventLog, wish: Watchlist) -> set[str]:
     """The ids of the statements that live matching alerts a subscriber to."""
     index = Index()
     index.add(wish)
-    await Matcher(log, index, lambda id: ("email",), lambda id: Timing()).run()
+    mail = Contact("email", "email", Secret("desk@bank.example"))
+    desk = Subscriber(id="desk", name="Desk", timing=Timing(), watchlists=(wish,), channels=(mail,))
+    await Matcher(log, index, Book({"desk": desk})).run()
     alerts = await events(log, AlertRaised)
     also = [found.event for alert in alerts for id in alert.also if (found := await log.find(id))]
     return {alert.statement_id for alert in alerts} | {event.statement.id for event in also}

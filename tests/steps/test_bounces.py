@@ -11,6 +11,7 @@ import pytest
 
 from notifier.channels.mail.bounce_mailbox import MaildirInbox
 from notifier.delivery.channel_state import ChannelStates
+from notifier.delivery.suspensions import LEFT_ALONE
 from notifier.errors import LogFull
 from notifier.events.alerts import AlertRaised, NoticeRaised, WatchlistMatched
 from notifier.events.channels import ChannelResumed, ChannelSuspended
@@ -19,7 +20,8 @@ from notifier.events.event import Event
 from notifier.messages.signed_links import SignedLinks
 from notifier.secret import Secret
 from notifier.service import Service
-from notifier.steps.bounces import MOST, PAUSE, BounceReader
+from notifier.steps.bounces import MOST, BounceReader
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock, FailingLog
@@ -58,7 +60,7 @@ class Desk:
         """The same, with nothing in memory."""
         self.standing = ChannelStates(self.log)
         inbox = MaildirInbox(self.maildir)
-        self.bounces = BounceReader(self.log, inbox, LINKS, self.standing, self.subscribers.get, self.clock)
+        self.bounces = BounceReader(self.log, inbox, LINKS, self.standing, Book(self.subscribers), self.clock)
 
     async def sent(self, n: int = 1, channel: str = "email") -> str:
         """The address that the nth alert's mail would come back to, once it was handed over."""
@@ -120,9 +122,8 @@ async def test_the_owner_is_told_on_another_channel_that_works(desk: Desk):
         MaildirInbox(desk.maildir),
         LINKS,
         desk.standing,
-        desk.subscribers.get,
+        Book(desk.subscribers, is_confirmed=lambda subscriber, channel: channel == "email"),
         desk.clock,
-        wanted=lambda who: ("email", "team"),
     )
     to = await desk.sent()
 
@@ -270,7 +271,7 @@ async def test_a_forged_report_changes_nothing(desk: Desk, caplog: pytest.LogCap
 
     assert news == 0
     assert await desk.bounced() == await desk.suspended() == []
-    assert "no message of ours to a present address brings about: 13; nothing was changed" in caplog.text
+    assert "that name no message of ours to a present address, ignored: 13" in caplog.text
     assert desk.left() == 0
 
 
@@ -284,7 +285,7 @@ async def test_other_mails_change_nothing(desk: Desk, caplog: pytest.LogCaptureF
     assert news == 0
     assert await desk.bounced() == await desk.suspended() == []
     assert desk.left() == 0
-    assert "mails that came back and are no reports: 4" in caplog.text
+    assert "mails in the bounce mailbox that are not reports: 4" in caplog.text
 
 
 async def test_a_subscriber_who_left_is_nobody(desk: Desk):
@@ -304,7 +305,7 @@ async def test_no_address_is_in_log_or_line(desk: Desk, caplog: pytest.LogCaptur
     await desk.comes_back(postfix(await desk.sent()), complaint(await desk.sent(2)))
 
     said = caplog.text + "".join(str(each) for each in (await desk.log.read()).events)
-    assert "desk: channel email takes nothing any more: there is no such mailbox" in caplog.text
+    assert "desk: channel email is suspended: there is no such mailbox" in caplog.text
     assert "bank.example" not in said
     assert "home.example" not in said
 
@@ -353,7 +354,7 @@ async def test_a_mailbox_that_stays_full_is_left_alone_for_a_month(desk: Desk, d
 
     (suspended,) = await logged(desk.log, ChannelSuspended)
     assert (suspended.why, suspended.channel) == ("full", "email")
-    assert suspended.until == suspended.at + PAUSE
+    assert suspended.until == suspended.at + LEFT_ALONE
     assert suspended.reason == "the mailbox is full, for a week and more"
 
 
@@ -428,5 +429,5 @@ async def test_the_service_reads_what_came_back(tmp_path: Path, caplog: pytest.L
             recorded: list[Event] = await events(app, DeliveryBounced, ChannelSuspended)
 
     assert len(around.mailroom.mails) == 1
-    assert "bounces wait: the Maildir" in caplog.text
+    assert "bounces could not be read, and are tried again: the Maildir" in caplog.text
     assert [type(each) for each in recorded] == [DeliveryBounced, ChannelSuspended]

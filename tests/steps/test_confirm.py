@@ -1,4 +1,4 @@
-"""Is a reader asked before he gets alerts, seldom, and never again once he has answered?"""
+"""Is a reader asked before he gets alerts, seldom, and never again once its reader has answered?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from notifier.events.alerts import AlertRaised, NoticeRaised
 from notifier.events.channels import ChannelConfirmed, ChannelSuspended
 from notifier.secret import Secret
 from notifier.service import Service
-from notifier.steps.confirm import Confirmer, wanted
+from notifier.steps.confirm import Confirmer
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock
@@ -38,12 +39,10 @@ class Desk:
         self.restarted()
 
     def restarted(self) -> None:
-        self.standing = ChannelStates(self.log, self.way)
-        self.confirmer = Confirmer(self.log, self.standing, lambda: self.subscribers, self.clock)
-
-    def way(self, lane: tuple[str, str]) -> Contact | None:
-        who = self.subscribers.get(lane[0])
-        return next((way for way in who.channels if way.name == lane[1]), None) if who else None
+        self.book = Book(self.subscribers)
+        self.standing = ChannelStates(self.log, self.book.contact)
+        self.book.is_confirmed = self.standing.is_confirmed
+        self.confirmer = Confirmer(self.log, self.standing, self.book, self.clock)
 
     async def asked(self) -> list[tuple[str, tuple[str, ...], timedelta]]:
         """Who was asked on which channels, and when."""
@@ -101,7 +100,7 @@ async def test_another_address_is_confirmed_anew():
     await desk.confirmer.run()
     await desk.log.append([ChannelConfirmed(subscriber="desk", channel="email", at=desk.clock())])
     await desk.confirmer.run()
-    before = wanted(desk.standing, desk.subscribers["desk"])
+    before = desk.book.channels("desk")
 
     way = Contact("email", "email", Secret("somebody else"))
     desk.subscribers["desk"] = msgspec.structs.replace(subscriber(), channels=(way,))
@@ -109,11 +108,11 @@ async def test_another_address_is_confirmed_anew():
     desk.clock.advance(60)
     await desk.confirmer.run()
 
-    assert (before, wanted(desk.standing, desk.subscribers["desk"])) == (("email",), ())
+    assert (before, desk.book.channels("desk")) == (("email",), ())
     assert [at for _, _, at in await desk.asked()] == [timedelta(0), timedelta(seconds=60)]
     await desk.log.append([ChannelConfirmed(subscriber="desk", channel="email", at=desk.clock())])
     await desk.standing.catch_up()
-    assert wanted(desk.standing, desk.subscribers["desk"]) == ("email",)
+    assert desk.book.channels("desk") == ("email",)
 
 
 async def test_many_are_asked_in_parts():
@@ -127,15 +126,16 @@ async def test_many_are_asked_in_parts():
 
 async def test_only_what_is_confirmed_may_be_owed():
     """Of mail; the other channels as ever."""
-    desk, who = Desk(), subscriber("desk", "email", "slack")
+    who = subscriber("desk", "email", "slack")
+    desk = Desk(who)
     await desk.log.append([ChannelConfirmed(subscriber="other", channel="email", at=NOON)])
     await desk.standing.catch_up()
-    before = wanted(desk.standing, who)
+    before = desk.book.channels(who.id)
     await desk.log.append([ChannelConfirmed(subscriber="desk", channel="email", at=NOON)])
     await desk.standing.catch_up()
 
     assert before == ("slack",)
-    assert wanted(desk.standing, who) == ("email", "slack")
+    assert desk.book.channels(who.id) == ("email", "slack")
 
 
 # ---------------------------------------------------------------- within the service

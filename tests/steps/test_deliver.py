@@ -23,6 +23,7 @@ from notifier.messages.render import Renderer
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import UNRECORDED, Deliverer
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, ON_ANY_LOG, Clock, FailingLog, LogIn, events
@@ -86,15 +87,14 @@ class Desk:
         self.log = log or FailingLog(self.clock)
         self.email, self.slack = Peer("email"), Peer("slack")
         self.subscribers = {who.id: who for who in (subscriber(), subscriber("newsroom"))}
+        self.book = Book(self.subscribers)
         self.renderer = Renderer([templates, TEMPLATES])
         self.restart()
 
     def restart(self) -> None:
         """All is forgotten but the log and the files."""
         channels = {"email": self.email, "slack": self.slack}
-        self.deliverer = Deliverer(
-            self.log, channels, self.renderer, self.subscribers.get, self.clock, random=lambda: 0.5
-        )
+        self.deliverer = Deliverer(self.log, channels, self.renderer, self.book, self.clock, random=lambda: 0.5)
 
     async def owes(
         self, n: int = 1, *channels: str, to: str = "desk", text: str = "", query: str = '"Hong Kong"'
@@ -556,7 +556,7 @@ async def test_an_outcome_that_the_log_did_not_take_is_kept(
 
     assert len(desk.email.tried) == 1
     assert len(await desk.delivered() + await desk.postponed() + await desk.abandoned()) == 1
-    assert "nothing more is sent until the log takes how this went" in caplog.text
+    assert "sending is paused until the log accepts delivery outcomes" in caplog.text
 
 
 async def test_nothing_is_sent_while_the_log_takes_nothing() -> None:
@@ -652,7 +652,7 @@ async def test_f37_an_address_that_has_ended_is_asked_no_more(caplog: pytest.Log
     assert "this webhook is no more" in desk.email.tried[-1].text("body.txt")
     assert [each.attempt for each in await desk.abandoned()] == [1, 0, 0, 0]
     assert all("this webhook is no more" in each.reason for each in await desk.abandoned())
-    assert caplog.text.count("channel slack takes no alerts any more") == 1
+    assert caplog.text.count("channel slack is suspended") == 1
     assert "secret.example" not in caplog.text
 
 

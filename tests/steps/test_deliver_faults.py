@@ -18,6 +18,7 @@ from notifier.events.deliveries import DeliveryRetried
 from notifier.events.event import Event
 from notifier.secret import Secret
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock, FailingLog, events
@@ -299,10 +300,9 @@ async def test_a_notice_goes_on_no_channel_that_nobody_confirmed() -> None:
         desk.log,
         {"email": desk.email, "slack": desk.slack},
         desk.renderer,
-        desk.subscribers.get,
+        Book(desk.subscribers, is_confirmed=lambda subscriber, channel: False),
         desk.clock,
         random=lambda: 0.5,
-        wanted=lambda who: ("slack",),
     )
     desk.slack.answers = [Refused("410: this webhook is no more", outcome="endpoint-gone")]
     await desk.owes(1, "slack")
@@ -323,7 +323,7 @@ async def test_a_notice_is_sent_on_no_channel_that_has_ended_itself() -> None:
         desk.log,
         {"email": desk.email, "slack": desk.slack, "teams": teams},
         desk.renderer,
-        desk.subscribers.get,
+        Book(desk.subscribers),
         desk.clock,
         random=lambda: 0.5,
     )

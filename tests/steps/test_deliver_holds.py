@@ -9,13 +9,12 @@ from pathlib import Path
 import msgspec
 
 from notifier.delivery.outbox import delivery_id
-from notifier.delivery.suspensions import OPERATOR
 from notifier.errors import Refused, TryLater
 from notifier.events.alerts import NoticeRaised
 from notifier.events.channels import ChannelResumed, ChannelSuspended
 from notifier.events.deliveries import DeliveryPostponed, DeliveryRetried
 from notifier.secret import Secret
-from notifier.subscribers.subscriber import Contact
+from notifier.subscribers.subscriber import OPERATOR, Contact
 from notifier.subscribers.timing import Timing
 from tests.builders import NOON, ON_ANY_LOG, LogIn, events
 from tests.steps.test_deliver import BUSY, REFUSED, Desk, soon, subscriber
@@ -158,7 +157,7 @@ async def test_the_operator_is_told_of_a_channel_that_ended() -> None:
     """By mail, once, and of his own mailbox nothing."""
     desk = Desk()
     mail = Contact("email", "email", Secret("ops@secret.example"))
-    desk.subscribers[OPERATOR] = msgspec.structs.replace(subscriber(), id=OPERATOR, channels=(mail,))
+    desk.book.operator = msgspec.structs.replace(subscriber(), id=OPERATOR, channels=(mail,))
     desk.subscribers["desk"] = subscriber("desk", "slack")
     desk.email.forms = ("subject.txt", "body.txt", "body.html")
     desk.slack.answers, desk.email.answers = [GONE], [GONE]

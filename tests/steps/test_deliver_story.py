@@ -35,6 +35,7 @@ from notifier.messages.render import Renderer
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing, quiet_until
 from tests.builders import NOON, Clock
@@ -207,7 +208,9 @@ class Story:
         self._begin()
 
     def _begin(self) -> None:
-        self.deliverer = Deliverer(self.log, self.peers, self.renderer, self.people.get, self.clock, random=lambda: 0.5)
+        self.deliverer = Deliverer(
+            self.log, self.peers, self.renderer, Book(self.people), self.clock, random=lambda: 0.5
+        )
 
     def checks(self, lane: Lane, message: str) -> None:
         """Called with each message that is about to be sent; what is wrong is told at the end of the step."""
@@ -476,5 +479,5 @@ def test_everything_owed_ends_once_whatever_happens(hour: int, told: list[Step])
     """In its lane's order, on no suspended channel, not at night, with no copy too many; a restart owes the same."""
     # Nobody lingers for more outcomes: what a test waits for is the next turn of the loop, and no time.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("notifier.steps.deliver.LINGER", 0.0)
+        patch.setattr("notifier.delivery.recorder.LINGER", 0.0)
         asyncio.run(play(hour, told))

@@ -24,6 +24,7 @@ from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.digest import FAR, FEEDS, NAME, Digester
 from notifier.steps.match import Matcher
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
@@ -70,16 +71,17 @@ class Desk:
         self.clock = clock or Clock()
         self.log = log or FailingLog(self.clock)
         self.feeds: tuple[Feed, ...] = (COMMERCE, USTR)
+        self.book = Book()
         self.now_in_force(*(subscribers or (subscriber(),)))
         self.restart()
         self._n = 0
 
     def now_in_force(self, *subscribers: Subscriber) -> None:
-        self.subscribers = {who.id: who for who in subscribers}
+        self.book.subscribers = {who.id: who for who in subscribers}
 
     def restart(self) -> None:
         """All is forgotten but the log and the files."""
-        self.digester = Digester(self.log, lambda: self.subscribers, self.feeds, self.clock)
+        self.digester = Digester(self.log, self.book, self.feeds, self.clock)
 
     async def holds(self, wait: str = "daily", to: str = "desk", *channels: str) -> str:
         """The log comes to hold a statement and an alert on it that waits; the alert's id."""
@@ -594,7 +596,7 @@ async def test_whatever_happens_every_alert_is_told_exactly_once(steps: list[tup
         desk.now_in_force(subscriber("desk", timing))
 
     def matching() -> Matcher:
-        return Matcher(desk.log, index, lambda id: ("email",), lambda id: desk.subscribers[id].timing)
+        return Matcher(desk.log, index, desk.book)
 
     now_in_force(TIMINGS[first])
     n, matcher = 1, matching()

@@ -14,8 +14,11 @@ from notifier.events.alerts import AlertRaised
 from notifier.events.event import Event
 from notifier.events.feeds import FeedBaselined
 from notifier.events.statements import PageRead, StatementPublished, StatementRevised
+from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.match import ROOM, Matcher
+from notifier.subscribers.book import Book
+from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.watchlists.index.index import Index
 from notifier.watchlists.query import parse
@@ -74,6 +77,20 @@ class WatchedLog(FailingLog):
         return await super().read(after, types, limit)
 
 
+class OpenBook(Book):
+    """Whoever is asked for is a subscriber: with mail, or the channels that a test names, and when it says."""
+
+    def __init__(self, channels: Mapping[str, tuple[str, ...]], timing: Mapping[str, Timing]) -> None:
+        super().__init__()
+        self._channels = channels
+        self._timing = timing
+
+    def find(self, id: str) -> Subscriber:
+        contacts = [Contact(name, name, Secret(f"{id}@secret.example")) for name in self._channels.get(id, ("email",))]
+        timing = self._timing.get(id, Timing())
+        return Subscriber(id=id, name=id, timing=timing, watchlists=(), channels=tuple(contacts))
+
+
 class Desk:
     """A matcher on a log, its watchlists, and the channels of their subscribers: mail for all but those named."""
 
@@ -90,12 +107,7 @@ class Desk:
 
     def restart(self) -> None:
         """All is forgotten but the log and the watchlists."""
-        self.matcher = Matcher(
-            self.log,
-            self.index,
-            lambda id: self.channels.get(id, ("email",)),
-            lambda id: self.timing.get(id, Timing()),
-        )
+        self.matcher = Matcher(self.log, self.index, OpenBook(self.channels, self.timing))
 
     async def told(self, *told: Event) -> list[AlertRaised]:
         """All alerts, once these events have been matched too."""

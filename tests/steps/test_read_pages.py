@@ -253,7 +253,7 @@ async def test_a_bug_in_reading_is_loud_and_holds_up_no_other(caplog: pytest.Log
 
     await desk.told(published(1), published(2))
 
-    assert await desk.reasons() == ["a fault of the notifier's own (ZeroDivisionError); see the service's log"]
+    assert await desk.reasons() == ["internal error (ZeroDivisionError); see the service's log"]
     assert [each.statement.id for each in await desk.read()] == ["us-commerce/2"]
     assert "ZeroDivisionError" in caplog.text
 

@@ -23,6 +23,7 @@ from notifier.messages.render import Renderer
 from notifier.messages.signed_links import SignedLinks
 from notifier.secret import Secret
 from notifier.service import Service
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 from notifier.web.unsubscribe import BODY, CONNECTIONS, HEADERS, LASTING, UnsubscribePages
@@ -80,7 +81,7 @@ class House:
             LINKS,
             renderer,
             ChannelStates(self.log),
-            self.subscribers.get,
+            Book(self.subscribers),
             lambda kind, address: masked(address),
             self.clock,
             lasting,
@@ -444,4 +445,4 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path, caplog: pytest.LogCa
             stop.set()
             await service
 
-    assert f"readers' clicks are not heard: {HOST}:{around.slack.port}: " in caplog.text
+    assert f"cannot serve unsubscribe pages on {HOST}:{around.slack.port}: " in caplog.text
