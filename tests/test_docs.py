@@ -112,6 +112,21 @@ def test_every_kind_and_outcome_is_shown_by_a_test():
     assert set(table.values()) <= suite()
 
 
+def test_every_promise_names_tests_and_rooms_that_exist():
+    """A promise that nothing shows, or that points at a file that is gone, would be a wish."""
+    promises = (ROOT / "docs" / "promises.md").read_text("utf-8")
+    numbered = re.findall(r"^## (P\d+) · ", promises, re.M)
+
+    named = set(re.findall(r"`(test_\w+)`", promises))
+    kept_in = re.findall(r"^- \*Kept in\*(.*?)(?=^- |^$|\Z)", promises, re.M | re.S)
+    files = {path for each in kept_in for path in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", each)}
+
+    assert numbered == [f"P{number}" for number in range(1, 13)]
+    assert len(kept_in) == len(numbered)
+    assert named - suite() == set()
+    assert [path for path in sorted(files) if not any((ROOT / "notifier").glob(f"**/{path.rstrip('/')}"))] == []
+
+
 def test_no_link_between_documents_is_broken():
     """Every relative link leads to a file that is there, and to a heading in it where it names one."""
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

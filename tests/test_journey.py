@@ -439,7 +439,7 @@ async def test_a_changed_subscription_is_taken_up_while_the_service_runs(tmp_pat
             (home / "subscriptions" / "second.toml").write_text(DESK.replace("email", "emial"))
             refused = await line_with(service.stderr, "second.toml")
             (home / "subscriptions" / "second.toml").write_text(DESK.replace("desk@", "second@"))
-            taken_up = await line_with(service.stderr, "taken up")
+            taken_up = await line_with(service.stderr, "reloaded")
 
     assert 'line 10: no channel "emial"; did you mean "email"?' in refused
     assert "2 subscribers" in taken_up
