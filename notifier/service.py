@@ -303,7 +303,8 @@ class Service:
                 hubs.heard(feed.id, poll.hub, poll.topic)
 
         rounds = await self._rounds(polled)
-        hubs, pages = await self._listen_for_hubs(rounds), await self._serve_pages()
+        hubs = await _hubs(self.settings, self._ports, rounds)
+        pages = await _pages(self.settings, self._ports, self.states, self.book)
         await self.matcher.warm()
         schedule = self._scheduled(rounds, hubs)
         schedule.start()
@@ -337,28 +338,25 @@ class Service:
         schedule.every(COMMANDS, "take commands", self.take_commands)
         return schedule
 
-    # ---------------------------------------------------------------- what is served over HTTP
 
-    async def _listen_for_hubs(self, rounds: Rounds) -> Hubs | None:
-        """Answer WebSub hubs, where the operator says how they reach us."""
-        if (web := self.settings.websub) is None:
-            return None
-        hubs = Hubs(web.callback, web.secret, rounds.hurry, self._ports.clock, self.settings.fetch.allow)
-        # Without hubs, polling finds the same news a little later.
-        return await _listening(hubs, "listen for WebSub hubs", web.host, web.port)
+async def _hubs(settings: Settings, ports: Ports, rounds: Rounds) -> Hubs | None:
+    """Answer WebSub hubs, where the operator says how they reach us. Without them, polling finds the news later."""
+    if (web := settings.websub) is None:
+        return None
+    hubs = Hubs(web.callback, web.secret, rounds.hurry, ports.clock, settings.fetch.allow)
+    return await _listening(hubs, "listen for WebSub hubs", web.host, web.port)
 
-    async def _serve_pages(self) -> UnsubscribePages | None:
-        """Answer readers who click, where the operator says how they reach us."""
-        ports, web = self._ports, self.settings.web
-        if web is None or ports.links is None:
-            return None
-        pages = UnsubscribePages(
-            self.log, ports.links, ports.renderer, self.states, self.book, self._masked, ports.clock
-        )
-        return await _listening(pages, "serve unsubscribe pages", web.host, web.port)
 
-    def _masked(self, kind: str, address: str) -> str:
-        return self._ports.channels[kind].masked(address)
+async def _pages(settings: Settings, ports: Ports, states: ChannelStates, book: Book) -> UnsubscribePages | None:
+    """Answer readers who click, where the operator says how they reach us."""
+    if (web := settings.web) is None or ports.links is None:
+        return None
+
+    def masked(kind: str, address: str) -> str:
+        return ports.channels[kind].masked(address)
+
+    pages = UnsubscribePages(ports.log, ports.links, ports.renderer, states, book, masked, ports.clock)
+    return await _listening(pages, "serve unsubscribe pages", web.host, web.port)
 
 
 async def _listening(listener: L, what: str, host: str, port: int) -> L | None:

@@ -41,8 +41,9 @@ from notifier.home.settings_file import load_settings
 from notifier.home.subscriber_files import Subscriptions
 from notifier.messages.alert_view import Recipient, alert_view
 from notifier.messages.compose import FOLDER
+from notifier.messages.digest_stories import DigestedAlert, DigestStory, StoryWords
 from notifier.messages.digest_view import FOLDER as DIGEST
-from notifier.messages.digest_view import DigestedAlert, DigestStory, StoryWords, digest_view
+from notifier.messages.digest_view import digest_view
 from notifier.messages.notice_view import NoticeView
 from notifier.messages.render import Renderer
 from notifier.ports import channels_of, inbox_of, subscriptions_of

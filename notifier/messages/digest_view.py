@@ -10,23 +10,28 @@ from __future__ import annotations
 
 import html
 import quopri
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus
+from notifier.events.alerts import DigestRaised, FeedStatus
 from notifier.events.event import Recorded
-from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.message import without_controls
 from notifier.messages.alert_view import Recipient, alert_view, changes, kind_of, moment, other
-from notifier.messages.passage import Run, Span
+from notifier.messages.digest_stories import (
+    DigestStory,
+    Kind,
+    StoryWords,
+    kind,
+    revised_since,
+    statement_event,
+)
+from notifier.messages.passage import Run
 from notifier.messages.redline import Excerpts, Stretch
-from notifier.statement import Statement
 
-Kind = Literal["new", "revised", "withdrawn"]
 P = TypeVar("P", Run, Stretch)
 
 FOLDER = "digest"  # its templates
@@ -61,8 +66,6 @@ FEED_STATES = {
     "unreachable": "does not answer",
     "throttled": "asks us to wait",
 }
-
-_Told = StatementPublished | StatementRevised | PageRead | StatementWithdrawn
 
 
 class DigestTelling(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,72 +164,6 @@ class DigestView(msgspec.Struct, frozen=True, kw_only=True):
     unsubscribe: str = ""
 
 
-# ---------------------------------------------------------------- what there is to tell
-
-
-class DigestedAlert(msgspec.Struct, frozen=True):
-    """One alert of a digest, and the statement's event that caused it, as recorded."""
-
-    alert: Recorded
-    cause: Recorded
-
-    @property
-    def raised(self) -> AlertRaised:
-        """The alert."""
-        if not isinstance(self.alert.event, AlertRaised):
-            raise TypeError(f"an alert was expected, not {self.alert.event.type}")
-        return self.alert.event
-
-    @property
-    def told(self) -> _Told:
-        """The statement's event."""
-        return as_told(self.cause)
-
-
-class StoryWords(msgspec.Struct, frozen=True):
-    """
-    A statement with its words attached, where they hit, by field, and what it said before the first alert of a digest.
-    """
-
-    statement: Statement
-    spans: Mapping[str, Sequence[Span]]
-    before: Statement | None = None
-
-
-class DigestStory(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    All alerts of a digest on the same news, the oldest first.
-
-    `words` are those of its latest wording, None where it is told by its title alone; `also` and `follows` the events
-    of further statements that its alerts name, and of that which an earlier message was about.
-    """
-
-    pieces: tuple[DigestedAlert, ...]
-    words: StoryWords | None = None
-    also: tuple[Recorded, ...] = ()
-    follows: Recorded | None = None
-
-    @property
-    def wordings(self) -> tuple[DigestedAlert, ...]:
-        """The alerts on the statement that told it first."""
-        return tuple(each for each in self.pieces if each.raised.statement_id == self.pieces[0].raised.statement_id)
-
-
-def stories(pieces: Iterable[DigestedAlert]) -> list[DigestStory]:
-    """What alerts are about, in the order of the log: each story once, with all its tellings and revisions."""
-    found: dict[str, list[DigestedAlert]] = {}
-    for piece in pieces:
-        found.setdefault(piece.raised.follows or piece.alert.id, []).append(piece)
-    return [DigestStory(pieces=tuple(each)) for each in found.values()]
-
-
-def as_told(recorded: Recorded) -> _Told:
-    """The event of a statement. Raises `TypeError` for others."""
-    if not isinstance(recorded.event, _Told):
-        raise TypeError(f"a statement was expected, not {recorded.event.type}")
-    return recorded.event
-
-
 # ---------------------------------------------------------------- the view
 
 
@@ -240,7 +177,7 @@ def digest_view(digest: Recorded, told: Sequence[DigestStory], reader: Recipient
     zone = ZoneInfo(reader.timezone)
     feeds = tuple(_feed_state(each, zone) for each in raised.feeds[:FEEDS])
     groups, left_out = _grouped(told, reader, _Room(feeds))
-    kinds = [_kind(story) for story in told]
+    kinds = [kind(story) for story in told]
     return DigestView(
         called=CALLED.get(raised.frequency, "Digest"),
         frequency=raised.frequency,
@@ -335,17 +272,17 @@ def _entry(story: DigestStory, words: StoryWords, reader: Recipient) -> DigestEn
     """A story in full: the latest wording of the statement that told it first."""
     first, latest, zone = story.wordings[0], story.wordings[-1], ZoneInfo(reader.timezone)
     seen = alert_view(latest.alert, latest.cause, words.spans, statement=words.statement, readings={}, reader=reader)
-    revised = changes(words.before, words.statement) if words.before and _kind(story) == "revised" else Excerpts()
+    revised = changes(words.before, words.statement) if words.before and kind(story) == "revised" else Excerpts()
     others = _others(story, zone)
     return DigestEntry(
-        kind=_kind(story),
+        kind=kind(story),
         title=clipped(seen.title, TITLE),
         title_runs=_first(seen.title_runs, TITLE),
         issuer=clipped(seen.issuer, 100),
         link=seen.link,
         at=seen.published or seen.detected,
         undated=not seen.published,
-        revised_since=moment(latest.told.seen_at, zone) if _revised_since(first, latest) else "",
+        revised_since=moment(latest.event.seen_at, zone) if revised_since(first, latest) else "",
         silent=seen.silent,
         reason=clipped(seen.reason, REASON),
         passage=_first(seen.passages[0], PASSAGE) if seen.passages else (),
@@ -364,7 +301,7 @@ def _entry(story: DigestStory, words: StoryWords, reader: Recipient) -> DigestEn
 def _brief(story: DigestStory, reader: Recipient) -> DigestEntry:
     told = _telling(story.wordings[-1].cause, ZoneInfo(reader.timezone))
     return DigestEntry(
-        kind=_kind(story),
+        kind=kind(story),
         title=clipped(told.title, 120),
         title_runs=(Run(clipped(told.title, 120)),),
         issuer=clipped(told.issuer, 60),
@@ -379,7 +316,7 @@ def _others(story: DigestStory, zone: ZoneInfo) -> tuple[DigestTelling, ...]:
     """Other statements of a story, each in its latest wording."""
     first = story.pieces[0].raised.statement_id
     events = sorted((*story.also, *(each.cause for each in story.pieces)), key=lambda recorded: recorded.position)
-    latest = {as_told(each).statement.id: each for each in events}
+    latest = {statement_event(each).statement.id: each for each in events}
     return tuple(_telling(each, zone) for id, each in latest.items() if id != first)
 
 
@@ -392,18 +329,6 @@ def _telling(recorded: Recorded, zone: ZoneInfo) -> DigestTelling:
         link=said.link if len(said.link) <= 500 else "",
         at=said.at,
     )
-
-
-def _kind(story: DigestStory) -> Kind:
-    """What a story is to its reader: what is new to him is new, revised or not."""
-    first, latest = story.wordings[0], story.wordings[-1]
-    if isinstance(latest.told, StatementWithdrawn):
-        return "withdrawn"
-    return "revised" if isinstance(first.told, StatementRevised | StatementWithdrawn) else "new"
-
-
-def _revised_since(first: DigestedAlert, latest: DigestedAlert) -> bool:
-    return isinstance(latest.told, StatementRevised) and not isinstance(first.told, StatementRevised)
 
 
 def _feed_state(told: FeedStatus, zone: ZoneInfo) -> DigestFeed:

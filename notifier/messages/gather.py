@@ -17,7 +17,8 @@ from notifier.eventlog.wording import StatementEvent, wording, wording_before
 from notifier.events.alerts import AlertRaised, DigestRaised
 from notifier.events.event import Recorded
 from notifier.messages.alert_view import AlertView, Recipient, alert_view
-from notifier.messages.digest_view import FULL, DigestedAlert, DigestStory, DigestView, StoryWords, digest_view, stories
+from notifier.messages.digest_stories import DigestedAlert, DigestStory, StoryWords, stories
+from notifier.messages.digest_view import FULL, DigestView, digest_view
 from notifier.messages.passage import Span
 from notifier.statement import Statement
 from notifier.watchlists.change import Revised
@@ -68,8 +69,8 @@ async def digested(log: LogReader, digest: Recorded, reader: Recipient) -> Diges
 async def _in_full(log: LogReader, story: DigestStory) -> DigestStory:
     """A story with the words of its latest wording, and what else its alerts name."""
     latest, first = story.wordings[-1], story.pieces[0].raised
-    statement, _, queries = await _worded(log, latest.raised, latest.told)
-    before = await wording_before(log, story.wordings[0].told)
+    statement, _, queries = await _worded(log, latest.raised, latest.event)
+    before = await wording_before(log, story.wordings[0].event)
     earlier = await found(log, first.follows) if first.follows else None
     return msgspec.structs.replace(
         story,

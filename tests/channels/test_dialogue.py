@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from notifier.channels.mail.dialogue import MOST, Dialogue
-from notifier.channels.mail.envelope import Errand
+from notifier.channels.mail.envelope import Envelope
 from notifier.channels.mail.replies import Reply
 from notifier.errors import Refused, TryLater
 
@@ -25,31 +25,31 @@ WORDS = b"words\r\n.\r\n"
 
 
 class Shelf:
-    """Where a dialogue finds its errands, and what it said of them."""
+    """Where a dialogue finds its envelopes, and what it said of them."""
 
-    def __init__(self, *errands: Errand) -> None:
-        self.waiting = deque(errands)
-        self.back: list[Errand] = []
+    def __init__(self, *envelopes: Envelope) -> None:
+        self.waiting = deque(envelopes)
+        self.back: list[Envelope] = []
         self.has_some_back = asyncio.Event()
         self.is_gone = False
         self.is_open_elsewhere = True
 
-    def next_errand(self) -> Errand | None:
+    def next_envelope(self) -> Envelope | None:
         return self.waiting.popleft() if self.waiting else None
 
-    def following(self) -> Errand | None:
-        return self.next_errand()
+    def following(self) -> Envelope | None:
+        return self.next_envelope()
 
-    def give_back(self, errand: Errand) -> None:
-        self.back.append(errand)
+    def give_back(self, envelope: Envelope) -> None:
+        self.back.append(envelope)
         self.has_some_back.set()
 
     def has_another(self) -> bool:
         return self.is_open_elsewhere
 
     def rests(self, dialogue: Dialogue) -> None:
-        if dialogue.is_open and (errand := self.next_errand()):
-            dialogue.begin(errand)
+        if dialogue.is_open and (envelope := self.next_envelope()):
+            dialogue.begin(envelope)
 
     def busy(self, error: TryLater) -> None:
         self.back += self.waiting
@@ -118,24 +118,24 @@ class Wire(asyncio.Transport):
 
 
 class Talk:
-    """A dialogue about some errands over such a wire."""
+    """A dialogue about some envelopes over such a wire."""
 
     def __init__(self, *answers: list[bytes], pipelines: bool = True, waiting: int = 0, patience: float = 2.0) -> None:
-        self.errands = [errand("desk"), *(errand("other") for _ in range(waiting))]
-        self.shelf = Shelf(*self.errands[1:])
+        self.envelopes = [envelope("desk"), *(envelope("other") for _ in range(waiting))]
+        self.shelf = Shelf(*self.envelopes[1:])
         self.dialogue = Dialogue(self.shelf, timeout=5, after_dot=5, pipelines=pipelines, patience=patience)
         self.wire = Wire(self.dialogue, *answers)
-        self.dialogue.begin(self.errands[0])
+        self.dialogue.begin(self.envelopes[0])
 
     async def ends(self) -> list[Reply | BaseException]:
-        """How each of the errands ended."""
+        """How each of the envelopes ended."""
         async with asyncio.timeout(4):
-            return await asyncio.gather(*(errand.ended for errand in self.errands), return_exceptions=True)
+            return await asyncio.gather(*(envelope.ended for envelope in self.envelopes), return_exceptions=True)
 
     async def end(self, number: int = 0) -> Reply | BaseException:
         """How one of them ended."""
         async with asyncio.timeout(4):
-            (end,) = await asyncio.gather(self.errands[number].ended, return_exceptions=True)
+            (end,) = await asyncio.gather(self.envelopes[number].ended, return_exceptions=True)
         return end
 
     async def wrote(self, number: int) -> None:
@@ -146,8 +146,8 @@ class Talk:
                 await self.wire.wrote.wait()
 
 
-def errand(name: str = "desk") -> Errand:
-    return Errand(SENDER, f"{name}@bank.example", b"words\r\n")
+def envelope(name: str = "desk") -> Envelope:
+    return Envelope(SENDER, f"{name}@bank.example", b"words\r\n")
 
 
 def in_turn(*answers: bytes) -> list[list[bytes]]:
@@ -302,8 +302,8 @@ async def test_a_message_is_unknown_only_if_its_own_dot_was_sent() -> None:
     talk.wire.abort()
 
     assert told(await talk.end(0)) == ("unknown", True)
-    assert talk.shelf.back == [talk.errands[1]]
-    assert talk.errands[1].phase == "envelope"
+    assert talk.shelf.back == [talk.envelopes[1]]
+    assert talk.envelopes[1].phase == "envelope"
 
 
 @pytest.mark.parametrize("pipelines", [True, False])
@@ -321,7 +321,7 @@ async def test_a_connection_that_ended_meanwhile_is_not_told() -> None:
     """Once it has served, its end before an answer says nothing of the message: that one goes over another."""
     talk = Talk(*in_turn(OK + OK + GO_ON, TAKEN))
     await talk.end()
-    late = errand()
+    late = envelope()
     talk.dialogue.begin(late)
 
     talk.wire.abort()
@@ -336,8 +336,8 @@ async def test_an_end_after_an_answer_to_the_message_is_told() -> None:
     """A server that hangs up on one recipient, always, must not be asked in a circle."""
     talk = Talk(*in_turn(OK + OK + GO_ON, TAKEN, OK))
     await talk.end()
-    talk.errands[0] = errand()
-    talk.dialogue.begin(talk.errands[0])
+    talk.envelopes[0] = envelope()
+    talk.dialogue.begin(talk.envelopes[0])
     await talk.wrote(3)
     await asyncio.sleep(0)
 
@@ -356,8 +356,8 @@ async def test_who_waited_behind_a_message_goes_over_another_connection() -> Non
 
     talk.wire.say(TAKEN + OK + OK + GO_ON)
 
-    assert await talk.errands[0].ended == Reply(250, "2.0.0 taken")
-    assert talk.shelf.back == [talk.errands[1]]
+    assert await talk.envelopes[0].ended == Reply(250, "2.0.0 taken")
+    assert talk.shelf.back == [talk.envelopes[1]]
     assert talk.wire.is_cut
     assert talk.wire.written == [DESK, WORDS + OTHER]
 
@@ -367,7 +367,7 @@ async def test_who_has_no_other_connection_to_go_over_waits() -> None:
     talk = Talk(*in_turn(OK + OK + GO_ON), waiting=1, patience=0.01)
     talk.shelf.is_open_elsewhere = False
     await talk.wrote(2)
-    await asyncio.wait([talk.errands[0].ended], timeout=0.1)
+    await asyncio.wait([talk.envelopes[0].ended], timeout=0.1)
 
     talk.wire.say(TAKEN + OK + OK + GO_ON)
     await talk.wrote(3)
@@ -379,8 +379,8 @@ async def test_who_has_no_other_connection_to_go_over_waits() -> None:
 async def test_a_mailbox_that_the_server_cannot_take_does_not_hold_up_the_next() -> None:
     """It is refused where its envelope would have gone out, and another one goes in its place."""
     talk = Talk(*in_turn(OK + OK + GO_ON, TAKEN + OK + OK + GO_ON, TAKEN), waiting=1)
-    talk.errands.insert(1, errand("büro"))
-    talk.shelf.waiting.appendleft(talk.errands[1])
+    talk.envelopes.insert(1, envelope("büro"))
+    talk.shelf.waiting.appendleft(talk.envelopes[1])
 
     first, refused, last = await talk.ends()
 
@@ -401,7 +401,7 @@ async def test_a_server_that_turns_us_away_is_left_alone_by_all() -> None:
 
     assert [told(end) for end in ends] == [("throttled", False)] * 2
     assert [(end.scope, end.counts) for end in ends if isinstance(end, TryLater)] == [("route", False)] * 2
-    assert talk.shelf.back == [talk.errands[2]]
+    assert talk.shelf.back == [talk.envelopes[2]]
     assert talk.wire.is_cut
 
 
@@ -409,7 +409,7 @@ async def test_a_goodbye_to_a_connection_that_waited_is_not_told() -> None:
     """The server had tired of waiting as we began to speak; another connection may do."""
     talk = Talk(*in_turn(OK + OK + GO_ON, TAKEN))
     await talk.end()
-    late = errand()
+    late = envelope()
     talk.dialogue.begin(late, was_idle=True)
 
     talk.wire.say(b"421 4.4.2 idle for too long\r\n")
@@ -439,7 +439,7 @@ async def test_a_connection_is_used_up_after_a_hundred_messages() -> None:
         assert isinstance(await talk.end(number), Reply)
 
     assert talk.dialogue.is_used_up
-    assert not talk.errands[MOST].ended.done()
+    assert not talk.envelopes[MOST].ended.done()
 
 
 # ---------------------------------------------------------------- who is not waited for
@@ -449,8 +449,8 @@ async def test_a_message_that_nobody_waits_for_ends_the_connection() -> None:
     """Its replies are still to come, and would be taken for others'."""
     talk = Talk(*in_turn(OK + OK))
 
-    talk.errands[0].ended.cancel()
-    talk.dialogue.drop(talk.errands[0])
+    talk.envelopes[0].ended.cancel()
+    talk.dialogue.drop(talk.envelopes[0])
 
     assert talk.wire.is_cut
 
@@ -460,8 +460,8 @@ async def test_who_gives_up_behind_a_message_does_not_spoil_it() -> None:
     talk = Talk(*in_turn(OK + OK + GO_ON), waiting=1)
     await talk.wrote(2)
 
-    talk.errands[1].ended.cancel()
-    talk.dialogue.drop(talk.errands[1])
+    talk.envelopes[1].ended.cancel()
+    talk.dialogue.drop(talk.envelopes[1])
     talk.wire.say(TAKEN + OK + OK + GO_ON)
 
     assert await talk.end(0) == Reply(250, "2.0.0 taken")
@@ -490,7 +490,7 @@ async def narrow(dialogue: Dialogue) -> AsyncIterator[socket.socket]:
 
 async def test_a_server_that_stops_reading_has_not_taken_the_message() -> None:
     """F18: what it does not read is held once, and given up after the time for a command."""
-    loop, large = asyncio.get_running_loop(), Errand(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
+    loop, large = asyncio.get_running_loop(), Envelope(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
     dialogue = Dialogue(Shelf(), timeout=0.05, after_dot=60, pipelines=True)
     async with narrow(dialogue) as server:
         dialogue.begin(large)
@@ -507,7 +507,7 @@ async def test_a_server_that_stops_reading_has_not_taken_the_message() -> None:
 
 async def test_a_server_that_hangs_up_on_a_half_read_message_has_not_taken_it() -> None:
     """It is told at once, and not when the time for a command is over."""
-    loop, large = asyncio.get_running_loop(), Errand(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
+    loop, large = asyncio.get_running_loop(), Envelope(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
     dialogue = Dialogue(Shelf(), timeout=60, after_dot=60, pipelines=True)
     async with narrow(dialogue) as server:
         dialogue.begin(large)
@@ -525,7 +525,7 @@ async def test_a_server_that_hangs_up_on_a_half_read_message_has_not_taken_it() 
 
 async def test_a_server_that_reads_slowly_is_given_time() -> None:
     """As long as it goes on reading it is not silent, though the whole takes longer than a command may."""
-    loop, large = asyncio.get_running_loop(), Errand(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
+    loop, large = asyncio.get_running_loop(), Envelope(SENDER, "desk@bank.example", b"words words words\r\n" * 5_000)
     dialogue = Dialogue(Shelf(), timeout=0.2, after_dot=60, pipelines=True)
     async with narrow(dialogue) as server:
         began = loop.time()

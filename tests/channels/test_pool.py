@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from notifier.channels.mail.dialogue import Desk, Dialogue
-from notifier.channels.mail.envelope import Errand
+from notifier.channels.mail.envelope import Envelope
 from notifier.channels.mail.pool import CONNECTIONS, MAX_CONCURRENT, Pool
 from notifier.channels.mail.replies import Reply
 from notifier.errors import TryLater
@@ -57,9 +57,9 @@ class Greeting(asyncio.Protocol):
 
 async def ends(pool: Pool, number: int) -> list[Reply | BaseException]:
     """How so many messages end, all given at once."""
-    errands = [Errand("a@house.example", f"desk{n}@bank.example", b"words\r\n") for n in range(number)]
+    envelopes = [Envelope("a@house.example", f"desk{n}@bank.example", b"words\r\n") for n in range(number)]
     async with asyncio.timeout(10):
-        return await asyncio.gather(*(pool.hand_over(errand) for errand in errands), return_exceptions=True)
+        return await asyncio.gather(*(pool.hand_over(envelope) for envelope in envelopes), return_exceptions=True)
 
 
 def counted(all_ends: Sequence[object]) -> list[bool]:
@@ -178,8 +178,8 @@ async def test_who_is_cancelled_before_his_message_is_out_is_cancelled(phase: st
         busy = asyncio.create_task(ends(pool, CONNECTIONS if phase == "waiting" else 0))
         if phase == "waiting":
             await peer.has_read(CONNECTIONS)
-        errand = Errand("a@house.example", "late@bank.example", b"words\r\n")
-        late = asyncio.create_task(pool.hand_over(errand))
+        envelope = Envelope("a@house.example", "late@bank.example", b"words\r\n")
+        late = asyncio.create_task(pool.hand_over(envelope))
         await asyncio.sleep(0)
 
         late.cancel()

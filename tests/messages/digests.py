@@ -12,7 +12,8 @@ from notifier.events.alerts import AlertRaised, DigestRaised, FeedStatus, Watchl
 from notifier.events.event import Event, Recorded
 from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.messages.alert_view import Recipient
-from notifier.messages.digest_view import FULL, DigestedAlert, DigestStory, DigestView, StoryWords, digest_view, stories
+from notifier.messages.digest_stories import DigestedAlert, DigestStory, StoryWords, stories
+from notifier.messages.digest_view import FULL, DigestView, digest_view
 from notifier.statement import Statement
 from tests.messages.builders import NOW, recorded, statement
 
@@ -40,11 +41,11 @@ class Told:
             statement=self._statement(title, of.raised.statement_id), replaces="0" * 24, seen_at=self._at()
         )
         told = self._tell(said, follows=of.raised.follows or of.alert.id, **more)
-        self.known[told.alert.id] = of.told.statement
+        self.known[told.alert.id] = of.event.statement
         return told
 
     def withdrawn(self, of: DigestedAlert, reason: str = "its page is gone (410)", **more: object) -> DigestedAlert:
-        said = StatementWithdrawn(statement=of.told.statement, revises=of.cause.id, reason=reason, seen_at=self._at())
+        said = StatementWithdrawn(statement=of.event.statement, revises=of.cause.id, reason=reason, seen_at=self._at())
         return self._tell(said, follows=of.raised.follows or of.alert.id, **more)
 
     def statement(self, title: str, id: str) -> Recorded:
@@ -115,7 +116,7 @@ class Told:
         return digest_view(recorded(digest, 99), [*in_full, *told[FULL:]], Recipient(name, timezone))
 
     def _in_full(self, story: DigestStory, hits: str) -> DigestStory:
-        said = story.wordings[-1].told.statement
+        said = story.wordings[-1].event.statement
         spans = {
             field: [match.span() for match in re.finditer(hits, text)] if hits else []
             for field, text in said.fields().items()

@@ -17,7 +17,7 @@ import aiosmtplib
 from notifier.channels.mail.address import mailbox, masked
 from notifier.channels.mail.composer import HTML, SUBJECT, TEXT, Composer
 from notifier.channels.mail.dialogue import Desk, Dialogue
-from notifier.channels.mail.envelope import Errand
+from notifier.channels.mail.envelope import Envelope
 from notifier.channels.mail.pool import MAX_CONCURRENT, Pool
 from notifier.channels.mail.relay import Relay
 from notifier.channels.mail.replies import POLICY, SHOWN, Reply
@@ -87,7 +87,7 @@ class EmailChannel:
         data = self._composer.composed(message, recipient)
         if self._sign is not None:
             data = self._sign(data) + data
-        reply = await self._pool.hand_over(Errand(self._returns_to(message.bounce), recipient, data))
+        reply = await self._pool.hand_over(Envelope(self._returns_to(message.bounce), recipient, data))
         return Receipt(_shown(reply, recipient))
 
     def _returns_to(self, token: str) -> str:

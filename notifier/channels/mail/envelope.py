@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 from notifier.channels.mail.replies import Reply
-from notifier.errors import TryLater
+from notifier.errors import Refused, TryLater
 
 UNSURE = 900.0  # seconds before the second copy that an unknown end allows
 
 Phase = Literal["waiting", "envelope", "body", "dot"]
 
 
-class Errand:
+class Envelope:
     """
     One message for one recipient: CRLF line ends, the last line ended, and no line that begins with a dot.
 
@@ -39,6 +40,13 @@ class Errand:
         if not self.ended.done():
             self.ended.set_exception(error)
 
+    def is_untouched(self, *, on_fresh: bool) -> bool:
+        """
+        Has the server shown no sign that it read anything of this, on a connection that has served before? It may have
+        closed a connection that waited too long.
+        """
+        return self.phase == "envelope" and not self.was_heard and not on_fresh
+
     def cut_off(self, place: str) -> None:
         """The connection has ended, or the server is silent: what that means where it stands."""
         told = "the mail server fell silent or hung up"
@@ -49,6 +57,17 @@ class Errand:
                 self.fail(TryLater(f"{told} in the middle of the message", outcome="cut-off"))
             case _:
                 self.fail(TryLater(f"{told} {place}", outcome="cut-off"))
+
+
+def first_takeable(
+    envelope: Envelope | None, following: Callable[[], Envelope | None], *, takes_utf8: bool
+) -> Envelope | None:
+    """This message, or the first of the following that the server can take; those that it cannot are refused."""
+    while envelope is not None and envelope.needs_utf8 and not takes_utf8:
+        problem = "the mail server accepts only ASCII addresses (no SMTPUTF8)"
+        envelope.fail(Refused(problem, outcome="needs-smtputf8"))
+        envelope = following()
+    return envelope
 
 
 def unsure(told: str) -> TryLater:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from notifier.channels.mail.dialogue import Desk, Dialogue
-from notifier.channels.mail.envelope import Errand, unsure, untried
+from notifier.channels.mail.envelope import Envelope, unsure, untried
 from notifier.channels.mail.replies import POLICY, Reply
 from notifier.errors import TryLater
 
@@ -25,7 +25,7 @@ COOLING = 5.0  # seconds that a server which could not be reached is left alone
 
 class Pool:
     """
-    Hands errands over to dialogues. `opened` opens a connection, and raises `TryLater` where that cannot be; one that
+    Hands envelopes over to dialogues. `opened` opens a connection, and raises `TryLater` where that cannot be; one that
     rests is kept for `idle` seconds.
 
     Once it could not be opened, and while no other connection is, messages are postponed unasked for a while.
@@ -34,7 +34,7 @@ class Pool:
     def __init__(self, opened: Callable[[Desk], Awaitable[Dialogue]], *, idle: float = IDLE) -> None:
         self._opened = opened
         self._kept_for = idle
-        self._waiting: deque[Errand] = deque()
+        self._waiting: deque[Envelope] = deque()
         self._dialogues: set[Dialogue] = set()
         self._idle: list[Dialogue] = []
         self._leaving: set[Dialogue] = set()
@@ -44,21 +44,21 @@ class Pool:
         self._shut_by: TryLater | None = None
         self._is_closed = False
 
-    async def hand_over(self, errand: Errand) -> Reply:
+    async def hand_over(self, envelope: Envelope) -> Reply:
         """
         The reply that took this message over. Raises `TryLater` or `Refused`.
 
         Cancelled before its last line is out, nothing can have arrived; after it, this raises `TryLater(unknown=True)`.
         """
-        self._take(errand)
+        self._take(envelope)
         try:
-            return await errand.ended
+            return await envelope.ended
         except asyncio.CancelledError:
-            if errand.ended.done() and not errand.ended.cancelled():
-                return errand.ended.result()  # the answer came at the same moment
+            if envelope.ended.done() and not envelope.ended.cancelled():
+                return envelope.ended.result()  # the answer came at the same moment
             for dialogue in list(self._dialogues):
-                dialogue.drop(errand)
-            if errand.phase == "dot":
+                dialogue.drop(envelope)
+            if envelope.phase == "dot":
                 raise unsure("we stopped before the mail server's answer to the whole message") from None
             raise
 
@@ -84,23 +84,23 @@ class Pool:
 
     # ---------------------------------------------------------------- for the dialogues
 
-    def next_errand(self) -> Errand | None:
+    def next_envelope(self) -> Envelope | None:
         """The message that has waited longest."""
         while self._waiting:
-            errand = self._waiting.popleft()
-            if not errand.ended.done():
-                return errand
+            envelope = self._waiting.popleft()
+            if not envelope.ended.done():
+                return envelope
         return None
 
-    def following(self) -> Errand | None:
+    def following(self) -> Envelope | None:
         """The same, but for those for whom connections are being opened: nobody waits for another's answer for long."""
-        return self.next_errand() if len(self._waiting) > len(self._opening) else None
+        return self.next_envelope() if len(self._waiting) > len(self._opening) else None
 
-    def give_back(self, errand: Errand) -> None:
+    def give_back(self, envelope: Envelope) -> None:
         """Before all others: it has waited already."""
-        if not errand.ended.done():
-            errand.phase, errand.was_heard = "waiting", False
-            self._waiting.appendleft(errand)
+        if not envelope.ended.done():
+            envelope.phase, envelope.was_heard = "waiting", False
+            self._waiting.appendleft(envelope)
             asyncio.get_running_loop().call_soon(self._settle)
 
     def has_another(self) -> bool:
@@ -112,8 +112,8 @@ class Pool:
         if dialogue.is_used_up or not dialogue.is_open:
             self._leave(dialogue)
             self._settle()
-        elif (errand := self.next_errand()) is not None:
-            dialogue.begin(errand)
+        elif (envelope := self.next_envelope()) is not None:
+            dialogue.begin(envelope)
         elif self._is_closed:
             self._leave(dialogue)
         else:
@@ -125,8 +125,8 @@ class Pool:
 
     def busy(self, error: TryLater) -> None:
         """Whoever waits is told, and tries nothing."""
-        while (errand := self.next_errand()) is not None:
-            errand.fail(untried(error))
+        while (envelope := self.next_envelope()) is not None:
+            envelope.fail(untried(error))
 
     def gone(self, dialogue: Dialogue) -> None:
         """Others take its place, if they are needed."""
@@ -136,13 +136,13 @@ class Pool:
 
     # ---------------------------------------------------------------- connections
 
-    def _take(self, errand: Errand) -> None:
+    def _take(self, envelope: Envelope) -> None:
         while self._idle:
             dialogue = self._idle.pop()
             if dialogue.is_open:
-                dialogue.begin(errand, was_idle=True)
+                dialogue.begin(envelope, was_idle=True)
                 return
-        self._waiting.append(errand)
+        self._waiting.append(envelope)
         # Nothing to settle while all that may be open are.
         if len(self._dialogues) < CONNECTIONS:
             self._settle()
@@ -174,8 +174,8 @@ class Pool:
         except TryLater as error:
             self._shut(error)
         except Exception as error:  # noqa: BLE001 a bug; it is raised where somebody waits, and not lost in a task
-            while (errand := self.next_errand()) is not None:
-                errand.fail(error)
+            while (envelope := self.next_envelope()) is not None:
+                envelope.fail(error)
         else:
             if dialogue.is_open:
                 self._dialogues.add(dialogue)
@@ -196,8 +196,8 @@ class Pool:
         self._shut_by = error
         wait = POLICY if error.outcome == "login-refused" else COOLING
         self._shut_until = asyncio.get_running_loop().time() + wait
-        if not self._dialogues and (errand := self.next_errand()) is not None:
-            errand.fail(error)
+        if not self._dialogues and (envelope := self.next_envelope()) is not None:
+            envelope.fail(error)
 
     def _forget(self, dialogue: Dialogue) -> None:
         self._dialogues.discard(dialogue)
