@@ -213,11 +213,6 @@ class Service:
 
     # ---------------------------------------------------------------- work
 
-    @property
-    def feeds(self) -> tuple[Feed, ...]:
-        """The feeds that are polled."""
-        return self.settings.feeds
-
     async def run_once(self, on_poll: Callable[[Feed, PollResult], None] = lambda feed, poll: None) -> None:
         """One whole pass: every feed polled, pages read, all matched, all that is due delivered."""
         await self.poll_once(on_poll)
@@ -236,7 +231,7 @@ class Service:
     async def _rounds(self, on_poll: Callable[[Feed, PollResult], None]) -> Rounds:
         before = await rounds_of(self.log)
         return Rounds(
-            self.feeds,
+            self.settings.feeds,
             self.poller.poll,
             self._ports.chance.random,
             now=self._ports.ticks,
@@ -244,7 +239,7 @@ class Service:
             pace=self._pace,
             clock=self._ports.clock,
             fastest=self.settings.bounds.fastest,
-            rounds={feed.id: before[feed.id] for feed in self.feeds if feed.id in before},
+            rounds={feed.id: before[feed.id] for feed in self.settings.feeds if feed.id in before},
         )
 
     def _pace(self, feed: Feed) -> float:

@@ -193,6 +193,33 @@ def test_a_class_name_means_one_thing():
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
+def test_nothing_is_too_long_to_be_read():
+    """No file has over 400 lines, no class over 250: what grows beyond has more than one purpose."""
+    long = []
+    for path in files():
+        text = path.read_text("utf-8")
+        name = path.relative_to(PACKAGE).as_posix()
+        long += [f"{name}: {len(text.splitlines())} lines"] * (len(text.splitlines()) > 400)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef) and (lines := (node.end_lineno or 0) - node.lineno + 1) > 250:
+                long.append(f"{name}: class {node.name} has {lines} lines")
+
+    assert long == []
+
+
+def test_only_the_log_and_one_opener_name_its_file():
+    """Everything else is handed the log: another engine takes its place without another file being touched."""
+    named = re.compile(r"\bSqliteLog\b|events\.db")
+    astray = [
+        str(path.relative_to(PACKAGE))
+        for path in files()
+        if named.search(path.read_text("utf-8"))
+        and not path.relative_to(PACKAGE).as_posix().startswith(("eventlog/", "home/open_log.py"))
+    ]
+
+    assert astray == []
+
+
 def test_imports_are_absolute_and_at_the_top():
     """No import is relative, inside a function, or only for the type checker: each says something stands wrong."""
     hidden = []

@@ -35,7 +35,7 @@ from notifier.events.event import Recorded
 from notifier.events.statements import StatementPublished
 from notifier.feeds.health import OUTCOMES
 from notifier.home import packaged_data as shipped
-from notifier.home.open_log import reading_log, wall_clock
+from notifier.home.open_log import has_log, log_path, reading_log, wall_clock
 from notifier.home.settings import Settings
 from notifier.home.settings_file import load_settings
 from notifier.home.subscriber_files import Subscriptions
@@ -143,7 +143,7 @@ def _subscriptions(home: Path, settings: Settings, channels: dict[str, Channel])
 
 async def _log(home: Path) -> Finding:
     data = home / "data"
-    if not (data / "events.db").exists():
+    if not has_log(home):
         place = data if data.exists() else home
         if not os.access(place, os.W_OK | os.X_OK):
             return Finding("bad", "log", f"{place} cannot be written to; make it the notifier's own")
@@ -154,7 +154,7 @@ async def _log(home: Path) -> Finding:
             await log.read(max(0, head - 1))
     except LogError as error:
         return Finding("bad", "log", str(error))
-    return Finding("good", "log", f"{counted(head, 'event')} in {data / 'events.db'}")
+    return Finding("good", "log", f"{counted(head, 'event')} in {log_path(home)}")
 
 
 async def _ways(home: Path, settings: Settings, channels: dict[str, Channel]) -> AsyncIterator[Finding]:

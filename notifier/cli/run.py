@@ -43,7 +43,7 @@ def command(home: Path, once: bool) -> None:
 async def _once(home: Path) -> None:
     async with Service.opened(home) as app:
         before = await app.log.head()
-        with progress("polling", len(app.feeds)) as advance:
+        with progress("polling", len(app.settings.feeds)) as advance:
 
             def told(feed: Feed, poll: PollResult) -> None:
                 _told(feed, poll)
@@ -53,7 +53,7 @@ async def _once(home: Path) -> None:
         # After the bar is gone: alerts may be written to this terminal.
         await app.work_off()
         grown = await app.log.head() - before
-        logger.info("one pass over %s: %s", counted(len(app.feeds), "feed"), counted(grown, "new event"))
+        logger.info("one pass over %s: %s", counted(len(app.settings.feeds), "feed"), counted(grown, "new event"))
         if owed := app.deliverer.outbox.owed():
             logger.info("%s still owed; the next run goes on with them", counted(owed, "delivery"))
 
@@ -66,7 +66,7 @@ async def _serve(home: Path) -> None:
     async with Service.opened(home) as app:
         logger.info(
             "%s, %s; the log is at %d. Ctrl-C stops",
-            counted(len(app.feeds), "feed"),
+            counted(len(app.settings.feeds), "feed"),
             counted(len(app.subscriptions.subscribers), "subscriber"),
             await app.log.head(),
         )

@@ -94,7 +94,7 @@ class Replay:
         self._clock = clock
         self._screen = screen
         self._moments = sorted({scene.at for scene in story.scene if scene.at > story.starts_at})
-        self._tally = Tally(polls_expected=(len(self._moments) + 1) * len(app.feeds))
+        self._tally = Tally(polls_expected=(len(self._moments) + 1) * len(app.settings.feeds))
         self._failed: list[Feed] = []
         self._causes: dict[str, Recorded] = {}
         self._read = 0

@@ -32,7 +32,12 @@ async def own_log(home: Path, clock: Callable[[], datetime]) -> EventLog:
 
 def has_log(home: Path) -> bool:
     """Has the home a log yet?"""
-    return (home / DATA / "events.db").exists()
+    return log_path(home).exists()
+
+
+def log_path(home: Path) -> Path:
+    """Where the log of a home lies, or will."""
+    return home / DATA / "events.db"
 
 
 async def take_commands(home: Path, log: EventLog) -> int:

@@ -81,8 +81,8 @@ class _QueryParser:
         self._named: list[tuple[QueryPiece, Pack]] = []
         self._next = 0
         self._terms = 0
-        # Ways to write what a term before was the name of. They are no terms of their own, so that a reading, which
-        # writes them all out, is within the bounds of what it reads.
+        # Other spellings of the terms before. They do not count as terms: the query as read, which lists them all, must
+        # be within the same bounds.
         self._spelled: set[Phrase] = set()
 
     def whole(self) -> Expression:
@@ -271,7 +271,6 @@ class _QueryParser:
         try:
             found = inner._primary(field, depth)
         except QueryUnreadable as unreadable:
-            # Its terms were read when it was taken up: what fails is a bound of the query that they now stand in.
             raise QueryUnreadable(
                 unreadable.code, piece.start, unreadable.message, advice=unreadable.advice
             ) from unreadable

@@ -81,7 +81,7 @@ class Dialogue(Connection):
         self._left = MOST
         self._answers = Answers()
         self._commands = Commands(pipelines=pipelines)
-        # The envelope that is under way, and the one whose envelope went out behind its last line.
+        # The message under way, and the one whose envelope went out behind its last line.
         self._current: Envelope | None = None
         self._next: Envelope | None = None
         self._error: TryLater | Refused | None = None  # what the current one will end with
@@ -89,8 +89,6 @@ class Dialogue(Connection):
         self._was_idle = False  # before the current envelope
         self._is_ending = False  # after the current envelope, since what is sent of the next must not be gone on with
         self._is_leaving = False
-
-    # ---------------------------------------------------------------- for the desk
 
     @property
     def is_open(self) -> bool:
@@ -119,7 +117,7 @@ class Dialogue(Connection):
             self._next, self._is_ending = None, True
 
     def leave(self) -> None:
-        """Take leave (QUIT) and close; silence is waited for no longer than two seconds. The dialogue must rest."""
+        """Send QUIT and close, after two seconds at the latest. The dialogue must rest."""
         if self.is_open:
             self._is_leaving = True
             self._timeout = min(self._timeout, LEAVE)
@@ -251,8 +249,6 @@ class Dialogue(Connection):
             envelope.fail(error)
         self.abort()
 
-    # ---------------------------------------------------------------- what is late
-
     def _is_waiting(self) -> bool:
         return bool(self._commands.asked) or self._current is not None
 
@@ -269,8 +265,6 @@ class Dialogue(Connection):
         if self._current is not None and self._current.phase == "body" and self._commands.asked:
             self._current.phase = "dot"
             self._wait_on()
-
-    # ---------------------------------------------------------------- what comes in
 
     def data_received(self, data: bytes) -> None:
         """Take the replies in this piece for the answers to what was asked before it came (RFC 5321, 4.2.1)."""

@@ -15,7 +15,8 @@ from pyroaring import BitMap
 
 from notifier.statement import Statement
 from notifier.watchlists.index.clauses import Condition, Plan, leaves_of, plan, true
-from notifier.watchlists.index.leaves import Leaves, LeavesFound
+from notifier.watchlists.index.leaf_store import LeavesFound
+from notifier.watchlists.index.leaves import Leaves
 from notifier.watchlists.index.postings import Postings, asked
 from notifier.watchlists.index.scopes import Scopes
 from notifier.watchlists.query import version
