@@ -29,6 +29,7 @@ from notifier.events.alerts import (
     AlertRaised,
     DigestRaised,
     FeedStatus,
+    NoticeRaised,
     WatchlistMatched,
 )
 from notifier.events.event import Recorded
@@ -44,7 +45,7 @@ from notifier.messages.compose import FOLDER
 from notifier.messages.digest_stories import DigestedAlert, DigestStory, StoryWords
 from notifier.messages.digest_view import FOLDER as DIGEST
 from notifier.messages.digest_view import digest_view
-from notifier.messages.notice_view import NoticeView
+from notifier.messages.notice_view import NoticeView, notice_view
 from notifier.messages.render import Renderer
 from notifier.ports import channels_of, inbox_of, subscriptions_of
 from notifier.questions.feed_health import feed_states
@@ -183,15 +184,22 @@ def _used(home: Path, settings: Settings, channels: dict[str, Channel]) -> set[s
     return {"email", *(way.kind for who in found.subscribers.values() for way in who.channels)}
 
 
+def _trial(notice: str) -> NoticeView:
+    """A notice of this kind as it might be, to try templates on."""
+    raised = NoticeRaised(
+        subscriber="doctor", channels=("email",), notice=notice, about="trial", reason="a trial", raised_at=wall_clock()
+    )
+    return notice_view(raised, subscriber="Doctor", confirm="https://example.org/" if notice == CONFIRM else "")
+
+
 def _notices(home: Path) -> Iterator[Finding]:
     """The operator's own notices and pages that are at fault."""
     own = home / "templates"
     renderer = Renderer([own, shipped.templates()])
-    words = {"about": "trial", "reason": "a trial", "subscriber": "Doctor"}
     views: dict[str, list[msgspec.Struct]] = {
-        SUSPENDED: [NoticeView(notice=SUSPENDED, **words)],
-        OPERATOR_NOTICE: [NoticeView(notice=OPERATOR_NOTICE, **words)],
-        CONFIRM: [NoticeView(notice=CONFIRM, confirm="https://example.org/", **words)],
+        SUSPENDED: [_trial(SUSPENDED)],
+        OPERATOR_NOTICE: [_trial(OPERATOR_NOTICE)],
+        CONFIRM: [_trial(CONFIRM)],
         DOOR: [PageView(state=state, channel="trial", why="a trial", action="../") for state in get_args(State)],
     }
     for folder, tried in views.items():

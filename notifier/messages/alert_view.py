@@ -17,11 +17,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from notifier.eventlog.wording import StatementEvent
 from notifier.events.alerts import AlertRaised
 from notifier.events.event import Event, Recorded
-from notifier.events.statements import PageRead, StatementPublished, StatementRevised, StatementWithdrawn
+from notifier.events.statements import StatementRevised, StatementWithdrawn
 from notifier.message import without_controls
+from notifier.messages.parts import Other, Why
 from notifier.messages.passage import Run, Span, as_runs, passages
+from notifier.messages.program_view import AlertData
 from notifier.messages.redline import Excerpts, excerpts, redline
 from notifier.statement import Statement
 
@@ -31,8 +34,6 @@ PASSAGES = 3
 ALSO = 12  # further statements of a story that are named
 LINK = 2000
 UNTITLED = "Statement without a title"
-
-_Told = StatementPublished | StatementRevised | PageRead | StatementWithdrawn
 
 
 class Recipient(msgspec.Struct, frozen=True):
@@ -46,23 +47,6 @@ class Recipient(msgspec.Struct, frozen=True):
     def shown(self) -> str:
         """The name as messages show it: one line, and not too long a one."""
         return _cut(self.name, NAME)
-
-
-class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """One watchlist that brought it: its name, its query as we read it, and the statement's words that decided."""
-
-    watchlist: str
-    reading: str
-    words: tuple[str, ...]
-
-
-class Other(msgspec.Struct, frozen=True, kw_only=True):
-    """Another statement that an alert names: what it says, who, where, and when (published, or else seen)."""
-
-    title: str
-    issuer: str
-    link: str
-    at: str
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +64,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     `passages` quote the statement around the hits; `link` is an http(s) address in printable ASCII, or "". `published`
     and `detected` are moments in words, in UTC and the reader's zone, "" where the feed gave none; `detected_after` is
     a length of time in words, "" where it says nothing. `position` is that of the statement's event in the log.
-    `unsubscribe` is a link that ends such messages, "" where there is none.
+    `unsubscribe` is a link that ends such messages, "" where there is none. `data` is the same alert for programs.
     """
 
     kind: Literal["new", "revised", "withdrawn"]
@@ -108,6 +92,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     position: int
     unsubscribe: str = ""
+    data: AlertData | None = None
 
 
 def alert_view(
@@ -132,7 +117,7 @@ def alert_view(
     `follows` that of the first alert's statement.
     """
     raised, told = alert.event, cause.event
-    if not isinstance(raised, AlertRaised) or not isinstance(told, _Told):
+    if not isinstance(raised, AlertRaised) or not isinstance(told, StatementEvent):
         raise TypeError(f"an alert on a statement was expected, not {raised.type} on {told.type}")
     zone = ZoneInfo(reader.timezone)
     title = as_runs(statement.title, spans.get("title", ()), 0, TITLE)
@@ -147,7 +132,7 @@ def alert_view(
         )
         for match in raised.matches
     )
-    return AlertView(
+    view = AlertView(
         kind=kind_of(told),
         on_page=isinstance(told, StatementRevised) and bool(told.page),
         silent=isinstance(told, StatementRevised) and told.silent,
@@ -173,6 +158,32 @@ def alert_view(
         timezone=reader.timezone,
         position=cause.position,
         unsubscribe=reader.unsubscribe,
+    )
+    return msgspec.structs.replace(view, data=_data(view, statement, told))
+
+
+def _data(view: AlertView, statement: Statement, event: StatementEvent) -> AlertData:
+    """The same alert for programs."""
+    return AlertData(
+        kind=view.kind,
+        statement=statement.id,
+        title=view.title,
+        issuer=view.issuer,
+        feed=view.feed,
+        lang=view.lang,
+        link=view.link,
+        published=view.published,
+        published_at=statement.published_at,
+        detected=view.detected,
+        detected_at=event.seen_at,
+        silent=view.silent,
+        reason=view.reason,
+        passages=view.passages,
+        redline=view.redline,
+        also=view.also,
+        watchlists=view.why,
+        subscriber=view.subscriber,
+        position=view.position,
     )
 
 
@@ -245,7 +256,7 @@ def _excerpts(old: tuple[str, str], new: tuple[str, str]) -> Excerpts:
 
 def other(told: Event, zone: ZoneInfo) -> Other:
     """A statement's event in a line."""
-    if not isinstance(told, _Told):
+    if not isinstance(told, StatementEvent):
         raise TypeError(f"a statement was expected, not {told.type}")
     statement = told.statement
     title = _cut(statement.title, TITLE) or UNTITLED
@@ -253,7 +264,7 @@ def other(told: Event, zone: ZoneInfo) -> Other:
     return Other(title=title, issuer=_cut(statement.issuer, ISSUER), link=_link(statement.link), at=at)
 
 
-def _after(statement: Statement, told: _Told) -> str:
+def _after(statement: Statement, told: StatementEvent) -> str:
     # A revision is seen long after the first publication, and a date ahead of us is no date: neither tells our speed.
     if statement.published_at is None or kind_of(told) != "new" or told.seen_at < statement.published_at:
         return ""

@@ -29,7 +29,9 @@ from notifier.messages.digest_stories import (
     revised_since,
     statement_event,
 )
+from notifier.messages.parts import DigestEntry, DigestFeed, DigestTelling, Group
 from notifier.messages.passage import Run
+from notifier.messages.program_view import DigestData
 from notifier.messages.redline import Excerpts, Stretch
 
 P = TypeVar("P", Run, Stretch)
@@ -68,71 +70,6 @@ FEED_STATES = {
 }
 
 
-class DigestTelling(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement in a line: what it is, its title, who spoke, where, and when (published, or else seen)."""
-
-    kind: Kind
-    title: str
-    issuer: str
-    link: str
-    at: str
-
-
-class DigestEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    One statement of a digest.
-
-    `kind` is what it is to the reader: `new` also where it was revised since, and `revised_since` says when that was
-    seen, "" where it was not. `silent`: the publisher, who else marks what he changes, did not. `reason` is how we know
-    of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around the hits,
-    and `changed` shows the first thing that a revision changed of what the reader knows, `changes_left_out` how many
-    more there are.
-
-    `also` are others that tell the same news, `also_left_out` how many more; `follows` is the statement of an earlier
-    message on it, None where there was none. Of a `brief` one only kind, title, issuer, link and `at` are filled.
-    """
-
-    kind: Kind
-    title: str
-    issuer: str
-    link: str
-    at: str
-    brief: bool = False
-    undated: bool = False
-    revised_since: str = ""
-    silent: bool = False
-    reason: str = ""
-    title_runs: tuple[Run, ...] = ()
-    passage: tuple[Run, ...] = ()
-    changed: tuple[Stretch, ...] = ()
-    changes_left_out: int = 0
-    lang: str = ""
-    words: str = ""
-    watchlists: str = ""
-    also: tuple[DigestTelling, ...] = ()
-    also_left_out: int = 0
-    follows: DigestTelling | None = None
-    position: int = 0
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """The entries of one watchlist, the oldest first, and how many there was no room for."""
-
-    watchlist: str
-    entries: tuple[DigestEntry, ...]
-    left_out: int = 0
-
-
-class DigestFeed(msgspec.Struct, frozen=True, kw_only=True):
-    """A feed that is not well: its id, who speaks there, what is the matter and since when, in words, and details."""
-
-    feed: str
-    issuer: str
-    state: str
-    since: str
-    detail: str
-
-
 class DigestView(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a template of a digest may use (docs/templates.md). Texts are as those of an alert: single lines, and foreign.
@@ -162,6 +99,7 @@ class DigestView(msgspec.Struct, frozen=True, kw_only=True):
     subscriber: str
     timezone: str
     unsubscribe: str = ""
+    data: DigestData | None = None
 
 
 # ---------------------------------------------------------------- the view
@@ -178,7 +116,7 @@ def digest_view(digest: Recorded, told: Sequence[DigestStory], reader: Recipient
     feeds = tuple(_feed_state(each, zone) for each in raised.feeds[:FEEDS])
     groups, left_out = _grouped(told, reader, _Room(feeds))
     kinds = [kind(story) for story in told]
-    return DigestView(
+    view = DigestView(
         called=CALLED.get(raised.frequency, "Digest"),
         frequency=raised.frequency,
         due=_wall(raised.due_at, zone),
@@ -198,6 +136,30 @@ def digest_view(digest: Recorded, told: Sequence[DigestStory], reader: Recipient
         subscriber=reader.shown,
         timezone=reader.timezone,
         unsubscribe=reader.unsubscribe,
+    )
+    return msgspec.structs.replace(view, data=_data(view, raised))
+
+
+def _data(view: DigestView, raised: DigestRaised) -> DigestData:
+    """The same digest for programs."""
+    return DigestData(
+        frequency=view.frequency,
+        due=view.due,
+        due_at=raised.due_at,
+        since_at=raised.since,
+        period=view.period,
+        part=view.part,
+        parts=view.parts,
+        statements=view.statements,
+        new=view.new,
+        revised=view.revised,
+        withdrawn=view.withdrawn,
+        left_out=view.left_out,
+        watchlists=view.groups,
+        feeds=view.feeds,
+        feeds_left_out=view.feeds_left_out,
+        feeds_asked=view.feeds_asked,
+        subscriber=view.subscriber,
     )
 
 

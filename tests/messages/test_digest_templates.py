@@ -14,7 +14,8 @@ from notifier.channels.blocks import within_limits
 from notifier.channels.mail.composer import LETTERS, Sender, composed
 from notifier.events.alerts import FeedStatus
 from notifier.message import Message
-from notifier.messages.digest_view import DigestEntry, DigestFeed, DigestTelling, DigestView, Group
+from notifier.messages.digest_view import DigestView
+from notifier.messages.parts import DigestEntry, DigestFeed, DigestTelling, Group
 from notifier.messages.render import Renderer
 from tests.examples import examples
 from tests.messages.builders import FORMS, NOW, TEMPLATES, statement

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from notifier.events.alerts import FeedStatus
-from notifier.messages.digest_view import ALSO, FEEDS, FULL, TITLES, DigestEntry, DigestView
+from notifier.messages.digest_view import ALSO, FEEDS, FULL, TITLES, DigestView
+from notifier.messages.parts import DigestEntry
 from tests.messages.builders import NOW, statement
 from tests.messages.digests import Told
 

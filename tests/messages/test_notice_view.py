@@ -70,6 +70,7 @@ def test_a_suspended_channel_is_told_in_every_form():
             "notice": "suspended",
             "channel": "team",
             "reason": "the Slack channel is archived",
+            "raised_at": "2020-06-29T21:07:00Z",
             "subscriber": "Hong Kong desk",
         },
     }
@@ -102,7 +103,13 @@ def test_nothing_foreign_acts_in_a_notice(hostile: str):
     assert not {"script", "img"} & set(page.tags)
     assert "\n" not in forms["subject.txt"]
     assert "<!channel>" not in json.loads(forms["slack.json"])["text"]
-    assert json.loads(forms["webhook.json"])["data"].keys() == {"notice", "channel", "reason", "subscriber"}
+    assert json.loads(forms["webhook.json"])["data"].keys() == {
+        "notice",
+        "channel",
+        "reason",
+        "raised_at",
+        "subscriber",
+    }
     assert not [form for form, text in forms.items() if {"\x1b", "\x00", "\u202e", "\r"} & set(text)]
     message = Message(id="0" * 32, parts=forms, written_at=NOW)
     mail = composed(message, Sender("Alerts", "alerts@house.example"), "desk@bank.example")

@@ -15,7 +15,8 @@ from notifier.channels.mail.composer import Sender, composed
 from notifier.cli.preview import FORMS as PREVIEWED
 from notifier.events.alerts import WatchlistMatched
 from notifier.message import Message
-from notifier.messages.alert_view import AlertView, Other, Why
+from notifier.messages.alert_view import AlertView
+from notifier.messages.parts import Other, Why
 from notifier.messages.passage import Run
 from notifier.messages.redline import Excerpts, Stretch
 from notifier.messages.render import Renderer
