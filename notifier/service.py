@@ -142,6 +142,8 @@ class Service:
         on the same home.
         """
         settings = load_settings(home, environ)
+        for note in settings.notes:
+            logger.warning("%s", note)
         async with (
             edges.opened(home, settings, clock=clock, ticks=ticks, chance=chance, terminal=terminal) as ports,
             contextlib.AsyncExitStack() as at_end,

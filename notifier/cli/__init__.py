@@ -1,1 +1,1 @@
-"""The operator's door: one file a verb."""
+"""The command line: one file a verb."""

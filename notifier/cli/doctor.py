@@ -46,7 +46,7 @@ from notifier.messages.digest_stories import DigestedAlert, DigestStory, StoryWo
 from notifier.messages.digest_view import FOLDER as DIGEST
 from notifier.messages.digest_view import digest_view
 from notifier.messages.notice_view import NoticeView, notice_view
-from notifier.messages.render import Renderer
+from notifier.messages.render import OLD_FOLDERS, Renderer
 from notifier.ports import channels_of, inbox_of, subscriptions_of
 from notifier.questions.feed_health import feed_states
 from notifier.questions.tail import counted
@@ -109,6 +109,8 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         yield Finding("good", "settings", f"{feeds} to poll; `notifier feeds check` asks them")
     else:
         yield Finding("warning", "settings", "no feed is polled; add some under [feeds]: `notifier feeds list --all`")
+    for note in settings.notes:
+        yield Finding("warning", "settings", note)
     if not settings.contact:
         yield Finding("warning", "settings", "no contact: publishers cannot write to you, and may block instead")
     channels = channels_of(home, settings, sys.stdout)
@@ -163,12 +165,12 @@ async def _ways(home: Path, settings: Settings, channels: dict[str, Channel]) ->
     if settings.email is None:
         yield Finding("warning", "email", "no mail server is set up; to send mail, add [email] to notifier.toml")
     elif settings.web is None:
-        yield Finding("warning", "door", "no reader can unsubscribe by a click; add [door] to notifier.toml")
+        yield Finding("warning", "web", "readers cannot unsubscribe by a click; add [web] to notifier.toml")
     for channel in channels.values():
         if channel.kind in _used(home, settings, channels):
             yield await _channel(channel)
-    if door := settings.web:
-        yield Finding("good", "door", f"readers' clicks come from {door.address} to {door.host}:{door.port}")
+    if web := settings.web:
+        yield Finding("good", "web", f"public pages at {web.address}, served on {web.host}:{web.port}")
     if inbox := inbox_of(settings):
         yield await _inbox(inbox)
     for each in _notices(home):
@@ -203,10 +205,12 @@ def _notices(home: Path) -> Iterator[Finding]:
         DOOR: [PageView(state=state, channel="trial", why="a trial", action="../") for state in get_args(State)],
     }
     for folder, tried in views.items():
-        for path in sorted(path for path in (own / folder).glob("[!.]*") if path.suffix in {".html", ".txt", ".json"}):
+        folders = [own / name for name in (folder, OLD_FOLDERS.get(folder)) if name]
+        paths = {path.name for each in folders for path in each.glob("[!.]*")}
+        for name in sorted(name for name in paths if Path(name).suffix in {".html", ".txt", ".json"}):
             try:
                 for view in tried:
-                    renderer.render(folder, [path.name], view)
+                    renderer.render(folder, [name], view)
             except Misconfigured as error:
                 yield from (Finding("bad", "templates", str(mistake)) for mistake in error.mistakes)
 

@@ -109,7 +109,7 @@ def _until_enough_is_seen() -> Iterator[None]:
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
 @click.version_option(package_name="policy-change-notifier", prog_name="notifier")
 @click.pass_context
-def door(ctx: click.Context, home: Path, verbose: bool, quiet: bool) -> None:
+def notifier(ctx: click.Context, home: Path, verbose: bool, quiet: bool) -> None:
     """Watches what governments publish, and tells the people who must act: once, within a minute."""
     ctx.obj = home
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
@@ -125,7 +125,7 @@ def main() -> None:
     """
     _make_streams_sound()
     try:
-        sys.exit(door.main(standalone_mode=False))
+        sys.exit(notifier.main(standalone_mode=False))
     except click.Abort:
         sys.exit(130)
     except click.UsageError as error:

@@ -57,7 +57,7 @@ def hanging(console: Console, head: Text, rest: Text) -> None:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise  # noqa: PLE0704 what is being handled: rich would end the process as failed, and the door does better
+        raise  # noqa: PLE0704 what is being handled: rich would end the process as failed; `main` does better
 
 
 def stdout() -> Console:

@@ -180,8 +180,8 @@ async def _standing(home: Path) -> ChannelStates | None:
 
 
 def _confirm(home: Path) -> bool:
-    door = load_settings(home, os.environ).web
-    return door is not None and door.confirm
+    web = load_settings(home, os.environ).web
+    return web is not None and web.confirm
 
 
 def _when(timing: Timing) -> str:

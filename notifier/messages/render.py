@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 
 import msgspec
-from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined, nodes
+from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError, Undefined, nodes
 from jinja2.exceptions import TemplateNotFound
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
@@ -31,6 +31,7 @@ _WAYS_AROUND = ("safe", "xmlattr", "urlize")
 _WAYS_AROUND_JSON = (*_WAYS_AROUND, "e", "escape", "forceescape")
 
 ONE_LINE = "subject.txt"
+OLD_FOLDERS = {"web": "door"}  # by a folder's name: the one that it had before, under which operators may have it
 
 _Environments = dict[str, ImmutableSandboxedEnvironment]
 
@@ -57,7 +58,7 @@ class Renderer:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folders)
-        self._loader = FileSystemLoader([str(folder) for folder in folders])
+        self._loader = _Templates(self._folders)
         self._environments = _environments(self._folders)
         self._builtin = _environments(self._folders[-1:])
 
@@ -176,6 +177,23 @@ def _writes_as_is(environment: ImmutableSandboxedEnvironment, source: str, names
     return all(id(node) in as_is for node in tree.find_all(nodes.Name) if node.name in names)
 
 
+class _Templates(FileSystemLoader):
+    """Finds templates, the first folder first; an operator's own also under the name that its folder once had."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        super().__init__([str(folder) for folder in folders])
+        self._own = tuple(folders)[:-1]
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """The text of a template, its file, and whether it is still as it was."""
+        folder, _, form = template.partition("/")
+        if old := OLD_FOLDERS.get(folder):
+            found = next((own for own in self._own if (own / template).is_file() or (own / old / form).is_file()), None)
+            if found and not (found / template).is_file():
+                template = f"{old}/{form}"
+        return super().get_source(environment, template)
+
+
 class _NoTrust(Extension):
     """Takes the `autoescape` tag out of the language: there is no telling a template that a text is safe."""
 
@@ -191,7 +209,7 @@ class _NoTrust(Extension):
 
 def _environments(folders: Sequence[Path]) -> _Environments:
     """The language of templates, by the ending of a form."""
-    loader = FileSystemLoader([str(folder) for folder in folders])
+    loader = _Templates(folders)
     environments = {
         ".html": _environment(loader, _WAYS_AROUND, autoescape=True),
         ".json": _environment(loader, _WAYS_AROUND_JSON, autoescape=True, finalize=_as_json),

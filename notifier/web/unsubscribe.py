@@ -31,7 +31,7 @@ from notifier.subscribers.subscriber import Contact, Subscriber
 logger = logging.getLogger(__name__)
 
 RESUBSCRIBE = "resubscribe"  # takes the link to unsubscribe, and takes it back
-FOLDER = "door"
+FOLDER = "web"
 
 BODY = 4_096  # bytes of a request's body; a one-click POST has 30
 SECONDS = 10.0  # for a request's body to come
@@ -55,7 +55,7 @@ State = Literal["active", "unsubscribed", "stopped", "waiting", "confirmed", "go
 
 class PageView(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a page of the door may use: how the channel stands, its name and kind and its address masked, the subscriber's
+    What a page may use: the state of the channel, its name and kind and its address masked, the subscriber's
     name, what a form on it would post to (relative), and whether something was changed by this very request.
     """
 
@@ -125,7 +125,7 @@ class UnsubscribePages:
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, host, port, backlog=CONNECTIONS)
-        self._cutter = loop.create_task(self._cut_long(), name="cut long connections at the door")
+        self._cutter = loop.create_task(self._cut_long(), name="cut long connections")
         return int(self._server.sockets[0].getsockname()[1])
 
     def _connection(self) -> asyncio.Protocol:
@@ -174,7 +174,7 @@ class UnsubscribePages:
         except Exception as error:  # noqa: BLE001 it is told here
             # The boundary of a request. Its place is told, not its words: they may quote the token.
             place = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("the door failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400
+            logger.error("answering a reader failed: %s\n%s", type(error).__name__, place)  # noqa: TRY400
             return self._page(PageView(state="later"), 500)
 
     # ---------------------------------------------------------------- answering

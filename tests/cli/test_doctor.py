@@ -59,7 +59,7 @@ async def test_a_good_home_is_well(tmp_path: Path):
         "log",
         "templates",
         "email",
-        "door",
+        "web",
     }
     assert all("bad" not in found for found in states(programs).values())
     assert "4 events in" in people.out
@@ -119,8 +119,8 @@ def broken_template(home: Path) -> None:
 
 
 def broken_page(home: Path) -> None:
-    (home / "templates" / "door").mkdir(parents=True)
-    (home / "templates" / "door" / "page.html").write_text('{% if state == "later" %}\n{{ statte }}{% endif %}')
+    (home / "templates" / "web").mkdir(parents=True)
+    (home / "templates" / "web" / "page.html").write_text('{% if state == "later" %}\n{{ statte }}{% endif %}')
 
 
 def broken_notice(home: Path) -> None:
@@ -139,7 +139,7 @@ def broken_log(home: Path) -> None:
         (broken_settings, "settings", ["notifier.toml, line 1", "notifier.toml, line 2", "feeeds"]),
         (broken_subscription, "subscriptions", ["subscriptions/second.toml, line 7"]),
         (broken_template, "templates", ["templates/alert/body.txt, line 3", "ttle"]),
-        (broken_page, "templates", ["templates/door/page.html, line 2", "statte"]),
+        (broken_page, "templates", ["templates/web/page.html, line 2", "statte"]),
         (broken_notice, "templates", ["templates/suspended/slack.json", "no JSON"]),
         (broken_log, "log", ["events.db"]),
     ],
@@ -211,7 +211,7 @@ async def test_the_name_of_a_file_is_only_ever_text(tmp_path: Path, words: tuple
 
 # ---------------------------------------------------------------- what comes back
 
-DOOR = '[door]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\n'
+DOOR = '[web]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\n'
 RETURNED = '[bounces]\naddress = "bounce@alerts.example.org"\nmaildir = "returned"\n'
 
 
@@ -248,10 +248,10 @@ async def test_a_door_and_a_mailbox_are_looked_at(tmp_path: Path):
             (home / "returned" / name).mkdir(parents=True)
         whole, _ = await examined(home)
 
-    assert "no reader can unsubscribe by a click; add [door] to notifier.toml" in without.out
+    assert "readers cannot unsubscribe by a click; add [web] to notifier.toml" in without.out
     assert (without.code, broken.code, whole.code) == (0, 3, 0)
     assert states(programs)["bounces"] == {"bad"}
-    assert "readers' clicks come from https://alerts.example.org to 127.0.0.1:8086" in whole.out
+    assert "public pages at https://alerts.example.org, served on 127.0.0.1:8086" in whole.out
     assert "returned is read, 0 waiting there" in whole.out
 
 

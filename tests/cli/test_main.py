@@ -1,4 +1,4 @@
-"""The door itself: help, exit codes, where the home is, and what is said on stderr."""
+"""The command itself: help, exit codes, where the home is, and what is said on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from notifier.cli.main import VERBS, door
+from notifier.cli.main import VERBS, notifier
 from notifier.service import Service
 from tests.commands import alone, run
 from tests.homes import make_home, rss, said, world
@@ -21,9 +21,9 @@ from tests.homes import make_home, rss, said, world
 def commands() -> list[tuple[str, ...]]:
     """Every verb, and every verb below a verb."""
     found: list[tuple[str, ...]] = []
-    with click.Context(door) as ctx:
+    with click.Context(notifier) as ctx:
         for verb in VERBS:
-            command = door.get_command(ctx, verb)
+            command = notifier.get_command(ctx, verb)
             found.append((verb,))
             if isinstance(command, click.Group):
                 found += [(verb, name) for name in command.commands]

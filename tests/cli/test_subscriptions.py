@@ -231,7 +231,7 @@ async def test_a_channel_that_takes_nothing_says_why_and_since_when(tmp_path: Pa
 
 async def test_mail_that_is_not_confirmed_is_marked(tmp_path: Path):
     """Where the operator wants readers to confirm; with its being confirmed the mark goes."""
-    door = '[door]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\nconfirm = true\n'
+    door = '[web]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\nconfirm = true\n'
     home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": NEWSROOM}, SETTINGS + door)
     before = run("--home", home, "subscriptions", "list", HOOK=HOOK)
     await recorded(home, ChannelConfirmed(subscriber="desk", channel="email", at=AT))

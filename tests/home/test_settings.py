@@ -509,7 +509,7 @@ def test_a_door_for_readers_is_set(tmp_path: Path):
     """With secrets from the environment, the one that signs first, shown nowhere; without the table there is none."""
     door = load(
         tmp_path,
-        table("door", DOOR, 'secret = "${DOOR_SECRET}"') + 'earlier_secrets = ["${OLD}"]\nconfirm = true\n',
+        table("web", DOOR, 'secret = "${DOOR_SECRET}"') + 'earlier_secrets = ["${OLD}"]\nconfirm = true\n',
         DOOR_SECRET="0123456789abcdef",
         OLD="fedcba9876543210",
     ).web
@@ -518,6 +518,26 @@ def test_a_door_for_readers_is_set(tmp_path: Path):
     assert door == WebSettings("https://alerts.example.org/hk", secrets, "127.0.0.1", 8086, confirm=True)
     assert "0123456789abcdef" not in f"{door}"
     assert load(tmp_path, "").web is None
+
+
+def test_the_old_name_of_the_pages_is_read(tmp_path: Path):
+    """A home of version 0.1.0 has [door]: it means the same, in the file and in the environment, and a note says so."""
+    old = load(tmp_path, table("door", DOOR, ""))
+    new = load(tmp_path, table("web", DOOR, ""))
+    named = load(tmp_path, "", **{f"NOTIFIER_DOOR__{key.upper()}": value for key, value in DOOR.items()})
+
+    assert old.web == new.web == named.web is not None
+    assert old.notes == named.notes == ("notifier.toml: [door] is called [web] now; the old name is still read",)
+    assert new.notes == ()
+
+
+def test_the_pages_have_one_name_at_a_time(tmp_path: Path):
+    """With both, nobody could tell which is meant; a mistake in the old one is told under its name."""
+    (both,) = mistakes(tmp_path, table("web", DOOR, "") + table("door", DOOR, ""))
+    (wrong,) = mistakes(tmp_path, table("door", DOOR, 'address = "http://alerts.example.org"'))
+
+    assert "[door] is an old name of [web], and both are there; keep [web]" in both
+    assert "line 2: mail programs follow only https links (RFC 8058)" in wrong
 
 
 @pytest.mark.parametrize(
@@ -536,14 +556,14 @@ def test_a_door_for_readers_is_set(tmp_path: Path):
 )
 def test_a_door_that_nobody_could_reach_is_a_mistake(tmp_path: Path, line: str, told: str):
     """With its line, before a link is sent to anybody."""
-    (found,) = mistakes(tmp_path, table("door", DOOR, line))
+    (found,) = mistakes(tmp_path, table("web", DOOR, line))
 
     assert told in found
 
 
 def test_a_mailbox_for_bounces_is_set(tmp_path: Path):
     """A folder at a server, over TLS at its usual port; or a Maildir, seen from the home."""
-    with_door = SENDING + table("door", DOOR, "")
+    with_door = SENDING + table("web", DOOR, "")
 
     imap = load(tmp_path, with_door + table("bounces", BOX, 'password = "${BOX}"'), BOX="nosuchpassword").bounces
     local = load(tmp_path, with_door + table("bounces", {"address": BOX["address"]}, 'maildir = "Maildir"')).bounces
@@ -574,7 +594,7 @@ def test_a_mailbox_that_could_not_be_read_is_a_mistake(tmp_path: Path, line: str
     """With its mend; nothing of a password that stands in the wrong place is shown."""
     box = BOX | {"password": "nosuchpassword"}
 
-    (found,) = mistakes(tmp_path, SENDING + table("door", DOOR, "") + table("bounces", box, line))
+    (found,) = mistakes(tmp_path, SENDING + table("web", DOOR, "") + table("bounces", box, line))
 
     assert told in found
     assert "secretword" not in found

@@ -413,7 +413,7 @@ async def test_the_service_reads_what_came_back(tmp_path: Path, caplog: pytest.L
         home = make_home(tmp_path / "home", around, {"trade": "rss"})
         settings = home / "notifier.toml"
         settings.write_text(
-            '[door]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\n'
+            '[web]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\n'
             '[bounces]\naddress = "bounce@alerts.example.org"\nmaildir = "returned"\n' + settings.read_text()
         )
         around.publisher.publish("trade", rss())

@@ -140,7 +140,7 @@ async def test_only_what_is_confirmed_may_be_owed():
 
 # ---------------------------------------------------------------- within the service
 
-DOOR = '[door]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\nconfirm = {confirm}\n'
+DOOR = '[web]\naddress = "https://alerts.example.org"\nsecret = "0123456789abcdef"\nconfirm = {confirm}\n'
 
 
 async def owed(tmp_path: Path, confirm: str, *, with_answer: bool) -> tuple[list[str], list[tuple[str, ...]]]:

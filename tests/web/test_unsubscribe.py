@@ -385,8 +385,8 @@ async def test_what_is_not_recorded_is_not_thanked_for():
 
 async def test_an_operators_broken_page_closes_no_door(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """The built-in one stands in for it, and the log says so once."""
-    (tmp_path / "door").mkdir()
-    (tmp_path / "door" / "page.html").write_text("{{ nonsense }}")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "page.html").write_text("{{ nonsense }}")
     async with house(templates=[tmp_path]) as at:
         answers = [await at.asks(UNSUBSCRIBE), await at.clicks(UNSUBSCRIBE)]
 
@@ -395,12 +395,22 @@ async def test_an_operators_broken_page_closes_no_door(tmp_path: Path, caplog: p
     assert caplog.text.count("page.html, line 1") == 1
 
 
+async def test_an_operators_page_of_the_first_version_is_shown(tmp_path: Path):
+    """Its folder was called door/ then; one in web/ comes before it."""
+    for folder, text in (("door", "The old page: {{ state }}"), ("web", "The new page: {{ state }}")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "page.html").write_text(text)
+        async with house(templates=[tmp_path]) as at:
+            answer = await at.asks(UNSUBSCRIBE)
+        assert answer.words == text.replace("{{ state }}", "active")
+
+
 # ---------------------------------------------------------------- within the service
 
 
 def with_door(home: Path, port: int, more: str = "") -> Path:
     path = home / "notifier.toml"
-    door = f'[door]\naddress = "https://alerts.example.org/hk"\nsecret = "0123456789abcdef"\nlisten = "{HOST}:{port}"\n'
+    door = f'[web]\naddress = "https://alerts.example.org/hk"\nsecret = "0123456789abcdef"\nlisten = "{HOST}:{port}"\n'
     path.write_text(door + more + path.read_text())
     return home
 
