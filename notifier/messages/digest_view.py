@@ -59,14 +59,14 @@ CALLED = {
 FEED_STATES = {
     "": "has not been read yet",
     "stale": "has been silent for unusually long",
-    "gap": "may have told something that we did not see",
-    "blocked": "does not let us read it",
-    "not-a-feed": "serves something else in its place",
-    "parse-error": "cannot be read, or not to its end",
+    "gap": "may have published something that we missed",
+    "blocked": "does not let us in",
+    "not-a-feed": "serves something that is not a feed",
+    "parse-error": "could not be read completely",
     "retired": "has been ended by its publisher",
-    "not-found": "is not where it was",
+    "not-found": "was not found at its address",
     "unreachable": "does not answer",
-    "throttled": "asks us to wait",
+    "throttled": "asks us to poll less often",
 }
 
 

@@ -143,7 +143,7 @@ def test_a_digest_is_shown_as_it_was_raised(digests: tuple[Path, DigestRaised]):
 
     assert by_id.out == by_position.out
     assert by_id.out.startswith("[Daily digest] Curbs number 0 on dual-use goods (US Commerce)\n\nDaily digest\n")
-    assert "All 2 feeds were read without trouble." in by_id.out
+    assert "All 2 feeds were read without problems." in by_id.out
     assert by_id.code == 0
 
 

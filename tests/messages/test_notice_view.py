@@ -52,7 +52,7 @@ def test_a_suspended_channel_is_told_in_every_form():
     """Which one, why, and what to do; in text, page, Slack, terminal and event."""
     forms = told(notice_view(RAISED, subscriber="Hong Kong desk"))
 
-    assert forms["subject.txt"] == "Your channel “team” takes no alerts any more"
+    assert forms["subject.txt"] == "Your channel “team” is suspended"
     assert all(
         "team" in text and "the Slack channel is archived" in text
         for form, text in forms.items()
@@ -62,7 +62,7 @@ def test_a_suspended_channel_is_told_in_every_form():
         assert "team" in whole
         assert "the Slack channel is archived" in whole
     assert all("Hong Kong desk" in forms[form] for form in forms if form not in {"subject.txt", "atom.json"})
-    assert "mend what is" in forms["body.txt"]
+    assert "operator can also resume" in forms["body.txt"]
     assert json.loads(forms["webhook.json"]) == {
         "type": "channel.suspended.v1",
         "subject": "team",
@@ -125,7 +125,7 @@ def test_an_operators_own_notice_goes_before_ours(tmp_path: Path):
     forms = renderer.render("suspended", FORMS["suspended"], notice_view(RAISED, subscriber="desk"))
 
     assert forms["subject.txt"] == "team has ended"
-    assert "takes no alerts any more" in forms["body.txt"]
+    assert "is suspended" in forms["body.txt"]
 
 
 def test_the_operator_is_told_whose_channel_it_is_and_what_to_do():
@@ -134,7 +134,7 @@ def test_the_operator_is_told_whose_channel_it_is_and_what_to_do():
 
     forms = told(notice_view(raised, subscriber="Operator"))
 
-    assert forms["subject.txt"] == "Takes no alerts any more: desk · team"
+    assert forms["subject.txt"] == "Channel suspended: desk · team"
     for form in ("body.txt", "body.html"):
         assert "desk · team" in forms[form]
         assert "notifier subscriptions resume" in " ".join(forms[form].split())

@@ -141,7 +141,7 @@ def test_a_revision_says_so_in_every_form() -> None:
     for form, word in [
         ("subject.txt", "Revised:"),
         ("body.txt", "REVISED"),
-        ("body.html", "have changed"),
+        ("body.html", "has changed"),
         ("slack.json", "Revised"),
         ("console.txt", "Revised:"),
     ]:
@@ -179,7 +179,7 @@ def styles(line: dict[str, Any]) -> list[tuple[str, dict[str, bool]]]:
 def test_the_text_form_of_a_revision_reads_like_a_letter() -> None:
     """The whole of it, in the first alert's thread."""
     assert forms(view(AFTER, before=BEFORE, follows=BEFORE))["body.txt"] == (
-        "REVISED: the words of this statement have changed.\n"
+        "REVISED: the text of this statement has changed.\n"
         "\n"
         "US Department of Commerce\n"
         "29 Jun 2020, 21:00 UTC (30 Jun, 05:00 Hong Kong)\n"
@@ -212,9 +212,9 @@ def test_the_text_form_of_a_revision_reads_like_a_letter() -> None:
 def test_the_text_form_of_a_withdrawal_reads_like_a_letter() -> None:
     """It opens with what has happened and how we know."""
     assert forms(view(withdrawn=WITHDRAWN))["body.txt"].startswith(
-        "WITHDRAWN: this statement has been taken back.\n"
-        "How we know: its page is gone (410)\n"
-        "What it said last is quoted below.\n"
+        "WITHDRAWN by its publisher.\n"
+        "Evidence: its page is gone (410)\n"
+        "Its last known text is quoted below.\n"
         "\n"
         "US Department of Commerce\n"
     )
@@ -231,15 +231,15 @@ def test_a_withdrawal_says_so_in_every_form() -> None:
     for form in FORMS[1:]:
         assert WITHDRAWN in parts[form], form
     for form in ("body.txt", "body.html", "slack.json"):
-        assert "Where it stood" in parts[form], form
+        assert "Where it was published" in parts[form], form
         assert "Read the statement" not in parts[form], form
 
 
 @pytest.mark.parametrize(
     ("silent", "subject", "told"),
     [
-        (True, "Changed without notice: ", "does not say that it was changed"),
-        (False, "Revised: ", "the feed does not tell of it"),
+        (True, "Changed without notice: ", "the page does not say so"),
+        (False, "Revised: ", "the feed does not mention it"),
     ],
     ids=["without a word", "on the page alone"],
 )

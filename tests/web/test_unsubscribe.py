@@ -160,7 +160,7 @@ async def test_a_post_unsubscribes_at_once(data: object):
         recorded = await at.recorded()
 
     assert answer.status == 200
-    assert "You get nothing more on this channel" in answer.words
+    assert "You are unsubscribed from this channel" in answer.words
     assert recorded == [ChannelSuspended(**OF, why="unsubscribed", reason="the reader asked for it")]
     assert "set-cookie" not in answer.headers
 
@@ -187,7 +187,7 @@ async def test_a_mistaken_click_can_be_taken_back():
         recorded = await at.recorded()
 
     assert "You get messages again" in back.words
-    assert "You get nothing more" in again.words
+    assert "You are unsubscribed" in again.words
     assert [type(event) for event in recorded] == [ChannelSuspended, ChannelResumed, ChannelSuspended]
 
 
@@ -230,7 +230,7 @@ async def test_a_channel_is_confirmed_by_its_reader():
 
     assert "Hong Kong" not in before.words
     assert "d…@bank.example" in before.words
-    assert "Thank you, it is confirmed" in after.words
+    assert "Thank you, you have confirmed" in after.words
     assert recorded == [ChannelConfirmed(**OF)]
 
 
@@ -273,7 +273,7 @@ async def test_links_that_do_not_hold_are_answered_alike(method: str):
 
     assert {answer.status for answer in answers} == {404}
     assert len({answer.page for answer in answers}) == 1
-    assert "This link leads nowhere" in answers[0].words
+    assert "This link is not valid" in answers[0].words
     assert recorded == []
 
 
@@ -379,7 +379,7 @@ async def test_what_is_not_recorded_is_not_thanked_for():
 
     assert first.status == 503
     assert "Nothing was changed. Please try again" in first.words
-    assert "You get nothing more" in second.words
+    assert "You are unsubscribed" in second.words
     assert len(recorded) == 1
 
 
@@ -391,7 +391,7 @@ async def test_an_operators_broken_page_closes_no_door(tmp_path: Path, caplog: p
         answers = [await at.asks(UNSUBSCRIBE), await at.clicks(UNSUBSCRIBE)]
 
     assert [answer.status for answer in answers] == [200, 200]
-    assert "You get nothing more" in answers[1].words
+    assert "You are unsubscribed" in answers[1].words
     assert caplog.text.count("page.html, line 1") == 1
 
 
