@@ -406,7 +406,7 @@ async def test_what_could_not_be_sent_is_owed_after_a_restart(tmp_path: Path):
         async with notifier(home, "run", NOTIFIER_EMAIL__PORT=str(around.mailroom.port)):
             await around.mailroom.has(1)
 
-    assert "1 delivery still owed" in err
+    assert "1 delivery not made yet" in err
     assert len(around.mailroom.mails) == 1
 
 

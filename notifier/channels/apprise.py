@@ -54,7 +54,7 @@ class AppriseChannel:
         if (apprise := _apprise()) is None:
             return MISSING
         if (service := _service(apprise, address)) is None:
-            return "Apprise knows no such service, or its URL is not complete; try it with `apprise -vv URL`"
+            return "Apprise does not know this service, or its URL is incomplete; try it with `apprise -vv URL`"
         if len(service) > 1:
             return (
                 f"this Apprise URL names {len(service)} recipients, and Apprise does not say which of them failed; "

@@ -81,7 +81,9 @@ class AtomChannel:
                 # The thread ends its work though we are stopped meanwhile; a second copy takes the first one's place.
                 await asyncio.to_thread(self._put, entry, name, title, lock)
         except ElementTree.ParseError as error:
-            told = "the subscriber's file in feeds/ is no feed that we wrote; move it away, and a new one begins"
+            told = (
+                "the subscriber's file in feeds/ was not written by the notifier; move it away, and a new one is begun"
+            )
             raise TryLater(told, outcome="file-unreadable", scope="address") from error
         except OSError as error:
             told = f"the subscriber's file in feeds/ cannot be written: {error.strerror}"

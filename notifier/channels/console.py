@@ -55,7 +55,7 @@ class ConsoleChannel:
             self._stream.write(text + "\n\n")
             self._stream.flush()
         except OSError as error:
-            raise TryLater(f"the console takes nothing: {error.strerror}", outcome="console-gone") from error
+            raise TryLater(f"the console cannot be written to: {error.strerror}", outcome="console-gone") from error
         return Receipt("written")
 
     async def check(self) -> str:

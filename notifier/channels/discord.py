@@ -66,7 +66,7 @@ class DiscordChannel(Posting):
             raise self._slower(answer, said, address, told)
         self._heed(answer.headers, address)
         if said.code in _GONE and answer.status in {401, 403, 404}:
-            raise Refused(f"{told}: this webhook is no more; put a new one in place", outcome="endpoint-gone")
+            raise Refused(f"{told}: this webhook no longer exists; make a new one", outcome="endpoint-gone")
         if answer.status == 404:
             # Without a code of Discord's it is something before it that does not know the way.
             raise TryLater(told, outcome="try-later", scope="place")

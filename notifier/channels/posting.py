@@ -93,7 +93,7 @@ class Posting:
             parts = urlsplit(address)
             host, _ = parts.hostname, parts.port
         except ValueError:
-            return f"this is no URL; copy the webhook's from {self.origin}"
+            return f"this is not a URL; copy the webhook's from {self.origin}"
         if parts.scheme not in {"https", "http"} or not host:
             return "a webhook's URL begins with https://"
         if parts.username is not None or parts.password is not None:
@@ -101,7 +101,7 @@ class Posting:
         if problem := self._leads_nowhere(parts.scheme, host):
             return problem
         whole = len(parts.path) > 1
-        return "" if whole else f"a webhook's URL goes on after the host; copy it whole from {self.origin}"
+        return "" if whole else f"a webhook's URL has a path; copy the whole URL from {self.origin}"
 
     def _leads_nowhere(self, scheme: str, host: str) -> str:
         """Why nothing is sent to this host, "" where it may be; a name is looked up with each message, not here."""
@@ -112,7 +112,7 @@ class Posting:
                 "a webhook's URL begins with https://; plain http is for hosts allowed under [fetch] in notifier.toml"
             )
         if number and not is_public(number, self._allowed):
-            return "a webhook's URL leads to the public internet, or to a host allowed under [fetch] in notifier.toml"
+            return "a webhook's URL must be on the public internet, or on a host allowed under [fetch] in notifier.toml"
         return ""
 
     def masked(self, address: str) -> str:
@@ -138,7 +138,7 @@ class Posting:
 
     async def check(self) -> str:
         """Webhooks cannot be tried without posting; their shape is checked with the subscribers' files."""
-        return "tried with the first alert: there is no way to ask without posting"
+        return "tried with the first alert: it cannot be checked without posting"
 
     async def close(self) -> None:
         """Let go of the session."""
@@ -198,7 +198,7 @@ class Posting:
             case 429 | 503:
                 raise self.throttled(url, told, asked(answer.headers))
             case 404 | 410:
-                raise Refused(f"{told}: this webhook is no more; put a new one in place", outcome="endpoint-gone")
+                raise Refused(f"{told}: this webhook no longer exists; make a new one", outcome="endpoint-gone")
             case 400 | 413 | 415 | 422:
                 raise UnreadablePayload(told)
             case 401 | 403:

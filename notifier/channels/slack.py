@@ -75,7 +75,7 @@ class SlackChannel(Posting):
                 told = f"{told}, but not with ok: it may have arrived"
                 raise TryLater(told, outcome="unknown", after=900, unknown=True)
             case _ if word in _DEAD:
-                told = f"{told}: this webhook takes no messages; put a new one in place"
+                told = f"{told}: this webhook does not accept messages; make a new one"
                 raise Refused(told, outcome="endpoint-gone")
             case _:
                 return self.judged(answer, address, told)

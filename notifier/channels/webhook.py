@@ -29,7 +29,7 @@ TYPE = "application/cloudevents+json; charset=utf-8"
 
 PREFIX = "whsec_"
 KEYS = 2  # a new one, and the old one until everybody has the new
-_SECRETS = 'write secrets = ["${NAME}"], and beside it the old one while it is being replaced'
+_SECRETS = 'write secrets = ["${NAME}"], and the old one beside it while it is being replaced'
 
 
 class WebhookChannel(Posting):
@@ -42,7 +42,7 @@ class WebhookChannel(Posting):
 
     kind = "webhook"
     forms: tuple[str, ...] = (FORM,)
-    origin = "whoever receives"
+    origin = "the receiver"
     knows_copies = True
 
     def __init__(
@@ -62,7 +62,7 @@ class WebhookChannel(Posting):
         if problem := super().refusal(url):
             return problem
         if not keys:
-            return f"what goes to a webhook is signed, and there is no key for it; {_SECRETS}"
+            return f"events for a webhook are signed, and this one has no key; {_SECRETS}"
         if len(keys) > KEYS:
             return f"a webhook has one key, or two while the first is being replaced; {_SECRETS}"
         if not all(_key(text) for text in keys):

@@ -111,7 +111,7 @@ def retry(
     """
     if not (alerts or subscribers or since):
         raise click.UsageError(
-            "say which: ALERT ids, --subscriber or --since; `notifier deliveries --failed` lists them"
+            "name ALERT ids, --subscriber or --since; `notifier deliveries --failed` lists what failed"
         )
     asyncio.run(_retry(home, DeliveriesFilter(since, until, subscribers, failed=True), frozenset(alerts), channel))
 
@@ -127,7 +127,7 @@ async def _retry(home: Path, wanted: DeliveriesFilter, alerts: frozenset[str], c
         standing = ChannelStates(log)
         await standing.catch_up()
     if not found:
-        raise NotifierError("nothing of that failed; `notifier deliveries` shows how each stands")
+        raise NotifierError("none of these failed; `notifier deliveries` shows the state of each")
     # Alerts of one digest failed together, and are tried again together.
     wishes = {(account.digest or account.alert, account.channel): account for account in found}
     events = [
@@ -142,7 +142,7 @@ async def _retry(home: Path, wanted: DeliveriesFilter, alerts: frozenset[str], c
     for subscriber, way in dict.fromkeys((account.subscriber, account.channel) for account in wishes.values()):
         if stop := standing.suspended(subscriber, way, now):
             mend = f"have it resumed first: notifier subscriptions resume {subscriber} {way}"
-            aside(told("!", "yellow", f"{subscriber}: channel {way} takes nothing ({stop.why}); {mend}"))
+            aside(told("!", "yellow", f"{subscriber}: channel {way} is suspended ({stop.why}); {mend}"))
 
 
 async def _show(home: Path, wanted: DeliveriesFilter, last: int | None, as_json: bool) -> None:

@@ -72,7 +72,7 @@ def _summary(home: Path, tally: Tally, seconds: float) -> None:
     for what, how in (
         ("Mails and Slack messages", f"{shlex.quote(str(home))}/outbox/"),
         ("The log, event by event", f"{notifier} tail"),
-        ("Who watches what", f"{notifier} subscriptions list"),
+        ("Watchlists", f"{notifier} subscriptions list"),
         ("Try a query of your own", f"echo 'Dual-use items' | {_command()} match dual-use"),
         ("Start a home of your own", f"{_command()} init my-desk"),
     ):

@@ -104,15 +104,8 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
         for mistake in error.mistakes:
             yield Finding("bad", "settings", str(mistake))
         return
-    feeds = counted(len(settings.feeds), "feed")
-    if settings.feeds:
-        yield Finding("good", "settings", f"{feeds} to poll; `notifier feeds check` asks them")
-    else:
-        yield Finding("warning", "settings", "no feed is polled; add some under [feeds]: `notifier feeds list --all`")
-    for note in settings.notes:
-        yield Finding("warning", "settings", note)
-    if not settings.contact:
-        yield Finding("warning", "settings", "no contact: publishers cannot write to you, and may block instead")
+    for each in _settings(settings):
+        yield each
     channels = channels_of(home, settings, sys.stdout)
     try:
         for each in _subscriptions(home, settings, channels):
@@ -129,6 +122,18 @@ async def _findings(home: Path) -> AsyncIterator[Finding]:
     finally:
         for channel in channels.values():
             await channel.close()
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    if settings.feeds:
+        feeds = counted(len(settings.feeds), "feed")
+        yield Finding("good", "settings", f"{feeds} to poll; `notifier feeds check` polls them now")
+    else:
+        yield Finding("warning", "settings", "no feed is polled; add some under [feeds]: `notifier feeds list --all`")
+    yield from (Finding("warning", "settings", note) for note in settings.notes)
+    if not settings.contact:
+        found = "no contact: publishers cannot write to you, and may block you instead"
+        yield Finding("warning", "settings", found)
 
 
 def _subscriptions(home: Path, settings: Settings, channels: dict[str, Channel]) -> Iterator[Finding]:
@@ -150,7 +155,7 @@ async def _log(home: Path) -> Finding:
         place = data if data.exists() else home
         if not os.access(place, os.W_OK | os.X_OK):
             return Finding("bad", "log", f"{place} cannot be written to; make it the notifier's own")
-        return Finding("good", "log", "none yet; the first `notifier run` makes it")
+        return Finding("good", "log", "none yet; the first `notifier run` creates it")
     try:
         async with reading_log(home) as log:
             head = await log.head()
@@ -228,7 +233,7 @@ async def _channels(home: Path, settings: Settings, channels: dict[str, Channel]
         for way in who.channels:
             if suspended := standing.suspended(id, way.name, wall_clock()):
                 since = f"{suspended.why} since {suspended.at:%Y-%m-%d %H:%M}Z"
-                told = f"{id}: channel {way.name} takes nothing: {since}: {suspended.reason}"
+                told = f"{id}: channel {way.name} is suspended: {since}: {suspended.reason}"
                 if suspended.why not in {"unsubscribed", "complained"}:  # his wish is not for us to mend
                     told += f"; once it is mended: notifier subscriptions resume {id} {way.name}"
                 yield Finding("warning", "channels", told)

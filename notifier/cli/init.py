@@ -12,9 +12,9 @@ from notifier.cli.screen import aside, plain
 from notifier.home import packaged_data as shipped
 
 SETTINGS = """\
-# What the operator decides. Every key is explained in docs/settings.md; a mistake here is told with its line.
+# The operator's settings. Every key is explained in docs/settings.md; mistakes are reported with their line.
 
-# Publishers see this beside our name, so that they can write instead of block.
+# Publishers see this in our User-Agent, so that they can write instead of blocking us.
 # contact = "ops@your-organisation.example"
 
 [feeds]

@@ -25,14 +25,14 @@ from notifier.errors import LogOwned, Misconfigured, NotifierError
 VERBS = {
     "demo": ("notifier.cli.demo", "Replay 29–30 June 2020 on this machine: feeds, mails, Slack."),
     "init": ("notifier.cli.init", "Make a starter home that runs."),
-    "run": ("notifier.cli.run", "Poll, match and deliver, until told to stop."),
-    "feeds": ("notifier.cli.feeds", "The feeds: list, check, read a document, import and export."),
+    "run": ("notifier.cli.run", "Poll, match and deliver, until stopped."),
+    "feeds": ("notifier.cli.feeds", "List, check, read, import and export feeds."),
     "match": ("notifier.cli.match", "Try a query on a text and see why it matches or not."),
     "preview": ("notifier.cli.preview", "Show what an alert or a digest says, without sending it."),
-    "deliveries": ("notifier.cli.deliveries", "Who got what, when, with which reply; retry what failed."),
-    "tail": ("notifier.cli.tail", "The event log, one line an event, as it grows."),
-    "subscriptions": ("notifier.cli.subscriptions", "The subscribers' files: check and list them; resume channels."),
-    "doctor": ("notifier.cli.doctor", "Check settings, log and channels, and say what to mend."),
+    "deliveries": ("notifier.cli.deliveries", "List deliveries and their replies; retry what failed."),
+    "tail": ("notifier.cli.tail", "Show the event log, one line an event, as it grows."),
+    "subscriptions": ("notifier.cli.subscriptions", "Check and list subscribers' files; resume channels."),
+    "doctor": ("notifier.cli.doctor", "Check settings, log and channels, and show what to fix."),
 }
 
 EXAMPLES = """\b
@@ -105,8 +105,8 @@ def _until_enough_is_seen() -> Iterator[None]:
     default=Path(),
     help="Where notifier.toml, subscriptions/ and data/ are. Default: $NOTIFIER_HOME, or the current directory.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Log only errors on stderr.")
 @click.version_option(package_name="policy-change-notifier", prog_name="notifier")
 @click.pass_context
 def notifier(ctx: click.Context, home: Path, verbose: bool, quiet: bool) -> None:

@@ -132,7 +132,7 @@ def _lines(source: BinaryIO, packs: Mapping[str, Pack]) -> None:
         try:
             asked = _asked(line)
         except ValueError as error:
-            raise click.ClickException(f"line {number}: {error}; mend it and run again") from error
+            raise click.ClickException(f"line {number}: {error}; fix it and run again") from error
         query = asked.pop("query")
         try:
             known = compiled.get(query) or parse(query, packs)
@@ -150,7 +150,7 @@ def _asked(line: bytes) -> dict[str, str]:
         # Not msgspec: half a surrogate pair is no Unicode, but it may stand in JSON, and harms no search.
         asked = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ValueError("this is no JSON") from error
+        raise ValueError("this is not JSON") from error
     if not (isinstance(asked, dict) and "query" in asked and all(isinstance(value, str) for value in asked.values())):
         raise ValueError('this is not {"query": "…", "text": "…"}, every value a text')
     if "text" in asked and "body" in asked:

@@ -16,5 +16,5 @@ class Moment(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"“{value}” is no date or time; write 2020-06-29 or 2020-06-29T21:00:00Z", param, ctx)
+            self.fail(f"“{value}” is not a date or time; write 2020-06-29 or 2020-06-29T21:00:00Z", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -51,7 +51,7 @@ def import_(home: Path, file: Path, write: bool) -> None:
     new = [outline for outline in outlines if outline.url not in polled]
     tables = list(_tables(new, {feed.id for feed in settings.feeds}))
     for address in strange:
-        aside(f"left out: {plain(address)} is no http or https address")
+        aside(f"left out: {plain(address)} is not an http or https URL")
     if len(new) < len(outlines):
         aside(f"{counted(len(outlines) - len(new), 'feed')} polled already")
     if not write:
@@ -135,7 +135,7 @@ def export(home: Path) -> None:
         if feed.id in secret:
             aside(f"left out: {feed.id}, whose address holds a secret")
         elif feed.kind not in opml.KINDS:
-            aside(f"left out: {feed.id}, which is no feed to other readers")
+            aside(f"left out: {feed.id}, which other readers cannot read as a feed")
 
 
 def _with_secrets(home: Path) -> set[str]:

@@ -109,7 +109,7 @@ async def _view(home: Path, which: str) -> AlertView | DigestView:
         alert = await find_alert(log, which, [wish for who in found.subscribers.values() for wish in who.watchlists])
         if alert is None:
             raise NotifierError(
-                f"there is no alert called {which}, and no watchlist of that name that matches a statement in the log; "
+                f"no alert is called {which}, and no watchlist of that name that matches a statement in the log; "
                 "see `notifier tail --type alert.raised` and `notifier subscriptions list`"
             )
         reader = _reader(found, alert.event.subject)

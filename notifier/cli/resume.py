@@ -15,7 +15,7 @@ from notifier.home.open_log import reading_log, record_beside, wall_clock
 from notifier.questions.tail import counted
 
 
-@click.command("resume", short_help="Write again to a channel that takes nothing.")
+@click.command("resume", short_help="Resume a suspended channel.")
 @click.argument("subscriber")
 @click.argument("channel", required=False)
 @click.option("--reason", default="the operator says so", show_default=True, help="What the log keeps as the reason.")

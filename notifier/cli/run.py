@@ -55,7 +55,7 @@ async def _once(home: Path) -> None:
         grown = await app.log.head() - before
         logger.info("one pass over %s: %s", counted(len(app.settings.feeds), "feed"), counted(grown, "new event"))
         if owed := app.deliverer.outbox.owed():
-            logger.info("%s still owed; the next run goes on with them", counted(owed, "delivery"))
+            logger.info("%s not made yet; the next run continues with them", counted(owed, "delivery"))
 
 
 async def _serve(home: Path) -> None:
@@ -73,7 +73,7 @@ async def _serve(home: Path) -> None:
         _notify_systemd("READY=1")
         await app.serve(stop, _told)
         _notify_systemd("STOPPING=1")
-        logger.info("stopping; what is owed stays owed")
+        logger.info("stopping; undelivered alerts are kept for the next start")
 
 
 def _told(feed: Feed, poll: PollResult) -> None:

@@ -44,7 +44,7 @@ def command() -> None:
 command.add_command(resume)
 
 
-@command.command("check", short_help="Find what is wrong in them; changes nothing.")
+@command.command("check", short_help="Check the files and report every mistake; changes nothing.")
 @click.pass_obj
 def check(home: Path) -> None:
     """
@@ -72,7 +72,7 @@ def check(home: Path) -> None:
     aside(told("✓", "green", f"{all_of}; all is well"))
 
 
-@command.command("list", short_help="Who watches what, and is reached how; masked.")
+@command.command("list", short_help="List watchlists and channels, with addresses masked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a subscriber, on stdout.")
 @click.pass_obj
 def list_(home: Path, as_json: bool) -> None:

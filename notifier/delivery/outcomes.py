@@ -61,7 +61,7 @@ def failed(
     """
     attempt = owed.attempts + failure.counts
     if failure.unknown and owed.unknowns:
-        told = f"unknown twice, so there is no third copy; it may have arrived: {failure}"
+        told = f"unknown twice, so no third copy is sent; it may have arrived: {failure}"
         return abandoned(owed, attempt, told, "unknown")
     if failure.outcome == FORBIDDEN and attempt >= TRIES:
         return abandoned(owed, attempt, str(failure), FORBIDDEN)

@@ -244,7 +244,7 @@ def _made_anew(home: Path) -> Path:
             shutil.rmtree(home)
         outbox = home / "outbox"
         outbox.mkdir(parents=True)
-        (home / MARKER).write_text("Made by `notifier demo`, and made anew each time.\n", "utf-8")
+        (home / MARKER).write_text("Made by `notifier demo`, and replaced each time it runs.\n", "utf-8")
     except OSError as error:
         raise NotifierError(f"{home} cannot be made: {error.strerror}; {mend}") from error
     return outbox

@@ -72,7 +72,7 @@ class SqliteLog:
         path = directory / "events.db"
         if not write:
             if not path.exists():
-                raise LogError(f"{path}: there is no log yet; `notifier run` makes it")
+                raise LogError(f"{path}: there is no log yet; `notifier run` creates it")
             return cls(clock, reading_connection(path))
         try:
             durable.make(directory)  # with its entry in the one above, a log would be lost whole

@@ -62,7 +62,9 @@ def writing_connection(path: Path) -> apsw.Connection:
         mode = writer.execute("PRAGMA journal_mode = WAL").get
         writer.execute("PRAGMA synchronous = FULL")
     if mode != "wal":
-        raise LogError(f"{path}: this file system takes no WAL (it is {mode}); put the home on a local disk")
+        raise LogError(
+            f"{path}: this file system does not support WAL (the journal is {mode}); put the home on a local disk"
+        )
     return writer
 
 
@@ -76,9 +78,9 @@ def reading_connection(path: Path) -> apsw.Connection:
 
 def _check(connection: apsw.Connection, path: Path) -> None:
     if not connection.execute("PRAGMA page_count").get:
-        raise LogError(f"{path}: there is no log yet; `notifier run` makes it")
+        raise LogError(f"{path}: there is no log yet; `notifier run` creates it")
     if connection.execute("PRAGMA application_id").get != APPLICATION_ID:
-        raise LogError(f"{path}: this is no event log; move it away and start again")
+        raise LogError(f"{path}: this is not an event log; move it away and start again")
     if (version := connection.execute("PRAGMA user_version").get) > VERSION:
         raise LogError(f"{path}: a newer notifier wrote this log (version {version}); update this one")
 
@@ -89,10 +91,10 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.NotADBError as error:
-        raise LogError(f"{path}: this is no event log; move it away and start again") from error
+        raise LogError(f"{path}: this is not an event log; move it away and start again") from error
     except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
         raise LogError(
-            f"{path}: cannot be opened; its reader too must be allowed to make files beside it ({path.name}-shm) "
+            f"{path}: cannot be opened; a reader must be allowed to create files beside it ({path.name}-shm) "
             "while no process writes the log"
         ) from error
     except apsw.Error as error:

@@ -169,7 +169,7 @@ def _as_ours(error: Exception, writer: apsw.Connection) -> LogError:
     )
     if full:
         ours: LogError = LogFull(
-            "the disk is full; nothing acknowledged is lost, and the log goes on once there is room"
+            "the disk is full; nothing acknowledged is lost, and the log continues once there is space"
         )
     else:
         ours = LogError(f"the log could not be written: {error!r}")

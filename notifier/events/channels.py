@@ -33,7 +33,7 @@ class ChannelSuspended(OfChannel, frozen=True, kw_only=True):
     """
     Nothing is sent on a channel any more, until it is resumed, or until `until`.
 
-    `why`: "bounced" (there is no such mailbox), "full" (its mailbox has been full for long), "complained" (it was
+    `why`: "bounced" (the mailbox does not exist), "full" (its mailbox has been full for long), "complained" (it was
     called spam), "unsubscribed", "ended" (the webhook is no more). `reason` says it in words.
     """
 

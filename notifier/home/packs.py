@@ -75,5 +75,5 @@ def _pack(name: str, file: TomlFile, mistakes: list[Mistake]) -> Pack | None:
             mistakes.append(file.mistake(place, f"{shown(term)}: {error.message} ({error.code})", error.mend))
         else:
             if term in said.terms[:index]:
-                mistakes.append(file.mistake(place, f"{shown(term)} stands here twice", "keep one of them"))
+                mistakes.append(file.mistake(place, f"{shown(term)} is here twice", "keep one of them"))
     return Pack(name, said.version, said.terms, said.about)

@@ -134,10 +134,10 @@ def _listed(folder: Path) -> list[Path]:
 def _warnings(folder: Path, paths: Collection[Path]) -> tuple[str, ...]:
     others = [path.name for path in paths if path.suffix != ".toml"]
     warnings = [
-        f"{folder.name}/{_without_address(name)} is not read: a subscriber's file ends in .toml" for name in others
+        f"{folder.name}/{_without_address(name)} is ignored: a subscriber's file ends in .toml" for name in others
     ]
     if len(others) == len(paths):
-        warnings.append(f"{folder.name}/ holds no subscriber's file, so nobody is told of anything")
+        warnings.append(f"{folder.name}/ has no subscriber's file, so nobody gets alerts")
     return tuple(warnings)
 
 
@@ -199,7 +199,7 @@ class _SubscriberFileParser:
         """The subscriber, or None where there are mistakes."""
         if not _ID.fullmatch(self._id) or len(self._id) > _LONGEST:
             self._wrong(
-                (), "a file's name is the subscriber's id in the log: letters a–z, digits, hyphens", "rename it"
+                (), "a file's name is the subscriber's id in the log: use letters a–z, digits and hyphens", "rename it"
             )
         said = checked(self._file, (), SubscriberFile, self.mistakes)
         if said is None:
@@ -256,11 +256,11 @@ class _SubscriberFileParser:
         for key, needed in _ABOUT_DIGESTS.items():
             if key in self._file.values and not {*needed} & {*timing.periods}:
                 mend = f"set frequency to {' or '.join(needed)}, or leave it out"
-                self.warnings.append(self._file.mistake((key,), f"{key} has no digest that it could be about", mend))
+                self.warnings.append(self._file.mistake((key,), f"{key} has no effect without a digest", mend))
         if _within(timing.digest_at, quiet_from, quiet_until) and {DAILY, WEEKLY} & {*timing.periods}:
             place = ("digest_at",) if "digest_at" in self._file.values else ("quiet_hours",)
             at = f"{timing.digest_at:%H:%M}"
-            problem = f"the digest of {at} falls into the quiet hours, and is sent at their end"
+            problem = f"the digest of {at} falls into the quiet hours and is sent at their end"
             self.warnings.append(self._file.mistake(place, problem))
         return timing
 
@@ -280,8 +280,8 @@ class _SubscriberFileParser:
             return None, None
         begin, end = time(int(match[2]), int(match[3])), time(int(match[5]), int(match[6]))
         if begin == end:
-            mend = "to be told once a day, set frequency to daily"
-            self._wrong(("quiet_hours",), f"{shown(said)} would be the whole day, or nothing of it", mend)
+            mend = "for one message a day, set frequency to daily"
+            self._wrong(("quiet_hours",), f"{shown(said)} would be the whole day or none of it", mend)
             return None, None
         return begin, end
 
@@ -299,7 +299,7 @@ class _SubscriberFileParser:
                 continue
             if table.urgent and table.frequency not in {None, "immediately"}:
                 mend = "leave out one of them"
-                self._wrong((*place, "frequency"), "what is urgent is sent at once, and cannot wait", mend)
+                self._wrong((*place, "frequency"), "an urgent watchlist is sent immediately, and cannot wait", mend)
             watchlist = Watchlist(
                 self._id,
                 table.name,
@@ -338,7 +338,7 @@ class _SubscriberFileParser:
                 mend = did_you_mean(issuer, issuers)
                 self._wrong((*place, "issuers", index), f"no feed that is polled is {shown(issuer)}'s", mend)
         if len(self.mistakes) == before and not self._covers(watchlist) and self._feeds:
-            self._wrong(place, "none of these issuers speaks in these feeds", "leave out feeds, or issuers")
+            self._wrong(place, "none of these issuers publishes in these feeds", "leave out feeds, or issuers")
 
     def _covers(self, watchlist: Watchlist) -> bool:
         return any(watchlist.covers(feed.id, feed.issuer) for feed in self._feeds)
@@ -347,7 +347,7 @@ class _SubscriberFileParser:
 
     def _channels(self, tables: tuple[ChannelTable, ...]) -> list[Contact]:
         if not tables:
-            self._wrong(("channel",), "there is no channel to tell anything on", 'add [[channel]] with email = "…"')
+            self._wrong(("channel",), "there is no channel to send alerts on", 'add [[channel]] with email = "…"')
         channels: list[Contact] = []
         for number, table in enumerate(tables):
             kinds = [kind for kind in KINDS if getattr(table, kind)]
@@ -376,7 +376,7 @@ class _SubscriberFileParser:
         elif "@" in table.name:
             self._wrong((*place, "name"), "a channel's name goes into the log", "keep addresses out of it")
         elif any(channel.kind == kind and channel.address == Secret(address) for channel in before):
-            self._wrong((*place, kind), "another channel leads to the same address", "keep one of them")
+            self._wrong((*place, kind), "another channel has the same address", "keep one of them")
         else:
             return [Contact(table.name or kind, kind, Secret(address))]
         return []

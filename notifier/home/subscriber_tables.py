@@ -24,7 +24,7 @@ class WatchlistTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, _text("What alerts call it", "Hong Kong exports")]
     query: Annotated[str, _text("What to look for", '"Hong Kong" AND ("dual-use" OR "export licence")')]
     feeds: Annotated[tuple[str, ...], msgspec.Meta(description="Ids of feeds; * stands for any letters")] = ()
-    issuers: Annotated[tuple[str, ...], msgspec.Meta(description="Who must have spoken, as the feeds name them")] = ()
+    issuers: Annotated[tuple[str, ...], msgspec.Meta(description="The issuers that count, as the feeds name them")] = ()
     urgent: Annotated[
         bool, msgspec.Meta(description="Sent at once, whatever the frequency, the quiet hours, or how many there are")
     ] = False
@@ -40,9 +40,9 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     email: Annotated[str, _text("A mail address, bare", "desk@example.com")] = ""
     slack: Annotated[str, _text("An incoming webhook's URL; a secret", "${DESK_SLACK}")] = ""
-    teams: Annotated[str, _text("A workflow's URL that takes Adaptive Cards; a secret", "${DESK_TEAMS}")] = ""
+    teams: Annotated[str, _text("A workflow's URL that accepts Adaptive Cards; a secret", "${DESK_TEAMS}")] = ""
     discord: Annotated[str, _text("A Discord webhook's URL; a secret", "${DESK_DISCORD}")] = ""
-    webhook: Annotated[str, _text("A URL that takes signed events; a secret", "${DESK_WEBHOOK}")] = ""
+    webhook: Annotated[str, _text("A URL that accepts signed events; a secret", "${DESK_WEBHOOK}")] = ""
     atom: Annotated[str, _text("A feed file in the home's feeds/; {watchlist} for one each", "hong-kong.xml")] = ""
     apprise: Annotated[str, _text("An Apprise URL; a secret", "${DESK_APPRISE}")] = ""
     console: Annotated[str, _text("The terminal that the notifier runs in", "stdout")] = ""

@@ -182,5 +182,5 @@ def _opened(token: str) -> int:
 def _keys(tokens: Sequence[str], line: int) -> list[str]:
     keys = [token for token in tokens if token not in {"[", "]", "."}]
     if len(keys) > DEPTH:
-        raise _Unreadable(line, f"a key of over {DEPTH} parts stands here")
+        raise _Unreadable(line, f"a key of over {DEPTH} parts is here")
     return [tomllib.loads(f"key = {key}")["key"] if key[0] in "\"'" else key for key in keys] or [""]

@@ -141,7 +141,7 @@ class Renderer:
         except TemplateNotFound as error:
             looked = " or ".join(str(path) for path in self._folders)
             raise Misconfigured(
-                [Mistake(str(error.name or name), 0, "no such template", f"put it into {looked}")]
+                [Mistake(str(error.name or name), 0, "this template does not exist", f"put it into {looked}")]
             ) from error
         except TemplateSyntaxError as error:
             raise _misconfigured(error.filename or name, error.lineno, error.message or "unreadable") from error
@@ -352,7 +352,7 @@ def _checked_json(text: str, file: str) -> str:
         return json.dumps(json.loads(text), ensure_ascii=False)
     except json.JSONDecodeError as error:
         near = " ".join(text[max(error.pos - 30, 0) : error.pos + 10].split())
-        raise _misconfigured(file, 0, f"what it writes is no JSON: {error.msg}, near {near!r}") from error
+        raise _misconfigured(file, 0, f"its output is not JSON: {error.msg}, near {near!r}") from error
 
 
 def _misconfigured(file: str, line: int, problem: str) -> Misconfigured:

@@ -59,7 +59,7 @@ def line(recorded: Recorded) -> TailLine:
 
 def _published(event: StatementPublished) -> tuple[str, str, str]:
     if event.muted_because:
-        return event.statement.feed, f"{event.statement.title} ({event.muted_because}: alerts nobody)", "quiet"
+        return event.statement.feed, f"{event.statement.title} ({event.muted_because}: no alert)", "quiet"
     return event.statement.feed, event.statement.title, "news"
 
 
@@ -68,7 +68,7 @@ def _revised(event: StatementRevised) -> tuple[str, str, str]:
     if event.muted_because == "renamed":
         what = "under another name than before"
     elif event.muted_because:
-        what = f"{what}; {event.muted_because}: alerts nobody"
+        what = f"{what}; {event.muted_because}: no alert"
     return event.statement.feed, f"{event.statement.title} ({what})", "quiet" if event.muted_because else "news"
 
 
@@ -86,7 +86,7 @@ def _withdrawn(event: StatementWithdrawn) -> tuple[str, str, str]:
 
 
 def _baselined(event: FeedBaselined) -> tuple[str, str, str]:
-    return event.feed, f"first poll: {counted(event.entries, 'statement')} known from here on, nobody alerted", "plain"
+    return event.feed, f"first poll: {counted(event.entries, 'statement')} recorded as known, nobody alerted", "plain"
 
 
 def _health(event: FeedHealthChanged) -> tuple[str, str, str]:
@@ -150,7 +150,7 @@ def _suspended(event: ChannelSuspended) -> tuple[str, str, str]:
 
 
 def _resumed(event: ChannelResumed) -> tuple[str, str, str]:
-    return f"{event.subscriber} · {event.channel}", f"takes alerts again: {event.reason}", "good"
+    return f"{event.subscriber} · {event.channel}", f"is resumed: {event.reason}", "good"
 
 
 def _confirmed(event: ChannelConfirmed) -> tuple[str, str, str]:

@@ -203,7 +203,7 @@ class _QueryParser:
                 raise QueryUnreadable(
                     "BAD_PROXIMITY",
                     start,
-                    "beside a proximity stands a term, or terms joined by OR",
+                    "a proximity joins terms, or terms joined by OR",
                     replaced(self._query, sign, "AND"),
                     advice="write (a OR b) w/5 c",
                 )

@@ -37,7 +37,7 @@ def refuse_mix(query: str, pieces: Sequence[QueryPiece], items: Sequence[Item]) 
     raise QueryUnreadable(
         "AMBIGUOUS_MIX",
         at,
-        "OR beside AND or NOT can be read in two ways",
+        "OR beside AND or NOT is ambiguous",
         *(_grouped(query, pieces, items, tight) for tight in ("AND", "OR")),
         advice="put parentheses around what belongs together",
     )

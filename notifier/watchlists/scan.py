@@ -129,7 +129,7 @@ def _word(query: str, piece: QueryPiece) -> QueryPiece:
     if operator := _OTHERS.get(text):
         meant = replaced(query, piece, operator)
         raise QueryUnreadable(
-            "MISSING_OPERATOR", piece.start, f"{text} is no operator here", meant, advice=f"write {operator}"
+            "MISSING_OPERATOR", piece.start, f"{text} is not an operator here", meant, advice=f"write {operator}"
         )
     if loose := re.fullmatch(r"([^~]+)~\d*", text):
         at = piece.start + loose.end(1)
@@ -232,7 +232,7 @@ def _balance(query: str, pieces: list[QueryPiece]) -> None:
                 raise QueryUnreadable(
                     "UNBALANCED",
                     piece.start,
-                    "this parenthesis closes none",
+                    "this parenthesis closes nothing",
                     without(query, piece),
                     advice="leave it out",
                 )

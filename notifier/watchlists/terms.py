@@ -74,7 +74,7 @@ def _words(query: str, said: QueryPiece, exact: bool) -> list[Word]:
     if ending and (letters < 3 or tokens[-1].end < len(stem)):
         raise _bad_wildcard(query, said, f"right before {said.text[len(stem)]} come three letters or more", stem)
     if "?" in stem and letters < 2:
-        raise _bad_wildcard(query, said, "beside ? come two letters or more", stem)
+        raise _bad_wildcard(query, said, "? needs two letters or more beside it", stem)
     last = len(tokens) - 1
     return [_word(token, lettered, exact, ending and index == last) for index, token in enumerate(tokens)]
 

@@ -169,7 +169,7 @@ class UnsubscribePages:
         except TimeoutError:
             return self._page(PageView(state="later"), 408)
         except LogError as error:
-            logger.error("a reader's wish could not be recorded: %s", error)  # noqa: TRY400 its words say it all
+            logger.error("a reader's click could not be recorded: %s", error)  # noqa: TRY400 its words say it all
             return self._page(PageView(state="later"), 503)
         except Exception as error:  # noqa: BLE001 it is told here
             # The boundary of a request. Its place is told, not its words: they may quote the token.

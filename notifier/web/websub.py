@@ -118,7 +118,7 @@ class Hubs:
             return
         if not 200 <= status < 300:
             wanted.next_at = self._clock() + REFUSED
-            logger.info("%s: its hub %s answered %d; polling goes on without it", wanted.feed, host, status)
+            logger.info("%s: its hub %s answered %d; polling continues without it", wanted.feed, host, status)
 
     async def _post(self, wanted: Subscription) -> int:
         """The status that a hub answers a request for a subscription with, where it leads us in the end (5.1.2)."""
@@ -183,7 +183,7 @@ class Hubs:
         now = self._clock()
         if said.get("hub.mode") == "denied":
             wanted.active_until, wanted.next_at = None, now + REFUSED
-            logger.info("%s: its hub does not serve us; polling goes on without it", wanted.feed)
+            logger.info("%s: its hub refused the subscription; polling continues without it", wanted.feed)
             return web.Response()
         challenge = said.get("hub.challenge", "")
         if said.get("hub.mode") != "subscribe" or not 0 < len(challenge) <= CHALLENGE:

@@ -79,8 +79,8 @@ async def test_cancelled_while_it_is_sent_it_may_have_arrived() -> None:
     [
         ("", "one word"),
         ("tgram://a b", "one word"),
-        ("nosuch://verysecret/x", "no such service"),
-        ("tgram://verysecret", "no such service"),
+        ("nosuch://verysecret/x", "does not know this service"),
+        ("tgram://verysecret", "does not know this service"),
         ("sns://AHIAJGNT76XIMXDBIJYA/bu1dHSdO22pfaaVy/us-east-2/12223334444/12223334445", "names 2 recipients"),
     ],
 )

@@ -278,10 +278,10 @@ def test_what_is_no_mail_is_a_bug(data: bytes) -> None:
         ("house.example", "a", pem(ec.generate_private_key(ec.SECP256R1())), "neither RSA nor Ed25519"),
         ("house.example", "a", ODD, "cannot be read; write"),
         ("house.example", "a", SHORT, "an RSA key of 512 bits is not believed; make one of 2048 bits"),
-        ("house example", "a", KEYS["rsa"], '"domain" is no name in the DNS'),
-        ("bücher.example", "a", KEYS["rsa"], '"domain" is no name in the DNS'),
-        ("house.example", "a;b", KEYS["rsa"], '"selector" is no name in the DNS'),
-        ("house.example", "", KEYS["rsa"], '"selector" is no name in the DNS'),
+        ("house example", "a", KEYS["rsa"], '"domain" is not a DNS name'),
+        ("bücher.example", "a", KEYS["rsa"], '"domain" is not a DNS name'),
+        ("house.example", "a;b", KEYS["rsa"], '"selector" is not a DNS name'),
+        ("house.example", "", KEYS["rsa"], '"selector" is not a DNS name'),
     ],
 )
 def test_a_key_that_cannot_sign_is_a_mistake_of_the_settings(domain: str, selector: str, key: str, words: str) -> None:

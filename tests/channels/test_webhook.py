@@ -339,7 +339,7 @@ async def test_no_cookie_comes_back_and_a_connection_is_kept() -> None:
 @pytest.mark.parametrize(
     ("address", "mend"),
     [
-        ("https://desk.example/hook", "there is no key"),
+        ("https://desk.example/hook", "has no key"),
         (f"http://desk.example/hook {NEW}", "begins with https://"),
         (f"http://[::ffff:127.0.0.1]/hook {NEW}", "begins with https://"),
         (f"https://[::ffff:127.0.0.1]/hook {NEW}", "public internet"),

@@ -120,7 +120,7 @@ def test_a_channel_that_takes_nothing_is_to_be_resumed_first(failed: Path) -> No
 
     told = run("--home", failed, "deliveries", "retry", "--subscriber", "desk")
 
-    assert "channel slack takes nothing (ended)" in told.err
+    assert "channel slack is suspended (ended)" in told.err
     assert "notifier subscriptions resume desk slack" in told.err
 
 
@@ -147,9 +147,9 @@ def test_a_running_service_takes_the_wish_in(failed: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ([], 2, "say which"),
-        (["--subscriber", "nobody"], 1, "nothing of that failed"),
-        (["no-such-alert"], 1, "nothing of that failed"),
+        ([], 2, "name ALERT ids"),
+        (["--subscriber", "nobody"], 1, "none of these failed"),
+        (["no-such-alert"], 1, "none of these failed"),
     ],
 )
 def test_a_wish_that_means_nothing_is_told(failed: Path, words: list[str], code: int, told: str) -> None:

@@ -140,7 +140,7 @@ def broken_log(home: Path) -> None:
         (broken_subscription, "subscriptions", ["subscriptions/second.toml, line 7"]),
         (broken_template, "templates", ["templates/alert/body.txt, line 3", "ttle"]),
         (broken_page, "templates", ["templates/web/page.html, line 2", "statte"]),
-        (broken_notice, "templates", ["templates/suspended/slack.json", "no JSON"]),
+        (broken_notice, "templates", ["templates/suspended/slack.json", "not JSON"]),
         (broken_log, "log", ["events.db"]),
     ],
     ids=["settings", "subscriptions", "template", "page", "notice", "log"],
@@ -221,7 +221,7 @@ async def test_a_channel_that_takes_nothing_is_named(tmp_path: Path):
     async with world() as around:
         home = make_home(tmp_path, around, {})
         async with Service.opened(home) as app:
-            reason = "there is no such mailbox"
+            reason = "the mailbox does not exist"
             await app.log.append(
                 [ChannelSuspended(subscriber="desk", channel="email", why="bounced", reason=reason, at=at)]
             )
@@ -231,7 +231,7 @@ async def test_a_channel_that_takes_nothing_is_named(tmp_path: Path):
     assert people.code == 0
     assert found["state"] == "warning"
     assert found["found"] == (
-        "desk: channel email takes nothing: bounced since 2020-06-29 21:07Z: there is no such mailbox; "
+        "desk: channel email is suspended: bounced since 2020-06-29 21:07Z: the mailbox does not exist; "
         "once it is mended: notifier subscriptions resume desk email"
     )
 

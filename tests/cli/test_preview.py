@@ -223,7 +223,7 @@ def test_what_is_not_there_is_told(home: Path, which: str):
     told = run("--home", home, "preview", which)
 
     assert told.code == 1
-    assert f"there is no alert called {which}" in told.err
+    assert f"no alert is called {which}" in told.err
     assert "notifier subscriptions list" in told.err
 
 

@@ -96,7 +96,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path):
         ('"nightdesk%inside@newsroom.example"', "servers on the way take % and ! before the @ for a route"),
         ('"nightdesk@newsroom.example."', "a dot is at an end, or two stand together; leave the dot out"),
         ('"nightde\u0301sk@newsroom.example"', "its letters and their marks stand apart"),
-        ('"night\\u200bdesk@newsroom.example"', "it has letters in it that nobody sees; type it anew"),
+        ('"night\\u200bdesk@newsroom.example"', "it contains invisible characters; type it anew"),
     ],
 )
 def test_an_address_that_would_become_another_is_a_mistake(tmp_path: Path, address: str, words: str):
@@ -106,7 +106,7 @@ def test_an_address_that_would_become_another_is_a_mistake(tmp_path: Path, addre
     told = run("--home", home, "subscriptions", "check")
 
     assert (told.code, told.out) == (3, "")
-    assert f"subscriptions/desk.toml, line 10: this is no address for mail: {words}" in told.err
+    assert f"subscriptions/desk.toml, line 10: this is not a mail address: {words}" in told.err
     assert "newsroom.example" not in told.err
     assert "night" not in told.err
 
@@ -142,7 +142,7 @@ def test_apprise_is_for_whom_the_operator_lets(tmp_path: Path):
 
     assert (refused.code, taken.code, wrong.code, shown.code) == (3, 0, 3, 0)
     assert "add [apprise] with enabled = true" in refused.err
-    assert "its URL is not complete" in wrong.err
+    assert "its URL is incomplete" in wrong.err
     assert "tgram:…" in shown.out
     assert "nosuchsecret" not in "".join(told.out + told.err for told in (refused, taken, wrong, shown))
 
@@ -150,8 +150,8 @@ def test_apprise_is_for_whom_the_operator_lets(tmp_path: Path):
 @pytest.mark.parametrize(
     ("files", "warning"),
     [
-        ({}, "subscriptions/ holds no subscriber's file, so nobody is told of anything"),
-        ({"desk.toml": DESK, "other.yaml": ""}, "subscriptions/other.yaml is not read: a subscriber's file ends in"),
+        ({}, "subscriptions/ has no subscriber's file, so nobody gets alerts"),
+        ({"desk.toml": DESK, "other.yaml": ""}, "subscriptions/other.yaml is ignored: a subscriber's file ends in"),
     ],
     ids=["nobody", "another ending"],
 )
@@ -203,7 +203,7 @@ async def recorded(home: Path, *events: Event) -> None:
 async def test_a_channel_that_takes_nothing_says_why_and_since_when(tmp_path: Path):
     """To people and to programs; one that was resumed, or whose pause has ended, does not."""
     home = made(tmp_path, {"desk.toml": DESK, "newsroom.toml": NEWSROOM})
-    of = {"at": AT, "reason": "there is no such mailbox"}
+    of = {"at": AT, "reason": "the mailbox does not exist"}
     await recorded(
         home,
         ChannelSuspended(subscriber="desk", channel="email", why="bounced", **of),
@@ -216,13 +216,13 @@ async def test_a_channel_that_takes_nothing_says_why_and_since_when(tmp_path: Pa
     programs = run("--home", home, "subscriptions", "list", "--json", HOOK=HOOK)
 
     (told,) = [line for line in people.out.splitlines() if "since" in line]
-    assert told == "  → email: d…@bank.example  bounced since 2020-06-29 21:07Z: there is no such mailbox"
+    assert told == "  → email: d…@bank.example  bounced since 2020-06-29 21:07Z: the mailbox does not exist"
     standing = {
         (row["subscriber"], each["name"]): each["suspended"] for row in programs.rows for each in row["channels"]
     }
     assert standing.pop(("desk", "email")) == {
         "why": "bounced",
-        "reason": "there is no such mailbox",
+        "reason": "the mailbox does not exist",
         "since": "2020-06-29T21:07:00Z",
         "until": None,
     }

@@ -206,7 +206,7 @@ def test_without_a_log_it_says_what_makes_one(tmp_path: Path):
     told = run("--home", tmp_path, "tail")
 
     assert (told.code, told.out) == (1, "")
-    assert "there is no log yet; `notifier run` makes it" in told.err
+    assert "there is no log yet; `notifier run` creates it" in told.err
     assert len(told.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -163,7 +163,7 @@ async def test_a_file_that_is_no_log_is_left_alone(tmp_path: Path, content: byte
     (tmp_path / "events.db").write_bytes(content)
 
     for _ in range(2):
-        with pytest.raises(LogError, match=r"events\.db: this is no event log; move it away"):
+        with pytest.raises(LogError, match=r"events\.db: this is not an event log; move it away"):
             await SqliteLog.open(tmp_path, lambda: NOW, write=write)
 
     assert (tmp_path / "events.db").read_bytes() == content
@@ -175,7 +175,7 @@ async def test_somebody_elses_database_is_left_alone(tmp_path: Path, write: bool
     asked(tmp_path / "events.db", "CREATE TABLE contacts(name)")
     before = (tmp_path / "events.db").read_bytes()
 
-    with pytest.raises(LogError, match="this is no event log"):
+    with pytest.raises(LogError, match="this is not an event log"):
         await SqliteLog.open(tmp_path, lambda: NOW, write=write)
 
     assert (tmp_path / "events.db").read_bytes() == before
@@ -199,7 +199,7 @@ async def test_to_read_there_must_be_a_log(tmp_path: Path, empty: bool) -> None:
         (tmp_path / "events.db").touch()
     before = files(tmp_path)
 
-    with pytest.raises(LogError, match=r"there is no log yet; `notifier run` makes it"):
+    with pytest.raises(LogError, match=r"there is no log yet; `notifier run` creates it"):
         await SqliteLog.open(tmp_path, lambda: NOW, write=False)
 
     assert files(tmp_path) == before
@@ -395,7 +395,7 @@ async def test_a_reader_that_may_write_nothing_is_told_why(tmp_path: Path) -> No
 
     assert beside == ["read 1"]
     assert len(alone) == 1
-    assert "its reader too must be allowed to make files beside it (events.db-shm)" in alone[0]
+    assert "a reader must be allowed to create files beside it (events.db-shm)" in alone[0]
 
 
 @pytest.mark.parametrize("limit", [1 << 20, 12 << 20], ids=["while appending", "while checkpointing"])
@@ -407,7 +407,7 @@ async def test_a_full_disk_loses_nothing(tmp_path: Path, limit: int) -> None:
     acknowledged = [int(each.split()[1]) for each in lines if each.startswith("acknowledged")]
     full_at = len(acknowledged) - 2
     assert [each for each in lines if "full" in each] == [
-        "full the disk is full; nothing acknowledged is lost, and the log goes on once there is room",
+        "full the disk is full; nothing acknowledged is lost, and the log continues once there is space",
         f"still full at {full_at}",
     ]
     assert acknowledged == list(range(1, full_at + 3))

@@ -63,7 +63,7 @@ def test_an_operators_pack_takes_the_place_of_ours(tmp_path: Path):
             'aliases/chips.toml, line 4: "…": no pack of terms is called @china (UNKNOWN_ALIAS); '
             "put it in quotes if the word is meant",
         ),
-        ("version = 1\nterms = ['a',\n'a']", 'aliases/chips.toml, line 3: "a" stands here twice; keep one of them'),
+        ("version = 1\nterms = ['a',\n'a']", 'aliases/chips.toml, line 3: "a" is here twice; keep one of them'),
         ("version = 1\nterms = ['us*']", 'aliases/chips.toml, line 2: "us*": right before * come three letters or '
          "more (WILDCARD_TOO_SHORT); write us"),
         ("version = 1\nterm = []\nterms = ['a']", 'aliases/chips.toml, line 2: no key "term"; did you mean "terms"?'),

@@ -158,9 +158,9 @@ def test_quiet_hours_take_any_dash(tmp_path: Path, dash: str):
 @pytest.mark.parametrize(
     ("top", "line", "words"),
     [
-        ("digest_at = '09:00'", 1, "digest_at has no digest that it could be about; set frequency to daily or weekly"),
-        ("frequency = 'daily'\ndigest_on = 'friday'", 2, "digest_on has no digest"),
-        ("empty_digests = true", 1, "empty_digests has no digest"),
+        ("digest_at = '09:00'", 1, "digest_at has no effect without a digest; set frequency to daily or weekly"),
+        ("frequency = 'daily'\ndigest_on = 'friday'", 2, "digest_on has no effect"),
+        ("empty_digests = true", 1, "empty_digests has no effect"),
         ("frequency = 'daily'\nquiet_hours = '22:00-09:00'", 2, "the digest of 08:00 falls into the quiet hours"),
         ("frequency = 'daily'\ndigest_at = '23:00'\nquiet_hours = '22:00-09:00'", 2, "the digest of 23:00"),
     ],
@@ -271,7 +271,7 @@ MISTAKES = [
     (
         desk(watchlist="name='N'\nquery='x'\nfeeds=['us-ustr']\nissuers=['Norwegian Government']\n"),
         2,
-        "none of these issuers speaks",
+        "none of these issuers publishes",
     ),
     (desk(watchlist="name='N'\nquery='x'\n[[watchlist]]\nname='N'\nquery='y'\n"), 5, "a second watchlist"),
     (desk(top="frequency = 'sometimes'"), 1, "known are: immediately, hourly, daily, weekly"),
@@ -279,13 +279,13 @@ MISTAKES = [
     (desk(watchlist="name = 'N'\nquery = 'x'\nfrequency = 'hourli'\n"), 5, 'did you mean "hourly"?'),
     (desk(watchlist="name = 'N'\nquery = 'x'\nurgnt = true\n"), 5, 'did you mean "urgent"?'),
     (desk(watchlist="name = 'N'\nquery = 'x'\nurgent = 'yes'\n"), 5, "must be true or false"),
-    (desk(watchlist="name = 'N'\nquery = 'x'\nurgent = true\nfrequency = 'daily'\n"), 6, "what is urgent is sent"),
+    (desk(watchlist="name = 'N'\nquery = 'x'\nurgent = true\nfrequency = 'daily'\n"), 6, "an urgent watchlist is sent"),
     (desk(top="digest_at = '8'"), 1, 'is not a time of day; write it as "08:00"'),
     (desk(top="digest_at = '24:00'"), 1, "is not a time of day"),
     (desk(top="digest_at = 08:00:00"), 1, '"digest_at" must be text in "quotes"'),
     (desk(top="digest_on = 'Monday'"), 1, 'did you mean "monday"?'),
     (desk(top="quiet_hours = '22-7'"), 1, 'are not quiet hours; write them as "22:00-07:00"'),
-    (desk(top="quiet_hours = '22:00-22:00'"), 1, "would be the whole day, or nothing of it"),
+    (desk(top="quiet_hours = '22:00-22:00'"), 1, "would be the whole day or none of it"),
     (desk(top="empty_digest = true"), 1, 'did you mean "empty_digests"?'),
     (desk(top="timezone = 'Asia'"), 1, "is not a time zone"),
     (desk(top="timezone = '../../etc/passwd'"), 1, "is not a time zone"),
@@ -381,7 +381,7 @@ def test_no_files_are_no_subscribers_and_a_warning(tmp_path: Path):
     missing = subscriptions.load(tmp_path / "nowhere", {}, feeds=FEEDS, refusal=refusal)
 
     assert empty.subscribers == missing.subscribers == {}
-    assert empty.warnings == ("subscriptions/ holds no subscriber's file, so nobody is told of anything",)
+    assert empty.warnings == ("subscriptions/ has no subscriber's file, so nobody gets alerts",)
     assert missing.digest == Subscriptions.none().digest
 
 
@@ -395,7 +395,7 @@ def test_what_editors_leave_behind_is_passed_over(tmp_path: Path):
     found = load(tmp_path, desk=desk())
 
     assert list(found.subscribers) == ["desk"]
-    assert found.warnings == ("subscriptions/desk.yaml is not read: a subscriber's file ends in .toml",)
+    assert found.warnings == ("subscriptions/desk.yaml is ignored: a subscriber's file ends in .toml",)
 
 
 def test_a_folder_in_place_of_a_file_is_a_mistake(tmp_path: Path):

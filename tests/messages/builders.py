@@ -74,7 +74,7 @@ def abandoned(alert: Recorded, *, channel: str = "email") -> Recorded:
         subscriber=alert.event.subject,
         channel=channel,
         attempt=1,
-        reason="there is no such mailbox",
+        reason="the mailbox does not exist",
     )
     return recorded(event, alert.position + 1000)
 

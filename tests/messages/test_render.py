@@ -130,7 +130,9 @@ def test_a_failing_template_is_told_with_the_line_that_failed(tmp_path: Path) ->
 
 def test_a_missing_template_is_told_with_the_places_looked_at(tmp_path: Path) -> None:
     """The message says where to put it."""
-    with pytest.raises(Misconfigured, match=r"alert/body\.txt: no such template; put it into .*mine or .*builtin"):
+    with pytest.raises(
+        Misconfigured, match=r"body\.txt: this template does not exist; put it into .*mine or .*builtin"
+    ):
         Renderer([tmp_path / "mine", tmp_path / "builtin"]).render("alert", ("body.txt",), {})
 
 

@@ -63,7 +63,7 @@ LINES: list[tuple[Event, str, str, str]] = [
     (
         StatementPublished(statement=STATEMENT, seen_at=NOON, muted_because="baseline"),
         "us-commerce",
-        "Status ends (baseline: alerts nobody)",
+        "Status ends (baseline: no alert)",
         "quiet",
     ),
     (
@@ -75,7 +75,7 @@ LINES: list[tuple[Event, str, str, str]] = [
     (
         StatementRevised(statement=STATEMENT, replaces="0" * 24, seen_at=NOON, muted_because="too often today"),
         "us-commerce",
-        "Status ends (its words changed; too often today: alerts nobody)",
+        "Status ends (its words changed; too often today: no alert)",
         "quiet",
     ),
     (
@@ -117,7 +117,7 @@ LINES: list[tuple[Event, str, str, str]] = [
     (
         FeedBaselined(feed="us-commerce", entries=1),
         "us-commerce",
-        "first poll: 1 statement known from here on, nobody alerted",
+        "first poll: 1 statement recorded as known, nobody alerted",
         "plain",
     ),
     (FeedHealthChanged(feed="us-commerce", outcome="ok", changed_at=NOON), "us-commerce", "ok", "good"),
@@ -188,9 +188,9 @@ LINES: list[tuple[Event, str, str, str]] = [
         "plain",
     ),
     (
-        DeliveryBounced(**BOUNCED, action="failed", status="5.1.1", reason="there is no such mailbox"),
+        DeliveryBounced(**BOUNCED, action="failed", status="5.1.1", reason="the mailbox does not exist"),
         "desk · email",
-        "failed after it was taken over (5.1.1): there is no such mailbox",
+        "failed after it was taken over (5.1.1): the mailbox does not exist",
         "bad",
     ),
     (
@@ -214,7 +214,7 @@ LINES: list[tuple[Event, str, str, str]] = [
     (
         ChannelResumed(subscriber="desk", channel="email", reason="it has another address", at=NOON),
         "desk · email",
-        "takes alerts again: it has another address",
+        "is resumed: it has another address",
         "good",
     ),
     (ChannelConfirmed(subscriber="desk", channel="email", at=NOON), "desk · email", "confirmed", "good"),

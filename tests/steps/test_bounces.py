@@ -305,7 +305,7 @@ async def test_no_address_is_in_log_or_line(desk: Desk, caplog: pytest.LogCaptur
     await desk.comes_back(postfix(await desk.sent()), complaint(await desk.sent(2)))
 
     said = caplog.text + "".join(str(each) for each in (await desk.log.read()).events)
-    assert "desk: channel email is suspended: there is no such mailbox" in caplog.text
+    assert "desk: channel email is suspended: the mailbox does not exist" in caplog.text
     assert "bank.example" not in said
     assert "home.example" not in said
 

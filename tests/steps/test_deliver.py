@@ -32,7 +32,7 @@ TEMPLATES = Path(__file__).parents[2] / "templates"
 AT_ONCE = 16  # messages that a peer's kind of channel wants under way together
 BUSY = TryLater("the mail server is busy")
 REFUSED = Refused("the message itself was refused", outcome="content-refused")
-NO_MAILBOX = Refused("there is no such mailbox", outcome="no-such-address")
+NO_MAILBOX = Refused("the mailbox does not exist", outcome="no-such-address")
 LOST = TryLater("the connection was lost after the message", unknown=True)
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from notifier.subscribers.timing import Timing
 from tests.builders import NOON, Clock, FailingLog, events
 from tests.steps.test_deliver import BUSY, Desk, Peer, soon, subscriber
 
-GONE = Refused("550 5.1.1 there is no such mailbox", outcome="no-such-address")
+GONE = Refused("550 5.1.1 the mailbox does not exist", outcome="no-such-address")
 
 
 class Gate(FailingLog):

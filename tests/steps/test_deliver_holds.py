@@ -19,7 +19,7 @@ from notifier.subscribers.timing import Timing
 from tests.builders import NOON, ON_ANY_LOG, LogIn, events
 from tests.steps.test_deliver import BUSY, REFUSED, Desk, soon, subscriber
 
-GONE = Refused("550 5.1.1 there is no such mailbox", outcome="no-such-address")
+GONE = Refused("550 5.1.1 the mailbox does not exist", outcome="no-such-address")
 LOGIN = TryLater("the mail server refuses our login", outcome="login-refused", after=900, scope="route")
 POLICY = TryLater("550 5.7.26 the domain refuses us", outcome="policy", after=900, scope="place")
 THROTTLED = TryLater("454 4.7.0 Throttling", outcome="throttled", scope="route", counts=False)
@@ -149,7 +149,7 @@ async def test_f08_a_mailbox_that_is_no_more_is_not_even_tried() -> None:
         (1, "no-such-address"),
         (0, "suspended"),
     ]
-    assert "there is no such mailbox" in (await desk.abandoned())[1].reason
+    assert "the mailbox does not exist" in (await desk.abandoned())[1].reason
     assert len(desk.email.tried) == 1
 
 
@@ -171,7 +171,7 @@ async def test_the_operator_is_told_of_a_channel_that_ended() -> None:
     (mailed,) = desk.email.tried
     suspended = await events(desk.log, ChannelSuspended)
     assert (word.subscriber, word.about, word.cause) == (OPERATOR, "desk · slack", suspended[0].id)
-    assert "there is no such mailbox" in mailed.text("body.txt")
+    assert "the mailbox does not exist" in mailed.text("body.txt")
     assert [each.subscriber for each in suspended] == ["desk", OPERATOR]
 
 

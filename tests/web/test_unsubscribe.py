@@ -36,7 +36,7 @@ LINKS = SignedLinks("https://alerts.example.org/hk", "0123456789abcdef")
 UNSUBSCRIBE, CONFIRM = LINKS.unsubscribe("desk", "email", TO), LINKS.confirm("desk", "email", TO)
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 OF = {"subscriber": "desk", "channel": "email", "at": NOON}
-BOUNCED = ChannelSuspended(**OF, why="bounced", reason="there is no such mailbox")
+BOUNCED = ChannelSuspended(**OF, why="bounced", reason="the mailbox does not exist")
 DESK_OF = Subscriber(
     id="desk",
     name='Desk <b>"of"</b> Hong Kong',
@@ -201,7 +201,7 @@ async def test_a_reader_does_not_undo_what_a_mail_system_said():
         await at.clicks(UNSUBSCRIBE)
         *_, stopped = await at.recorded()
 
-    assert "there is no such mailbox" in before.words
+    assert "the mailbox does not exist" in before.words
     assert untouched == [BOUNCED]
     assert isinstance(stopped, ChannelSuspended)
     assert stopped.why == "unsubscribed"

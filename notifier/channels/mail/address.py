@@ -37,7 +37,7 @@ _FAULTS = (
             "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
             "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
         ),
-        "it has letters in it that nobody sees",
+        "it contains invisible characters",
         "type it anew",
     ),
     _Fault(re.compile(r"^[^@]*$"), "it has no @"),
@@ -92,7 +92,7 @@ def masked(address: str) -> str:
 
 
 def _no_address(problem: str, mend: str) -> ValueError:
-    return ValueError(f"this is no address for mail: {problem[:1].lower()}{problem[1:]}; {mend}")
+    return ValueError(f"this is not a mail address: {problem[:1].lower()}{problem[1:]}; {mend}")
 
 
 def _mixes_scripts(text: str) -> bool:

@@ -99,9 +99,9 @@ Verdict = Literal["gone", "full", "late", "refused", "fine"]
 _MEANINGS: tuple[tuple[str, Verdict, str], ...] = (
     ("5.1.8", "refused", "its mail system does not know us as a sender"),
     ("5.1.7", "refused", "its mail system does not know us as a sender"),
-    ("5.1.10", "gone", "its domain takes no mail"),
-    ("5.1.2", "gone", "there is no such domain"),
-    ("5.1.", "gone", "there is no such mailbox"),
+    ("5.1.10", "gone", "its domain does not accept mail"),
+    ("5.1.2", "gone", "the domain does not exist"),
+    ("5.1.", "gone", "the mailbox does not exist"),
     ("5.2.2", "full", "the mailbox is full"),
     ("5.2.1", "full", "the mailbox is switched off"),
     ("5.2.3", "refused", "the message was too large for it"),
@@ -109,7 +109,7 @@ _MEANINGS: tuple[tuple[str, Verdict, str], ...] = (
     ("5.3.4", "refused", "the message was too large for it"),
     ("5.3.", "refused", "its mail system could not take it"),
     ("5.4.7", "full", "its mail system did not take it for days"),
-    ("5.4.", "gone", "no way leads to the mailbox"),
+    ("5.4.", "gone", "the mailbox cannot be reached"),
     ("5.6.", "refused", "its mail system did not like the message"),
     ("5.7.", "refused", "its mail system does not want mail from us"),
     ("5.", "gone", "it cannot be delivered"),
@@ -126,7 +126,7 @@ def meaning(outcome: Outcome) -> tuple[Verdict, str]:
     "refused": of us or of the message, which the mailbox cannot help. "fine": nothing is wrong.
     """
     if outcome.action == "delayed":
-        return "late", "its mail system goes on trying"
+        return "late", "its mail system is still trying"
     if outcome.action != "failed":
         return "fine", "it was taken over"
     for prefix, verdict, words in _MEANINGS:

@@ -83,7 +83,7 @@ class EmailChannel:
         try:
             recipient = address if _EASY.fullmatch(address) else mailbox(address)
         except ValueError as error:
-            raise Refused("the subscriber's address is no address for mail", outcome="no-such-address") from error
+            raise Refused("the subscriber's address is not a mail address", outcome="no-such-address") from error
         data = self._composer.composed(message, recipient)
         if self._sign is not None:
             data = self._sign(data) + data

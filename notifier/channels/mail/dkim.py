@@ -69,7 +69,7 @@ class Signer:
     def __init__(self, domain: str, selector: str, key: str) -> None:
         for name, value in (("domain", domain), ("selector", selector)):
             if not _ENDS.fullmatch(value) or len(value) > 253:
-                raise _misconfigured(f'"{name}" is no name in the DNS', "write letters, digits, hyphens and dots")
+                raise _misconfigured(f'"{name}" is not a DNS name', "write letters, digits, hyphens and dots")
         self.domain, self.selector = domain.lower(), selector.lower()
         read = _read(_pem(key))
         self.bits, self._algorithm, self._sign, self._public = read.bits, read.algorithm, read.sign, read.public
@@ -184,7 +184,7 @@ def _seconds(date: bytes) -> int:
     """A Date header, as it is signed, in seconds since 1970."""
     found = parsedate_tz(date.partition(b":")[2].decode("ascii", "replace").strip())
     if found is None:
-        raise ValueError("a mail with a Date that is none was about to be signed")
+        raise ValueError("a mail with an invalid Date was about to be signed")
     return timegm(found[:9]) - (found[9] or 0)
 
 

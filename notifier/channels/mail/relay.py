@@ -68,7 +68,7 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise _misconfigured("the sender cannot be used", str(error)) from error
         if not bare.isascii():
-            raise _misconfigured("the sender's address goes beyond ASCII", "not every server takes it; use another")
+            raise _misconfigured("the sender's address goes beyond ASCII", "not every server accepts it; use another")
         if self.username and self.tls == "none" and not _is_here(self.host):
             raise _misconfigured("the password would travel in clear", 'set tls = "starttls" or "implicit"')
         return Sender(" ".join(name.split()), bare)

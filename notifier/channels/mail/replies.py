@@ -91,8 +91,8 @@ def _try_later(scope: Scope) -> Class:
     return Class(outcome="try-later", told="the mail server could not take it now", scope=scope)
 
 
-_NO_SUCH_ADDRESS = Class(outcome="no-such-address", told="there is no such mailbox", is_final=True)
-_MAILBOX_REFUSED = Class(outcome="mailbox-refused", told="the mailbox takes no mail", is_final=True)
+_NO_SUCH_ADDRESS = Class(outcome="no-such-address", told="the mailbox does not exist", is_final=True)
+_MAILBOX_REFUSED = Class(outcome="mailbox-refused", told="the mailbox does not accept mail", is_final=True)
 _NEEDS_UTF8 = Class(outcome="needs-smtputf8", told="they take no address beyond ASCII", is_final=True)
 _TOO_LARGE = Class(outcome="too-large", told="the message is too large for them", is_final=True)
 _CONTENT = Class(outcome="content-refused", told="the message itself was refused", is_final=True)
@@ -104,7 +104,7 @@ _CONFUSED = Class(outcome="confused", told="the mail server and we do not unders
 _US = _policy("route", "the mail server refuses us as a sender", "see [email] in notifier.toml")
 # Their policy on us, or on mail like ours: SPF, DKIM and DMARC, block lists, reputation.
 _US_THERE = _policy("place", "the recipient's domain refuses us as a sender", "see Mail in docs/running.md")
-_US_HERE = _policy("address", "the mailbox takes mail from known senders only", "its owner must let us in")
+_US_HERE = _policy("address", "the mailbox accepts mail from known senders only", "its owner must let us in")
 
 # ---------------------------------------------------------------- words that say more than the numbers
 
