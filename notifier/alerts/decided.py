@@ -80,7 +80,7 @@ class Decided:
         return self._read is not None and self._read.recorded_at - cause.recorded_at > TOGETHER
 
     async def _newest(self, causes: tuple[str, ...], subscriber: str) -> AlertRaised | None:
-        """The subscriber's alert of the first of these causes that he had one of."""
+        """The subscriber's alert on the first of these causes that they got one for."""
         for cause in causes:
             if found := await self._find(cause, subscriber):
                 return found

@@ -151,7 +151,7 @@ def _page(link: str) -> str:
     return f"{parts.netloc.removeprefix('www.')}{path}?{query}" if path.count("/") > 1 or query else ""
 
 
-# What publishers put before and around the same news, each his own way. None of it is a name.
+# Words that publishers put around the same news, each in their own way. None of them is a name.
 _COMMON = frozenset(
     re.findall(
         r"\S+",

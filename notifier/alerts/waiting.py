@@ -110,11 +110,10 @@ class Held:
 
 def released_at(waiting: Sequence[Waiting], timing: Timing, last: datetime | None) -> list[datetime]:
     """
-    When each of a subscriber's held alerts is to be told. `last` is the moment of his last digest; these alerts came
-    too late for it.
+    When each of a subscriber's waiting alerts is due. `last` is the moment of their last digest, which these missed.
 
-    What waits for a digest that he does not want any more is told with those that he wants, or else now; nothing is
-    told in his quiet hours.
+    An alert that waits for a digest the subscriber has since switched off is due with the digests they still get, or
+    else now; none is due in quiet hours.
     """
     moments = _Moments(timing, last, _bursts_over(each for each in waiting if each.wait == BURST))
     return [moments.of(each) for each in waiting]

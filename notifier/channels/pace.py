@@ -2,7 +2,7 @@
 How fast one address may be written to.
 
 Slack takes a message a second, others more, and each may ask for peace. Who does not keep to it is shut out, and with
-him everyone whose messages go to the same address; so it is the address that waits, whoever writes to it.
+them everyone whose messages go to the same address; so it is the address that waits, whoever writes to it.
 """
 
 from __future__ import annotations

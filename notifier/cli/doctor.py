@@ -234,7 +234,7 @@ async def _channels(home: Path, settings: Settings, channels: dict[str, Channel]
             if suspended := standing.suspended(id, way.name, wall_clock()):
                 since = f"{suspended.why} since {suspended.at:%Y-%m-%d %H:%M}Z"
                 told = f"{id}: channel {way.name} is suspended: {since}: {suspended.reason}"
-                if suspended.why not in {"unsubscribed", "complained"}:  # his wish is not for us to mend
+                if suspended.why not in {"unsubscribed", "complained"}:  # the reader's choice, and not a fault
                     told += f"; once it is mended: notifier subscriptions resume {id} {way.name}"
                 yield Finding("warning", "channels", told)
 

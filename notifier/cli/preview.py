@@ -55,7 +55,7 @@ FORMS = {
 
 @click.command("preview", short_help="Show what an alert or a digest says, without sending it.")
 @click.argument("which", metavar="ALERT|WATCHLIST|DIGEST", required=False)
-@click.option("--digest", "subscriber", metavar="SUBSCRIBER", help="The digest of all that is held for him now.")
+@click.option("--digest", "subscriber", metavar="SUBSCRIBER", help="The digest of all alerts that wait for them now.")
 @click.option("--channel", type=click.Choice([*FORMS]), help="Default: email, or all with --out.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write each form into a file of this directory."

@@ -24,7 +24,7 @@ def resume(home: Path, subscriber: str, channel: str | None, reason: str) -> Non
     """
     Write again to a channel whose mailbox bounced, or whose webhook had ended: all that take nothing, or one.
 
-    From the next alert on. Who has unsubscribed should say himself that he wants alerts again. Another address in the
+    From the next alert on. Readers who have unsubscribed should ask for alerts again themselves. Another address in the
     subscriber's file needs no resuming. While a service runs it does this.
 
     \b

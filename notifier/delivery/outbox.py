@@ -33,13 +33,13 @@ OF_WEBHOOK: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000,
 JITTER = 0.2
 # What a peer may ask for. A longer wait would be a way to silence us, a shorter one a way to make us spin.
 SHORTEST, LONGEST = 1.0, 3600.0
-# A peer who keeps saying "in a second" is taken at his word this often, and asked at our own pace from then on.
+# A server that keeps asking for a retry in a second is obeyed this often, and retried at our own pace from then on.
 TRUSTED = 3
 SHARED = 10_000  # values that are kept once for all who have them
 
 
 Lane = tuple[str, str]
-"""A subscriber and one of his channels."""
+"""A subscriber's id and the name of one of their channels."""
 
 URGENT, IMMEDIATE, IN_DIGEST = 0, 1, 2
 """Classes of urgency."""
@@ -86,7 +86,7 @@ class Owed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def urgency(self) -> int:
-        """Its class of urgency, from 0. What tells a subscriber about his own subscription is urgent."""
+        """Its class of urgency, from 0. A notice about the subscription itself is urgent."""
         if isinstance(self.event, AlertRaised):
             return URGENT if self.event.urgent else IMMEDIATE
         return IN_DIGEST if isinstance(self.event, DigestRaised) else URGENT

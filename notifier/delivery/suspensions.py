@@ -1,8 +1,8 @@
 """
 Which channels nothing may be sent on, and which failures make it so. Folded from the log.
 
-A channel is suspended when its mailbox is no more, or has been full for long, when its reader unsubscribed or called
-our mail spam, and when its webhook is no more. The event says which, and who resumed it.
+A channel is suspended when its mailbox no longer exists or has been full for long, when its reader unsubscribed or
+reported our mail as spam, and when its webhook no longer exists. The event says why, and another one who resumed it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REFUSED, WITHIN = "mailbox-refused", timedelta(days=7)
 IN_A_ROW, FOR, LEFT_ALONE = 3, timedelta(days=7), timedelta(days=30)
 # An answer of "forbidden" is asked about three times more; a webhook that forbids it then has ended.
 FORBIDDEN, TRIES = "forbidden", 4
-# Before a reader has confirmed a channel he gets one message in so long a time (promise P12).
+# Before a reader has confirmed a channel they get one message in this time (promise P12).
 APART = timedelta(hours=24)
 
 
@@ -92,13 +92,13 @@ class Suspensions:
         return {lane: event for lane in self._suspended if (event := self.of(lane, now))}
 
     def confirmed(self) -> Mapping[Lane, ChannelConfirmed]:
-        """Every channel whose reader has said that he wants what comes there, and when he last said so."""
+        """Every channel that its reader has confirmed, with the newest confirmation."""
         return self._confirmed
 
     def is_asked_in_vain(self, notice: NoticeRaised, channel: str, now: datetime) -> bool:
         """
-        Is it no time to ask for this confirmation: has he answered, or was he asked less than a day ago? Questions of
-        several days may have waited for a mail server together.
+        Should this question for confirmation not be sent: has its reader answered, or been asked less than a day ago?
+        Questions of several days may have waited for a mail server together.
         """
         lane = (notice.subscriber, channel)
         asked, confirmed = self._asked.get(lane), self._confirmed.get(lane)
@@ -155,15 +155,15 @@ def notices_of(
     others = [contact.name for contact in book.others(suspended[0].subscriber, ended) if is_usable(contact)]
     notices = [notice_of(each, others) for each in suspended]
     if book.operator is not None:
-        notices += map(word_to_operator, suspended)
+        notices += map(operator_notice, suspended)
     return [notice for notice in notices if notice is not None]
 
 
-def word_to_operator(suspended: ChannelSuspended) -> NoticeRaised | None:
+def operator_notice(suspended: ChannelSuspended) -> NoticeRaised | None:
     """
-    What we owe the operator when a channel is suspended: word of it by mail.
+    The notice that we owe the operator when a channel is suspended, by mail.
 
-    None where its reader wanted it so, and where it is the operator's own mailbox.
+    None where its reader asked for the suspension, and where it is the operator's own mailbox.
     """
     if suspended.why == "unsubscribed" or suspended.subscriber == OPERATOR:
         return None
@@ -180,9 +180,9 @@ def word_to_operator(suspended: ChannelSuspended) -> NoticeRaised | None:
 
 def notice_of(suspended: ChannelSuspended, others: Iterable[str]) -> NoticeRaised | None:
     """
-    What we owe a subscriber when one of his channels is suspended: word of it on the first of the others that work.
+    The notice that we owe a subscriber when one of their channels is suspended, on the first of the others that work.
 
-    None where there is none, and where he asked for it himself.
+    None without another channel, and where its reader asked for the suspension.
     """
     other = next(iter(others), None)
     if other is None or suspended.why in ("unsubscribed", "complained"):

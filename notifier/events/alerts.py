@@ -26,13 +26,13 @@ class WatchlistMatched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 class AlertRaised(Event, frozen=True, kw_only=True):
     """
-    We owe a subscriber word of a statement, on each of `channels`. Its cause is the statement's event.
+    We owe a subscriber an alert on a statement, on each of `channels`. Its cause is the statement's event.
 
-    One alert per subscriber and wording of a statement, however many of his watchlists matched. `also` are the ids of
-    further statements' events that tell the same news and that this alert names as well; `follows` is the id of the
-    first alert that the same subscriber had of this news, "" where this is it.
+    There is one alert per subscriber and wording of a statement, however many of their watchlists match. `also` are the
+    ids of events of further statements with the same news, which this alert names as well; `follows` is the id of the
+    subscriber's first alert on this news, "" if this is it.
 
-    `waits_for` is "" where it is owed at once, else one of "hourly", "daily", "weekly" (a digest), "quiet hours" (their
+    `waits_for` is "" for an alert that is owed immediately, else one of "hourly", "daily", "weekly" (a digest), "quiet hours" (their
     end) and "burst". A `DigestRaised` will name it then. `urgent`: one of its watchlists is.
     """
 
@@ -59,8 +59,8 @@ class AlertRaised(Event, frozen=True, kw_only=True):
 
 class FeedStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
-    How a feed stood when a digest was made, and who speaks there: the last outcome ("" for never polled), in words, and
-    since when it is not well.
+    The state of a feed when a digest was made: its issuer, its last outcome ("" for never polled), what that means in
+    words, and since when it fails.
     """
 
     feed: str
@@ -79,8 +79,8 @@ class DigestRaised(Event, frozen=True, kw_only=True):
     digest by the subscriber's clock, in UTC; together with `part` (from 1 to `parts`, where there are too many for one)
     it names the digest. `since` is the moment of the one before, None for the first.
 
-    The subscriber's watchlists rest on `feeds_asked` feeds, and `feeds` are those of them that are not well, but for
-    `feeds_left_out` that there was no room for. Only a first part tells of them.
+    `feeds_asked` counts the feeds behind the subscriber's watchlists; `feeds` are those that fail, except for
+    `feeds_left_out` that did not fit. Only the first part of a digest has them.
     """
 
     type: ClassVar[str] = "digest.raised.v1"
@@ -113,8 +113,8 @@ class DigestRaised(Event, frozen=True, kw_only=True):
 
 class NoticeRaised(Event, frozen=True, kw_only=True):
     """
-    We owe a subscriber word of something that concerns his subscription, on each of `channels`: `notice` says what and
-    is the folder of its templates ("confirm", "suspended"); `about` is the channel that it is about, `reason` words.
+    We owe a subscriber a message about their subscription, on each of `channels`. `notice` is its kind and the folder
+    of its templates ("confirm", "suspended", "operator"); `about` is the channel it is about, `reason` says why.
     """
 
     type: ClassVar[str] = "notice.raised.v1"

@@ -53,6 +53,6 @@ class ChannelResumed(OfChannel, frozen=True, kw_only=True):
 
 
 class ChannelConfirmed(OfChannel, frozen=True, kw_only=True):
-    """Whoever reads a channel has said that he wants what comes on it."""
+    """The reader of a channel has confirmed that they want alerts on it."""
 
     type: ClassVar[str] = "channel.confirmed.v1"

@@ -51,8 +51,8 @@ class StatementRevised(OfStatement, frozen=True, kw_only=True):
     `revises` is the id of the event that said the words before; "" in rows of before it was kept.
 
     `page` is "" where the feed told of it. Where the statement's page was read again and says something else, it is
-    the fingerprint of the page's words, and `replaces` that of those before. `silent`: the publisher, who else marks
-    what he changes, did not. `by` is what read the page, as in `PageRead`.
+    the fingerprint of the page's words, and `replaces` that of those before. `silent`: a publisher who
+    marks changes elsewhere did not mark this one. `by` is what read the page, as in `PageRead`.
     """
 
     type: ClassVar[str] = "statement.revised.v1"

@@ -37,7 +37,7 @@ UNTITLED = "Statement without a title"
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """Who reads it: a name to show, an IANA time zone (`Asia/Hong_Kong`), and a link that ends it for him, or ""."""
+    """Who reads a message: a name to show, an IANA time zone (`Asia/Hong_Kong`), and a link to unsubscribe, or ""."""
 
     name: str
     timezone: str = "UTC"
@@ -55,8 +55,8 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     foreign: a template's form escapes them.
 
     `kind` is `new`, `revised` or `withdrawn`. Of a revision, `redline` are the changes where we hold the words before;
-    `on_page`: they were found on the statement's page, and the feed did not tell of them; `silent`: the publisher, who
-    else marks what he changes, did not. `reason` is how we know of a withdrawal, "" of the others.
+    `on_page`: they were found on the statement's page, and the feed did not tell of them; `silent`: a publisher
+    who marks changes elsewhere did not mark this one. `reason` is how we know of a withdrawal, "" of the others.
 
     `also` are further statements that tell the same news, `also_left_out` how many there was no room for; `follows` is
     the statement of the first alert on it, None where this is the first.

@@ -1,8 +1,8 @@
 """
-What is owed → the words that are sent.
+What is owed → the message that is sent.
 
-They follow from the log and the subscriber's file alone, so that every attempt carries the same. What a thousand people
-are told alike is put into words once: only a few marked places differ, and those are filled for each.
+A message depends on the log and the subscriber's file alone, so that every attempt sends the same. A message that a
+thousand subscribers get alike is rendered once, with marks in the few places that differ, which are filled for each.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ VARIABLES = {"subscriber": NAME, "unsubscribe": UNSUBSCRIBE}
 
 
 class MessageLinks(Protocol):
-    """Makes the addresses that a message bears for its one recipient."""
+    """Makes the links of a message for its one recipient."""
 
     def unsubscribe(self, subscriber: str, channel: str, to: str) -> str:
-        """An https address that ends what comes on this channel."""
+        """An https URL at which the reader unsubscribes from this channel."""
         ...
 
     def confirm(self, subscriber: str, channel: str, to: str) -> str:
-        """An https address by which he says that he wants what comes on this channel."""
+        """An https URL at which the reader confirms that they want alerts on this channel."""
         ...
 
     def bounce(self, alert: str, channel: str, to: str) -> str:
-        """A token of letters and digits by which what comes back is known."""
+        """A token of letters and digits by which a bounce is recognised."""
         ...
 
 
@@ -103,7 +103,7 @@ class Messages:
             parts=words.parts,
             fills=self._fills(who, link, words.marked) if words.marked else {},
             written_at=owed.raised_at,
-            # On a channel that he has added since, there is nothing to follow.
+            # On a channel that was added since, there is no first message to follow.
             follows=delivery_id(first.id, owed.channel) if first and _went_alone(first, owed.channel) else "",
             unsubscribe=link,
             bounce=bounce,

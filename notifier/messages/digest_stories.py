@@ -83,7 +83,7 @@ def statement_event(recorded: Recorded) -> StatementEvent:
 
 
 def kind(story: DigestStory) -> Kind:
-    """What a story is to its reader: what is new to him is new, revised or not."""
+    """What a story is to its reader: news to them is new, even if it was revised since."""
     first, latest = story.wordings[0], story.wordings[-1]
     if isinstance(latest.event, StatementWithdrawn):
         return "withdrawn"

@@ -191,7 +191,7 @@ def _is_crowded(last: _Replaced, change: _Replaced) -> bool:
 
 
 def _settled(changes: Iterable[_Replaced]) -> list[_Replaced]:
-    """`He spoke[. She did].` → `He spoke.[ She did.]`: what was put in or taken out ends where a sentence does."""
+    """`It ends[. It began].` → `It ends.[ It began.]`: what was put in or taken out ends where a sentence does."""
     settled = list(changes)
     for at, (change, after) in enumerate(pairwise(settled)):
         text = change.gone or change.come

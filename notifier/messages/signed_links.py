@@ -56,7 +56,7 @@ class SignedLinks:
         return self._link(UNSUBSCRIBE, subscriber, channel, to)
 
     def confirm(self, subscriber: str, channel: str, to: str) -> str:
-        """Where whoever reads `to` says that he wants what comes there."""
+        """The link at which the reader at `to` confirms that they want alerts there."""
         return self._link(CONFIRM, subscriber, channel, to)
 
     def _made(self, purpose: str, subscriber: str, channel: str, to: str) -> str:

@@ -1,14 +1,14 @@
 """
-Held alerts → one digest per subscriber and period, in the log.
+Waiting alerts → one digest per subscriber and period, in the log.
 
-An alert that was not owed at once waits for a moment of its subscriber's: the full hour, eight in the morning, the end
-of his quiet hours. When that has come, one event names all that waited, over all his watchlists; from there on it is
-owed like an alert. What came due while nobody looked is one digest at the next look, and nothing is ever left out: who
-wants no digests any more is told now, and what was held for somebody who is no more is raised in vain, for its delivery
-to say so.
+An alert that is not owed immediately waits for a moment of its subscriber: the full hour, eight in the morning, the end
+of quiet hours. At that moment one event names all waiting alerts of all their watchlists, and is owed from then on like
+an alert. Digests that came due while the service was stopped are one digest at the next start. Nothing is left out: a
+subscriber who has switched digests off gets the waiting alerts now, and those of a subscriber who is gone are raised
+too, so that their delivery ends with a reason.
 
-Which alerts a digest holds is a matter of their places in the log, not of the time: what is recorded late for one is in
-the next.
+Which alerts a digest names depends on their positions in the log and not on the time: an alert recorded too late for
+one digest is in the next.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 """
 The log → alerts, in the log.
 
-Each new, revised or withdrawn statement is held against every watchlist. A subscriber is owed one alert for it, however
-many of his watchlists matched. It is matched at once on what its feed says, and once more when its page was read, for
-those whom title and summary told nothing.
+Each new, revised or withdrawn statement is matched against every watchlist. A subscriber is owed one alert for it,
+however many of their watchlists match. A statement is matched as soon as its feed shows it, and again when its page was
+read, for subscribers whose watchlists title and summary did not match.
 
-News that is told in several feeds is one story to him. Where the log holds a further telling already when we decide,
-the alert names it too; whatever comes later, revisions and withdrawals among it, is a reply to the first alert that he
-had. An alert is decided once, and what was recorded stands. So whether a telling is named or answered depends on when
-it came; that each is told to each once, and never twice, does not: not on how the log is read in pages, nor on where a
-run is cut off. (To hold back every alert for a while would settle that too, at the price of as much delay for each; but
-two polls are minutes apart more often than seconds, so it would settle little.)
+The same news in several feeds is one story. An alert names the other statements of its story that the log already has
+when the alert is decided; later ones, revisions and withdrawals included, become replies to the subscriber's first alert
+of the story. An alert is decided once. So whether a statement is named or becomes a reply depends on when it came; that
+each subscriber gets each statement once does not, neither on how the log is read in pages nor on where a run is cut
+off. (Holding every alert back for a while would avoid that, and delay each of them; but two polls are minutes apart more
+often than seconds, so it would change little.)
 
-Whether he hears of it at once or in a digest is decided here too, from when he wants to be told, from the moment at
-which the statement was recorded, and from the alerts before. So it does not depend on when we come to decide it.
+Whether an alert waits for a digest is decided here too: by the subscriber's timing, the moment at which the statement
+was recorded, and their alerts before. So it does not depend on when matching runs.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Matcher:
         self._bursts = Bursts(log)
 
     async def run(self) -> int:
-        """Match all that the log holds and we have not matched yet; how many alerts were raised."""
+        """Match everything in the log that is not matched yet; returns how many alerts were raised."""
         raised = 0
         # Kept only while all goes well: of a failing append we cannot know whether it moved us on.
         if self._consumer is None:
@@ -136,9 +136,9 @@ class Matcher:
 
 def _fitted(matches: Iterable[WatchlistMatched]) -> tuple[WatchlistMatched, ...]:
     """
-    As many matches as an event has room for.
+    The first matches, as many as an event has room for.
 
-    Whoever has a hundred long queries is owed his alert all the same; it names the first of them.
+    A subscriber with a hundred long queries gets the alert all the same; it names the first of them.
     """
     fitted: list[WatchlistMatched] = []
     room = ROOM

@@ -26,7 +26,7 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asked: `id` in the log, `name` for people; `timing` is when he wants to be told, and in which time zone."""
+    """A subscriber: `id` in the log, `name` for people, and `timing`: when they want alerts, in which time zone."""
 
     id: str
     name: str

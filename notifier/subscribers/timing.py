@@ -1,9 +1,9 @@
 """
-When is a subscriber told: at once, or with others in a digest, and when is that?
+When a subscriber gets an alert: immediately, or with others in a digest, and at what moment that is due.
 
-Pure decisions on moments in time. What a subscriber says is the time on his wall; a moment is the first instant at
-which his clock reads that or later. So where clocks are put forward, what falls into the gap comes at its end, and
-where they are put back, what would come twice comes the first time: once a day, every day.
+Pure functions of time. Subscribers' files name local times; the moment of a local time is the first instant at which the
+subscriber's clock reads it or later. So where clocks are put forward, a time in the gap is due at its end, and where
+they are put back, a time that comes twice is due the first time: once a day, every day.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """
-    When a subscriber wants to be told, by the clock of his `timezone` (IANA).
+    When a subscriber wants alerts, by the local time of their `timezone` (IANA).
 
-    `frequency` holds for all watchlists that have none of their own; `apart` are those that some have. Digests come at
-    the full hour, at `digest_at` every day, or on `digest_on` (0 is Monday) at that time. From `quiet_from` to
-    `quiet_until`, perhaps past midnight, nothing comes that is not urgent; None where there are no quiet hours.
-    `empty_digests`: also those for which nothing was held.
+    `frequency` applies to all watchlists that have none of their own; `apart` are the frequencies of those that do.
+    Digests are due at the full hour, at `digest_at` every day, or on `digest_on` (0 is Monday) at that time. From
+    `quiet_from` to `quiet_until`, perhaps past midnight, only urgent alerts are sent; None without quiet hours.
+    `empty_digests`: digests are also sent when there is no news for them.
     """
 
     timezone: str = "UTC"

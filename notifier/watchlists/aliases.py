@@ -1,7 +1,7 @@
 """
 Packs of terms under one name: a query says @hong-kong and means Hong Kong, HKSAR, 香港, Гонконг and others.
 
-Packs are data, in `packs/`, a file each; an operator may add his own, or put his in the place of one of ours. A pack
+Packs are data, in `packs/`, a file each; operators may add their own, or replace one of ours. A pack
 holds terms alone, no operators and no other packs, so there is nothing in it to go in circles.
 """
 

@@ -9,7 +9,7 @@ from notifier.watchlists.query import Query
 
 class Watchlist(msgspec.Struct, frozen=True):
     """
-    Who wants to hear of what. A subscriber's names are his own, so both together are its `key`.
+    A subscriber's watchlist. Names are unique within a subscriber, so both together are its `key`.
 
     `feeds` are ids of feeds, with * for any letters; `issuers` are names, in any case. Empty means all; where both
     are given, both must hold. What it matches goes out with the given `frequency` ("immediately", "hourly", "daily",

@@ -208,7 +208,7 @@ class UnsubscribePages:
             confirmed = self._states.is_confirmed(who, channel)
             return None if confirmed else ChannelConfirmed(subscriber=who, channel=channel, at=now)
         if purpose == RESUBSCRIBE:
-            # What a reader stopped he may take back; what a mail system told us of his mailbox is not his to say.
+            # Readers may take back what they stopped; what a mail system reported of their mailbox they cannot.
             mine = suspended is not None and suspended.why == "unsubscribed"
             return ChannelResumed(subscriber=who, channel=channel, at=now, reason=READER) if mine else None
         if suspended is not None and suspended.why == "unsubscribed":

@@ -43,7 +43,7 @@ Fields = Mapping[str, Sequence[str]]
 class Outcome(msgspec.Struct, frozen=True):
     """
     What became of a mail at one recipient: `action` and `status` as in RFC 3464, "" where it is not said. `recipient`
-    is his address in small letters, which is not for showing.
+    is the address in lower case, which must not be shown.
     """
 
     action: str
