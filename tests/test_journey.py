@@ -309,6 +309,7 @@ async def test_a_second_service_on_a_home_is_refused(tmp_path: Path):
     assert first_lives
 
 
+@pytest.mark.slow
 async def test_stopped_before_an_answer_it_says_that_it_does_not_know(tmp_path: Path):
     """SIGTERM while the mail server keeps us waiting: the end comes within ten seconds, and the log tells the doubt."""
     async with world() as around, MailPeer({".": SILENCE}) as silent:
@@ -480,6 +481,7 @@ async def test_no_address_is_in_the_log(tmp_path: Path):
     assert not [secret for secret in (b"desk@bank", b"nosuchsecret") if secret in held]
 
 
+@pytest.mark.slow
 async def test_killed_again_and_again_it_loses_nothing(tmp_path: Path):
     """kill -9 at whatever moment: each statement is recorded once, each alert arrives, second copies bear its name."""
     feeds = [f"feed-{n}" for n in range(6)]

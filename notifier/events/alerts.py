@@ -32,8 +32,8 @@ class AlertRaised(Event, frozen=True, kw_only=True):
     ids of events of further statements with the same news, which this alert names as well; `follows` is the id of the
     subscriber's first alert on this news, "" if this is it.
 
-    `waits_for` is "" for an alert that is owed immediately, else one of "hourly", "daily", "weekly" (a digest), "quiet hours" (their
-    end) and "burst". A `DigestRaised` will name it then. `urgent`: one of its watchlists is.
+    `waits_for` is "" for an alert that is owed immediately, else one of "hourly", "daily", "weekly" (a digest), "quiet
+    hours" (their end) and "burst". A `DigestRaised` will name it then. `urgent`: one of its watchlists is.
     """
 
     type: ClassVar[str] = "alert.raised.v1"

@@ -43,10 +43,10 @@ class DigestEntry(msgspec.Struct, frozen=True, kw_only=True):
     One statement of a digest.
 
     `kind` is what it is to the reader: `new` also where it was revised since, and `revised_since` says when that was
-    seen, "" where it was not. `silent`: a publisher who marks changes elsewhere did not mark this one. `reason` is how we know
-    of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around the hits,
-    and `changed` shows the first thing that a revision changed of what the reader knows, `changes_left_out` how many
-    more there are.
+    seen, "" where it was not. `silent`: a publisher who marks changes elsewhere did not mark this one. `reason` is how
+    we know of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around
+    the hits, and `changed` shows the first thing that a revision changed of what the reader knows, `changes_left_out`
+    how many more there are.
 
     `also` are others that tell the same news, `also_left_out` how many more; `follows` is the statement of an earlier
     message on it, None where there was none. Of a `brief` one only kind, title, issuer, link and `at` are filled.

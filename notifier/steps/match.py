@@ -6,11 +6,11 @@ however many of their watchlists match. A statement is matched as soon as its fe
 read, for subscribers whose watchlists title and summary did not match.
 
 The same news in several feeds is one story. An alert names the other statements of its story that the log already has
-when the alert is decided; later ones, revisions and withdrawals included, become replies to the subscriber's first alert
-of the story. An alert is decided once. So whether a statement is named or becomes a reply depends on when it came; that
-each subscriber gets each statement once does not, neither on how the log is read in pages nor on where a run is cut
-off. (Holding every alert back for a while would avoid that, and delay each of them; but two polls are minutes apart more
-often than seconds, so it would change little.)
+when the alert is decided; later ones, revisions and withdrawals included, become replies to the subscriber's first
+alert of the story. An alert is decided once. So whether a statement is named or becomes a reply depends on when it
+came; that each subscriber gets each statement once does not, neither on how the log is read in pages nor on where a run
+is cut off. (Holding every alert back for a while would avoid that, and delay each of them; but two polls are minutes
+apart more often than seconds, so it would change little.)
 
 Whether an alert waits for a digest is decided here too: by the subscriber's timing, the moment at which the statement
 was recorded, and their alerts before. So it does not depend on when matching runs.

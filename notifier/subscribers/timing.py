@@ -1,9 +1,9 @@
 """
 When a subscriber gets an alert: immediately, or with others in a digest, and at what moment that is due.
 
-Pure functions of time. Subscribers' files name local times; the moment of a local time is the first instant at which the
-subscriber's clock reads it or later. So where clocks are put forward, a time in the gap is due at its end, and where
-they are put back, a time that comes twice is due the first time: once a day, every day.
+Pure functions of time. Subscribers' files name local times; the moment of a local time is the first instant at which
+the subscriber's clock reads it or later. So where clocks are put forward, a time in the gap is due at its end, and
+where they are put back, a time that comes twice is due the first time: once a day, every day.
 """
 
 from __future__ import annotations

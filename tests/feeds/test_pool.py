@@ -114,6 +114,7 @@ async def test_a_refusal_arrives_with_its_outcome():
         assert child_of(parser) == before
 
 
+@pytest.mark.slow
 async def test_a_document_without_end_is_given_up():
     """Five seconds of work, by the child's own limit: parse-error for that document, and the next one is read."""
     async with a_parser() as parser:
@@ -351,6 +352,7 @@ async def test_what_the_child_says_in_its_last_words_is_heard(capfd: pytest.Capt
 # ---------------------------------------------------------------- side by side
 
 
+@pytest.mark.slow
 async def test_a_document_without_end_holds_up_no_other():
     """While one child is kept busy, documents of other feeds are read by the second, and only then is it given up."""
     parsers = Parsers()

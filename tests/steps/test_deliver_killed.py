@@ -9,6 +9,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from notifier.events.channels import ChannelSuspended
 from notifier.events.deliveries import AlertDelivered, DeliveryAbandoned, DeliveryPostponed
 from notifier.events.event import Event
@@ -99,6 +101,7 @@ async def test_f27_a_paused_owner_is_not_overtaken(tmp_path: Path) -> None:
     assert len(server.read) == 1
 
 
+@pytest.mark.slow
 async def test_f31_who_asks_for_peace_has_it_and_gets_all_in_order(tmp_path: Path) -> None:
     """A webhook's 429 with Retry-After: nothing goes there before, then all of it, oldest first; mail does not wait."""
     asks = response(429, "slow down", Retry_After="3")
