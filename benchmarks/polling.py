@@ -25,7 +25,7 @@ from notifier.eventlog.sqlite import SqliteLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.habit import Bounds, next_due
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.feeds.rounds import PollResult, Rounds
 from notifier.guard import networks
 from notifier.steps.poll import Poller
@@ -78,7 +78,7 @@ async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
         now = datetime.now(UTC)
         return (next_due(feed, poller.habit(feed), Bounds(), now) - now).total_seconds()
 
-    rounds = Rounds(feeds, poller.poll, lambda: 0.5, now=lambda: 0.0, told=told, pace=pace)
+    rounds = Rounds(feeds, poller.poll, lambda: 0.5, ticks=lambda: 0.0, told=told, pace=pace)
     await rounds.start_due()
     async with asyncio.timeout(120):
         await done.wait()

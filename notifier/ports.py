@@ -33,7 +33,7 @@ from notifier.channels.teams import TeamsChannel
 from notifier.channels.webhook import WebhookChannel
 from notifier.eventlog.log import EventLog
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.reading.pool import PAGES, Parsers
+from notifier.feeds.parsers import PAGES, Parsers
 from notifier.home import packaged_data
 from notifier.home import subscriber_files as subscriptions
 from notifier.home.open_log import own_log, wall_clock
@@ -86,7 +86,7 @@ async def opened(
         at_end.push_async_callback(log.close)
         ports = Ports(
             log=log,
-            fetcher=fetcher_of(settings, clock),
+            fetcher=fetcher_of(settings, clock, ticks),
             parsers=Parsers(),
             page_parsers=Parsers(child=PAGES),
             channels=channels_of(home, settings, terminal or sys.stdout, ticks),
@@ -151,10 +151,12 @@ def inbox_of(settings: Settings) -> Inbox | None:
     return MaildirInbox(box)
 
 
-def fetcher_of(settings: Settings, clock: Callable[[], datetime] = wall_clock) -> Fetcher:
+def fetcher_of(
+    settings: Settings, clock: Callable[[], datetime] = wall_clock, ticks: Callable[[], float] = time.monotonic
+) -> Fetcher:
     """What fetches feeds and pages, with the operator's limits."""
     fetch = settings.fetch
-    return Fetcher(fetch.allow, settings.contact, fetch.timeout, clock, per_host=fetch.per_host)
+    return Fetcher(fetch.allow, settings.contact, fetch.timeout, clock, per_host=fetch.per_host, ticks=ticks)
 
 
 def subscriptions_of(

@@ -236,7 +236,7 @@ class Service:
             self.settings.feeds,
             self.poller.poll,
             self._ports.chance.random,
-            now=self._ports.ticks,
+            ticks=self._ports.ticks,
             told=on_poll,
             pace=self._pace,
             clock=self._ports.clock,

@@ -45,7 +45,7 @@ HOMES = {
     "click": ("cli/",),
     # Loaded by name, and only where there is a key to sign with: it is an extra.
     "cryptography": ("channels/mail/dkim.py",),
-    "cssselect": ("feeds/reading/",),
+    "cssselect": ("feeds/selectors.py",),
     "email_validator": ("channels/mail/address.py",),
     "feedparser": ("feeds/reading/",),
     "itsdangerous": ("messages/signed_links.py",),
@@ -64,6 +64,8 @@ HOMES = {
 # Parsers of the standard library; the outside ones are at home in feeds/reading. The Atom channel reads its own file.
 PARSERS = ("html.parser", "pyexpat", "xml.dom", "xml.etree", "xml.parsers")
 READS_ITS_OWN = "channels/atom.py"
+# A list of feeds is read by the command that the operator runs on it, and by no service.
+READS_A_LIST = "cli/opml.py"
 
 
 class Import(msgspec.Struct, frozen=True):
@@ -180,6 +182,27 @@ def test_only_the_reading_wing_imports_a_parser():
     ]
 
     assert astray == []
+
+
+def test_the_reading_wing_is_the_childs_alone():
+    """What runs in the child knows values and the language of declarations; what starts it loads nothing of it."""
+    child_knows = {f"notifier.feeds.{name}" for name in ("feed", "shape", "links", "paths", "selectors")}
+    bent = [
+        str(found)
+        for found in imports()
+        if (
+            found.name.startswith("notifier.feeds.reading")
+            and not found.file.startswith(("feeds/reading/", READS_A_LIST))
+        )
+        or (
+            found.file.startswith("feeds/reading/")
+            and found.library == "notifier"
+            and not found.name.startswith(("notifier.feeds.reading", "notifier.errors"))
+            and found.name not in child_knows
+        )
+    ]
+
+    assert bent == []
 
 
 def test_a_class_name_means_one_thing():

@@ -21,7 +21,7 @@ from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.fetch import GZIP, inflated
 from notifier.feeds.habit import Bounds, in_words
 from notifier.feeds.health import HEALTHY
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.home.checked import did_you_mean
 from notifier.home.open_log import has_log, reading_log, wall_clock
 from notifier.home.settings import Settings

@@ -16,6 +16,7 @@ import click
 from notifier.cli.screen import aside, plain
 from notifier.errors import Misconfigured, Refused
 from notifier.feeds.catalogue import catalogue
+from notifier.feeds.opml import KINDS, opml_of
 from notifier.feeds.reading import opml
 from notifier.home import toml
 from notifier.home.open_log import wall_clock
@@ -129,12 +130,12 @@ def export(home: Path) -> None:
     """
     settings = load_settings(home, os.environ)
     secret = _with_secrets(home)
-    shown = [feed for feed in settings.feeds if feed.id not in secret and feed.kind in opml.KINDS]
-    click.echo(opml.write(shown, wall_clock()), nl=False)
+    shown = [feed for feed in settings.feeds if feed.id not in secret and feed.kind in KINDS]
+    click.echo(opml_of(shown, wall_clock()), nl=False)
     for feed in settings.feeds:
         if feed.id in secret:
             aside(f"left out: {feed.id}, whose address holds a secret")
-        elif feed.kind not in opml.KINDS:
+        elif feed.kind not in KINDS:
             aside(f"left out: {feed.id}, which other readers cannot read as a feed")
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from notifier.feeds.reading.paths import check_path, check_template
-from notifier.feeds.reading.selectors import check_selector
+from notifier.feeds.paths import check_path, check_template
+from notifier.feeds.selectors import check_selector
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from notifier.feeds.shape import JsonShape, PageShape
 
+ITEMS = 5_000  # entries of a document, its further pages included; one with more is not read
 Kind = Literal["rss", "atom", "rdf", "jsonfeed", "json", "html"]
 Identity = Literal["guid", "link", "link-without-fragment", "title"]
 

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -25,7 +26,7 @@ import msgspec
 
 from notifier.errors import Refused, TryLater
 from notifier.feeds.feed import Document, Feed, Unchanged, Validators
-from notifier.feeds.reading.links import absolute
+from notifier.feeds.links import absolute
 from notifier.guard import Network, connector
 
 BYTES = 16 * 1024 * 1024  # of a document, decoded; as many may come over the wire
@@ -64,11 +65,13 @@ class Fetcher:
         seconds: float = SECONDS,
         clock: Callable[[], datetime] = _wall_clock,
         per_host: int = A_HOST,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allow = tuple(allow)
         self._seconds = seconds
         self._clock = clock
         self._per_host = per_host
+        self._ticks = ticks
         # Forgotten with its last request: the pages that feeds link to are on hosts without number.
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._not_before: dict[str, datetime] = {}
@@ -101,18 +104,17 @@ class Fetcher:
 
     async def _follow(self, feed: Feed, known: Validators) -> Document | Unchanged:
         url, moved_to, permanent, left = feed.url, "", True, self._seconds
-        now = asyncio.get_running_loop().time
         for _ in range(REDIRECTS + 1):
             _, host = _origin(url)
             # Only the time that servers take is counted: with many feeds on one host, the last of them has to wait
             # for its turn, and is as healthy as the first.
             async with self._place(host):
-                began = now()
+                began = self._ticks()
                 async with asyncio.timeout(left), self._get(url, feed, known) as answer:
                     if answer.status not in _PERMANENT | _TEMPORARY:
                         self._heed(host, answer)
                         return await _read(answer, known, url, moved_to)
-                left -= now() - began
+                left -= self._ticks() - began
             url = _joined(url, answer.headers.get("Location", "").strip())
             permanent = permanent and answer.status in _PERMANENT
             moved_to = url if permanent else moved_to

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import msgspec
 
 from notifier.errors import Refused, TryLater
-from notifier.feeds.feed import Document, Entry, Feed, Reading, Unchanged, Validators
+from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading, Unchanged, Validators
 from notifier.feeds.fetch import at, same_host
-from notifier.feeds.reading.prescan import ITEMS
 
 
 class Fetch(Protocol):

@@ -60,7 +60,7 @@ class Rounds:
         feeds: Iterable[Feed],
         poll: Callable[[Feed], Awaitable[PollResult]],
         random: Callable[[], float],
-        now: Callable[[], float] = time.monotonic,
+        ticks: Callable[[], float] = time.monotonic,
         told: Callable[[Feed, PollResult], None] = lambda feed, poll: None,
         pace: Callable[[Feed], float] = lambda feed: feed.every,
         clock: Callable[[], datetime] = _wall_clock,
@@ -68,14 +68,14 @@ class Rounds:
         fastest: float = 60.0,
     ) -> None:
         self._poll = poll
-        self._now = now
+        self._ticks = ticks
         self._told = told
         self._pace = pace
         self._clock = clock
         self.rounds = dict(rounds)
         self._fastest = fastest
         self._last: dict[str, float] = {}  # when each was polled
-        self._rhythm = Rhythm(feeds, now(), random)
+        self._rhythm = Rhythm(feeds, ticks(), random)
         self._places = asyncio.Semaphore(MAX_CONCURRENT)
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -85,7 +85,7 @@ class Rounds:
         """Start the polls that are due, and do not wait for them; none once `stop` was called."""
         if self._over:
             return
-        for feed in self._rhythm.due(self._now()):
+        for feed in self._rhythm.due(self._ticks()):
             task = asyncio.get_running_loop().create_task(self._one(feed), name=f"poll {feed.id}")
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
@@ -104,8 +104,8 @@ class Rounds:
             # As in a lane: one feed's bug is loud, and the others are polled all the same.
             logger.exception("polling %s failed; it is tried again when its time comes", feed.id)
         finally:
-            self._last[feed.id] = self._now()
-            wait = self._rhythm.polled(feed, self._now(), failed=failed, after=after, pace=self._pace(feed))
+            self._last[feed.id] = self._ticks()
+            wait = self._rhythm.polled(feed, self._ticks(), failed=failed, after=after, pace=self._pace(feed))
             self._note(feed, wait, failed=failed)
 
     def _note(self, feed: Feed, wait: float, *, failed: bool) -> None:
@@ -119,7 +119,7 @@ class Rounds:
         might, nor while its server asked us to wait.
         """
         last = self._last.get(id, -self._fastest)
-        self._rhythm.hurry(id, max(self._now(), last + self._fastest))
+        self._rhythm.hurry(id, max(self._ticks(), last + self._fastest))
 
     def _host(self, feed: Feed) -> asyncio.Semaphore:
         return self._hosts.setdefault(urlsplit(feed.url).netloc, asyncio.Semaphore(A_HOST))

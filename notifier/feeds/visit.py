@@ -18,7 +18,7 @@ from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds import govuk
 from notifier.feeds.feed import Document, Feed, Validators
 from notifier.feeds.fetch import Fetcher, at
-from notifier.feeds.reading.pool import Parsers
+from notifier.feeds.parsers import Parsers
 from notifier.statement import Statement, fingerprint
 
 # As browsers ask: some servers give a feed, or JSON, to whoever does not name a page first.

@@ -15,7 +15,7 @@ from notifier.feeds.catalogue import catalogue
 from notifier.feeds.faults import faults
 from notifier.feeds.feed import ID, Feed
 from notifier.feeds.habit import SLOT
-from notifier.feeds.reading.selectors import check_selector
+from notifier.feeds.selectors import check_selector
 from notifier.home.checked import Misfit, converted, did_you_mean, shown, zone
 from notifier.home.checks import Checks
 from notifier.home.toml import Place

@@ -22,7 +22,7 @@ from aiohttp import web
 
 from notifier.errors import NotifierError
 from notifier.feeds.fetch import BYTES
-from notifier.feeds.reading.links import absolute
+from notifier.feeds.links import absolute
 from notifier.guard import Network, connector, is_public
 from notifier.secret import Secret
 

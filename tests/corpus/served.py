@@ -18,7 +18,7 @@ from aiohttp import web
 from notifier.eventlog.memory import MemoryLog
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.guard import networks
 from notifier.steps.poll import Poller
 

@@ -32,8 +32,8 @@ from notifier.feeds.feed import Document, Feed, Identity, Reading, Validators
 from notifier.feeds.fetch import inflated
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
+from notifier.feeds.parsers import Parser
 from notifier.feeds.reading.plain import cleaned
-from notifier.feeds.reading.pool import Parser
 from notifier.feeds.rounds import PollResult
 from notifier.statement import Statement
 from notifier.steps.poll import Poller

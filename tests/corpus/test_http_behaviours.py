@@ -21,7 +21,7 @@ from notifier.events.feeds import FeedMoved
 from notifier.events.statements import StatementPublished
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.feeds.rounds import PollResult
 from notifier.guard import networks
 from notifier.steps.poll import Poller

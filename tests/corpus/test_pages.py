@@ -18,7 +18,7 @@ from notifier.events.statements import PageRead, StatementPublished, StatementRe
 from notifier.feeds import govuk
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.reading.pool import PAGES, Parsers
+from notifier.feeds.parsers import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
 from notifier.statement import Statement

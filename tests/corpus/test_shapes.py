@@ -20,8 +20,8 @@ from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
+from notifier.feeds.parsers import Parser
 from notifier.feeds.reading.plain import cleaned
-from notifier.feeds.reading.pool import Parser
 from notifier.feeds.shape import PageShape
 
 FEEDS = Path(__file__).parents[2] / "../shared/data/feeds"

@@ -16,7 +16,7 @@ import pytest
 from notifier.alerts.features import Features, features_of
 from notifier.alerts.stories import Stories, same_news
 from notifier.errors import Refused
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.statement import Statement
 from tests.corpus.test_feeds import NO_FEEDS, NOW, ROWS, named, reading_of, recorded
 

@@ -28,7 +28,7 @@ from notifier.eventlog.wording import StatementEvent
 from notifier.events.alerts import AlertRaised, WatchlistMatched
 from notifier.events.statements import StatementPublished, StatementRevised, StatementWithdrawn
 from notifier.feeds.feed import Document, Feed, Kind
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.statement import Statement, fingerprint
 from tests.builders import NOON, Clock
 from tests.cli.terminal import legible, on_a_terminal

@@ -12,8 +12,8 @@ from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.detect import detect
 from notifier.feeds.feed import Document, Entry, Feed, Identity, Reading
 from notifier.feeds.known import Known
+from notifier.feeds.parsers import Parser
 from notifier.feeds.reading.document import read
-from notifier.feeds.reading.pool import Parser
 
 NOW = datetime(2020, 6, 30, 1, 0, tzinfo=UTC)
 URL = "https://commerce.example/news/feed"

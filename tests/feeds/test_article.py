@@ -11,8 +11,8 @@ import pytest
 
 from notifier.errors import Refused
 from notifier.feeds.feed import Reading
+from notifier.feeds.parsers import PAGES, Parser
 from notifier.feeds.reading import article
-from notifier.feeds.reading.pool import PAGES, Parser
 from tests.feeds.builders import FEED, document, feed
 from tests.feeds.pdfs import pdf
 

@@ -14,7 +14,7 @@ from notifier.events.deliveries import AlertDelivered
 from notifier.events.statements import StatementPublished
 from notifier.feeds.feed import Feed
 from notifier.feeds.fetch import Fetcher
-from notifier.feeds.reading.pool import Parser
+from notifier.feeds.parsers import Parser
 from notifier.feeds.shape import JsonShape, PageShape, Paging
 from notifier.guard import networks
 from notifier.service import Service

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from notifier.errors import Refused
 from notifier.feeds.catalogue import catalogue
-from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
 from notifier.feeds.reading.document import read
 from notifier.feeds.reading.plain import TEXT
-from notifier.feeds.reading.prescan import ITEMS
 from notifier.feeds.shape import PageShape, Paging
 from tests.feeds.builders import ENDLESS
 

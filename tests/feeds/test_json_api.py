@@ -15,12 +15,11 @@ from notifier.errors import Refused
 from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.catalogue import catalogue
 from notifier.feeds.detect import detect, withdrawn
-from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
 from notifier.feeds.health import outcome_of
 from notifier.feeds.known import Known
 from notifier.feeds.reading.document import read
 from notifier.feeds.reading.plain import TEXT
-from notifier.feeds.reading.prescan import ITEMS
 from notifier.feeds.shape import JsonShape, Paging
 from tests.feeds.builders import NOW
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.feeds.reading.links import LONGEST, absolute
+from notifier.feeds.links import LONGEST, absolute
 
 BASE = "https://commerce.example/news/2020/"
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from notifier.errors import Refused
 from notifier.feeds.feed import Feed
-from notifier.feeds.reading import opml
-from notifier.feeds.reading.opml import OUTLINES, Outline
+from notifier.feeds.opml import opml_of
+from notifier.feeds.reading.opml import BYTES, OUTLINES, Outline, read
 from notifier.feeds.shape import PageShape
 
 NOW = datetime(2020, 6, 29, 21, 0, tzinfo=UTC)
@@ -42,7 +42,7 @@ def test_feeds_are_found_in_any_folder():
         "</outline></outline>",
     )
 
-    assert opml.read(body) == (
+    assert read(body) == (
         [Outline("https://m.example/rss", "Ministry"), Outline("https://hk.example/atom?a=1&b=2", "香港 & more")],
         [],
     )
@@ -67,7 +67,7 @@ def test_feeds_are_found_in_any_folder():
 )
 def test_what_readers_write_is_read(written: str, found: Outline):
     """Names of attributes in any case, titles in either place, and the scheme that browsers once had."""
-    assert opml.read(listed(written)) == ([found], [])
+    assert read(listed(written)) == ([found], [])
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_what_readers_write_is_read(written: str, found: Outline):
 )
 def test_what_is_no_web_address_is_left_out(address: str):
     """And told, beside the good ones."""
-    assert opml.read(listed(outline(address), outline())) == ([Outline("https://m.example/rss", "Ministry")], [address])
+    assert read(listed(outline(address), outline())) == ([Outline("https://m.example/rss", "Ministry")], [address])
 
 
 def test_a_list_is_read_in_its_own_letters():
     """Of old readers, which wrote no UTF-8."""
     body = listed(outline(text="Ministère")).decode().replace('"1.0"?', '"1.0" encoding="iso-8859-1"?', 1)
 
-    (found,), _ = opml.read(body.encode("iso-8859-1"))
+    (found,), _ = read(body.encode("iso-8859-1"))
 
     assert found.title == "Ministère"
 
@@ -127,7 +127,7 @@ def an_address() -> bytes:
 
 
 def large() -> bytes:
-    return b" " * (opml.BYTES + 1)
+    return b" " * (BYTES + 1)
 
 
 @pytest.mark.parametrize(
@@ -140,16 +140,16 @@ def large() -> bytes:
         (outside, "parse-error", "declares entities"),
         (cut, "parse-error", "not well-formed XML: line 1"),
         (unescaped, "parse-error", "not well-formed XML"),
-        (a_feed, "not-a-feed", "no OPML"),
-        (an_address, "not-a-feed", "no OPML"),
-        (bytes, "not-a-feed", "no OPML"),
+        (a_feed, "not-a-feed", "not OPML"),
+        (an_address, "not-a-feed", "not OPML"),
+        (bytes, "not-a-feed", "not OPML"),
         (large, "parse-error", "bytes"),
     ],
 )
 def test_what_is_no_list_or_a_hostile_one_is_refused(made: Callable[[], bytes], outcome: str, said: str):
     """With what is wrong with it, and nothing of it is taken."""
     with pytest.raises(Refused, match=said) as refused:
-        opml.read(made())
+        read(made())
 
     assert refused.value.outcome == outcome
 
@@ -160,7 +160,7 @@ def test_any_bytes_are_read_or_refused(pieces: list[str]):
     body = "".join(pieces).encode()
 
     try:
-        found, _ = opml.read(body)
+        found, _ = read(body)
     except Refused:
         return
 
@@ -172,7 +172,7 @@ def test_what_is_written_is_opml_two():
     """A head with title and date, and outlines of type rss; what other readers cannot read is left out."""
     shape = PageShape(entries="li")
 
-    written = opml.write([feed(lang="en", kind="atom"), feed("page", kind="html", html=shape)], NOW)
+    written = opml_of([feed(lang="en", kind="atom"), feed("page", kind="html", html=shape)], NOW)
 
     root = ElementTree.fromstring(written.encode())  # noqa: S314 it is ours
     assert (root.tag, root.attrib) == ("opml", {"version": "2.0"})
@@ -185,9 +185,9 @@ def test_what_is_written_is_opml_two():
 @given(st.text(), st.text())
 def test_what_was_written_is_read_again(issuer: str, path: str):
     """Whatever stands in a name or an address: one outline in, one outline out, and nothing of it acts."""
-    written = opml.write([feed(issuer=issuer, url=f"https://m.example/{path}"), feed("n")], NOW)
+    written = opml_of([feed(issuer=issuer, url=f"https://m.example/{path}"), feed("n")], NOW)
 
-    found, strange = opml.read(written.encode("utf-8", "replace"))
+    found, strange = read(written.encode("utf-8", "replace"))
 
     assert len(found) + len(strange) == 2
     assert found[-1] == Outline("https://n.example/rss", "Ministry", "n")

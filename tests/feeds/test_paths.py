@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.feeds.reading.paths import LONGEST, MANY, STEPS, check_path, check_template, find, said
+from notifier.feeds.paths import LONGEST, MANY, STEPS, check_path, check_template, find, said
 
 TOP = {
     "title": "Rules",

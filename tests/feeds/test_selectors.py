@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifier.feeds.reading.selectors import LONGEST, check_selector, translated
+from notifier.feeds.selectors import LONGEST, check_selector, translated
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from notifier.errors import Refused, TryLater
 from notifier.feeds.fetch import Fetcher
 from notifier.feeds.govuk import PublisherRecord
-from notifier.feeds.reading.pool import PAGES, Parsers
+from notifier.feeds.parsers import PAGES, Parsers
 from notifier.feeds.visit import Visitor
 from notifier.guard import networks
 from tests.feeds.pdfs import pdf

@@ -18,8 +18,8 @@ from notifier.errors import Refused
 from notifier.feeds.feed import Document, Entry, Feed, Reading
 from notifier.feeds.reading.html_list import opened, selected, words_of
 from notifier.feeds.reading.plain import cleaned, joined, one_line, tag_of_language, to_text
-from notifier.feeds.reading.selectors import translated
 from notifier.feeds.reading.walls import checks_for_humans
+from notifier.feeds.selectors import translated
 
 WORDS = 256 * 1024  # bytes (UTF-8) of a page's words that we keep
 LEAVES = 500  # pages of a PDF that are read, unless its words are enough before

@@ -17,14 +17,14 @@ import feedparser
 import msgspec
 
 from notifier.errors import Refused
-from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
+from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.reading import html_list as page
 from notifier.feeds.reading import json_api, jsonfeed
 from notifier.feeds.reading.charset import letters
 from notifier.feeds.reading.dates import read_date
-from notifier.feeds.reading.links import LONGEST, absolute
 from notifier.feeds.reading.plain import one_line, tag_of_language, to_text
-from notifier.feeds.reading.prescan import ITEMS, cut_short, deleted, ends_inside_item, prescan, within
+from notifier.feeds.reading.prescan import cut_short, deleted, ends_inside_item, prescan, within
 from notifier.feeds.reading.walls import checks_for_humans
 
 _HTML = re.compile(rb"<\s*(?:!doctype\s+html|html|head|body|title)\b", re.I)

@@ -14,15 +14,15 @@ import lxml.etree
 import lxml.html
 
 from notifier.errors import Refused
-from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
+from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.reading.charset import letters
 from notifier.feeds.reading.dates import read_date
-from notifier.feeds.reading.links import LONGEST, absolute
 from notifier.feeds.reading.next_page import next_page
 from notifier.feeds.reading.plain import TEXT, one_line, to_text
-from notifier.feeds.reading.prescan import ITEMS, within
-from notifier.feeds.reading.selectors import translated
+from notifier.feeds.reading.prescan import within
 from notifier.feeds.reading.walls import checks_for_humans
+from notifier.feeds.selectors import translated
 from notifier.feeds.shape import PageShape
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w.:-]{1,40})""", re.I)

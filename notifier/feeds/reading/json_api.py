@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 
 from notifier.errors import Refused
-from notifier.feeds.feed import Document, Entry, Feed, Reading
+from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
+from notifier.feeds.links import LONGEST, absolute
+from notifier.feeds.paths import find, said
 from notifier.feeds.reading.charset import letters
 from notifier.feeds.reading.dates import read_date
 from notifier.feeds.reading.jsonfeed import decoded
-from notifier.feeds.reading.links import LONGEST, absolute
 from notifier.feeds.reading.next_page import next_page
-from notifier.feeds.reading.paths import find, said
 from notifier.feeds.reading.plain import joined, one_line, to_text
-from notifier.feeds.reading.prescan import ITEMS, within
+from notifier.feeds.reading.prescan import within
 from notifier.feeds.reading.walls import checks_for_humans
 from notifier.feeds.shape import JsonShape
 

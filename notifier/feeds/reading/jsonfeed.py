@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from notifier.errors import Refused
-from notifier.feeds.feed import Entry, Feed, Reading
+from notifier.feeds.feed import ITEMS, Entry, Feed, Reading
+from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.reading.dates import read_date
-from notifier.feeds.reading.links import LONGEST, absolute
 from notifier.feeds.reading.plain import one_line, tag_of_language, to_text
-from notifier.feeds.reading.prescan import ITEMS, within
+from notifier.feeds.reading.prescan import within
 
 # Escapes of half a character, as a text cut between the two leaves them. Whole ones, and escaped backslashes, stay.
 _HALVES = re.compile(rb"(\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)|\\u[dD][89a-fA-F]\w\w")

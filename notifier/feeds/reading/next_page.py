@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, quote, unquote_plus, urlsplit
 
-from notifier.feeds.reading.links import absolute
+from notifier.feeds.links import absolute
 from notifier.feeds.shape import Paging
 
 

@@ -1,37 +1,32 @@
 """
-OPML, in which feed readers give each other their feeds (OPML 2.0, http://opml.org/spec2.opml).
+An OPML file, the list of feeds that feed readers exchange → its feeds (OPML 2.0, http://opml.org/spec2.opml).
 
-A stranger's file is read as a stranger's feed is: no entities, and within limits.
+A stranger's list is read with the same limits as a stranger's feed: no entities, and bounds on its size and shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from email.utils import format_datetime
 from urllib.parse import urlsplit
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 
 from notifier.errors import Refused
-from notifier.feeds.feed import ID, Feed
+from notifier.feeds.feed import ID
+from notifier.feeds.links import LONGEST
 from notifier.feeds.reading.charset import letters
-from notifier.feeds.reading.links import LONGEST
-from notifier.feeds.reading.plain import cleaned, one_line, tag_of_language
+from notifier.feeds.reading.plain import one_line, tag_of_language
 from notifier.feeds.reading.prescan import ATTRIBUTES, DEPTH, within
 
 BYTES = 16 * 1024 * 1024  # of a file
 OUTLINES = 50_000  # in a file
-TITLE = 200  # characters of what a feed is called
-KINDS = ("rss", "atom", "rdf", "jsonfeed")  # what other readers can read too; to OPML they are all "rss"
+TITLE = 200  # characters of a feed's title
 
 
 class Outline(msgspec.Struct, frozen=True):
     """
-    One feed of a list: its address (http or https), what the list calls it, its id where the list gives one that we
-    would have given, and its language; "" for what is not there.
+    One feed of a list: its address (http or https), its title there, its id if the list has one in our form, and its
+    language; "" for what the list does not give.
     """
 
     url: str
@@ -42,20 +37,19 @@ class Outline(msgspec.Struct, frozen=True):
 
 def read(body: bytes) -> tuple[list[Outline], list[str]]:
     """
-    The feeds of an OPML file, whatever folders they lie in, each address once; and the addresses that are none of the
-    web, as they stand there.
+    The feeds of an OPML file, in any folder, each address once; and, as written, the addresses that are not http(s).
 
-    Raises `Refused` with outcome not-a-feed (no OPML) or parse-error (not well formed, or over the limits).
+    Raises `Refused` with outcome not-a-feed (not OPML) or parse-error (not well formed, or over the limits).
     """
     within(len(body), BYTES, "bytes")
     text, _ = letters(body)
     scan = _OpmlScan()
     try:
-        # What the declaration calls the letters no longer counts.
+        # Decoded already: the declared charset no longer counts.
         scan.parser.Parse(text.encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
         if not scan.is_opml:
-            raise Refused("this is no OPML", outcome="not-a-feed") from error
+            raise Refused("this is not OPML", outcome="not-a-feed") from error
         problem = f"not well-formed XML: line {error.lineno}, {expat.errors.messages[error.code]}"
         raise Refused(problem, outcome="parse-error") from error
     return list(scan.found.values()), scan.strange
@@ -78,7 +72,7 @@ class _OpmlScan:
         within(len(attributes), ATTRIBUTES, "attributes in one element")
         if self._depth == 1:
             if name.lower() != "opml":
-                raise Refused("XML, but no OPML", outcome="not-a-feed")
+                raise Refused("XML, but not OPML", outcome="not-a-feed")
             self.is_opml = True
         if name.lower() == "outline":
             self._outlines += 1
@@ -86,15 +80,15 @@ class _OpmlScan:
             # Some write xmlurl, others xmlURL.
             self._take({key.lower(): one_line(value, LONGEST) for key, value in attributes.items()})
 
-    def _take(self, said: dict[str, str]) -> None:
-        if not (given := said.get("xmlurl", "")):
+    def _take(self, attributes: dict[str, str]) -> None:
+        if not (given := attributes.get("xmlurl", "")):
             return
         url = _web_address(given)
         if not url:
             self.strange.append(given)
             return
-        title = said.get("text") or said.get("title") or urlsplit(url).hostname or ""
-        id, lang = said.get("title", ""), tag_of_language(said.get("language", ""))
+        title = attributes.get("text") or attributes.get("title") or urlsplit(url).hostname or ""
+        id, lang = attributes.get("title", ""), tag_of_language(attributes.get("language", ""))
         self.found.setdefault(url, Outline(url, title[:TITLE], id if ID.fullmatch(id) else "", lang))
 
     def _end(self, name: str) -> None:
@@ -105,7 +99,7 @@ class _OpmlScan:
 
 
 def _web_address(given: str) -> str:
-    """The http or https address that is meant, "" where it is none: `feed:` is how browsers once said it."""
+    """The http(s) address that a list gives, or ""; browsers once wrote such addresses as `feed:`."""
     scheme, _, rest = given.partition(":")
     if scheme.lower() == "feed":
         given = rest if rest.lower().startswith(("http:", "https:")) else f"http:{rest}"
@@ -115,19 +109,3 @@ def _web_address(given: str) -> str:
     except ValueError:
         return ""
     return given if usable and given.isprintable() and " " not in given else ""
-
-
-def write(feeds: Iterable[Feed], now: datetime) -> str:
-    """An OPML 2.0 document of the feeds that other readers can read as well."""
-    outlines = [f"    <outline {_attributes(feed)}/>\n" for feed in feeds if feed.kind in KINDS]
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0">\n  <head>\n'
-        "    <title>Feeds of the policy-change notifier</title>\n"
-        f"    <dateCreated>{format_datetime(now, usegmt=True)}</dateCreated>\n"
-        f"  </head>\n  <body>\n{''.join(outlines)}  </body>\n</opml>\n"
-    )
-
-
-def _attributes(feed: Feed) -> str:
-    said = {"type": "rss", "text": feed.issuer, "title": feed.id, "xmlUrl": feed.url, "language": feed.lang}
-    return " ".join(f"{name}={quoteattr(cleaned(value))}" for name, value in said.items() if value)

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from xml.parsers import expat
 
 from notifier.errors import Refused
+from notifier.feeds.feed import ITEMS
 
-DEPTH, ATTRIBUTES, NAMESPACES, ITEMS, TEXT = 200, 100, 64, 5_000, 2_000_000
+DEPTH, ATTRIBUTES, NAMESPACES, TEXT = 200, 100, 64, 2_000_000
 
 # A tag that tells where we are in a feed. CDATA is passed over: an article on feeds may quote such tags.
 _TAG = re.compile(

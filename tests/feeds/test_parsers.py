@@ -17,7 +17,7 @@ import pytest
 import notifier
 from notifier.errors import Refused
 from notifier.feeds.feed import Reading
-from notifier.feeds.reading.pool import Parser, Parsers
+from notifier.feeds.parsers import Parser, Parsers
 from tests.feeds.builders import ENDLESS, FEED, HUGE, a_parser, document, feed, item, reading_of, rss
 
 GOOD = rss(item("Good", guid="good"))
@@ -29,7 +29,7 @@ SOURCES = sorted(Path(notifier.__file__).parent.rglob("*.py"))
 READS = f"""
 import asyncio
 from notifier.feeds.feed import Document, Feed
-from notifier.feeds.reading.pool import Parser, Parsers
+from notifier.feeds.parsers import Parser, Parsers
 
 async def main():
     parser = Parser()

@@ -167,7 +167,7 @@ def _places() -> list[str]:
 
     Not every interpreter finds the libraries by itself; some are told by PYTHONPATH, or by the archive they start from.
     """
-    here = str(Path(__file__).parents[3])
+    here = str(Path(__file__).parents[2])
     return list(dict.fromkeys(str(Path(place).absolute()) for place in (here, *sys.path) if place))
 
 
