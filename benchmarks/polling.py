@@ -78,7 +78,7 @@ async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
         now = datetime.now(UTC)
         return (next_due(feed, poller.habit(feed), Bounds(), now) - now).total_seconds()
 
-    rounds = Rounds(feeds, poller.poll, lambda: 0.5, ticks=lambda: 0.0, told=told, pace=pace)
+    rounds = Rounds(feeds, poller.poll, lambda: 0.5, ticks=lambda: 0.0, on_poll=told, pace=pace)
     await rounds.start_due()
     async with asyncio.timeout(120):
         await done.wait()

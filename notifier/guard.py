@@ -1,8 +1,8 @@
 """
-Nothing connects inside: a check at connect time, on the numeric address.
+Refuse connections to addresses that are not public, when the socket is made and by its numeric address.
 
-It stands in the socket factory, behind every name look-up and redirect, so that a name which answers differently the
-second time, an odd spelling of an address, or a redirect to a cloud's metadata service all come to the same end.
+The check comes after every name look-up and redirect, so that DNS rebinding, odd spellings of an address and redirects
+to a cloud's metadata service are all refused.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from notifier.errors import Refused
 
-LOOK_UPS = 32  # names looked up at a time; one whose name servers are gone takes its thread for up to half a minute
+LOOK_UPS = 32  # concurrent look-ups; one whose name servers are gone holds its thread for up to half a minute
 
 Network = IPv4Network | IPv6Network
 AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
 
-# Ranges that Python's `is_global` lets through, in one version or another: they reach inside by translation or relay
+# Ranges that some Python version's `is_global` lets through: they lead to inner networks by translation or relay
 # (NAT64, 6to4, Teredo), are documentation, site-local or protocol space (IANA's special-purpose registries), or are
-# where a cloud answers its own machines (Oracle in 192.0.0.0/24, Azure at 168.63.129.16).
+# addresses at which clouds serve their own machines (Oracle in 192.0.0.0/24, Azure at 168.63.129.16).
 _NEVER = [
     ip_network(network)
     for network in (
@@ -47,12 +47,12 @@ _NEVER = [
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """The operator's allow-list, read. Raises ValueError for what is no address or network."""
+    """Parse the operator's allow-list. Raises ValueError unless each text is an address or network."""
     return tuple(ip_network(text) for text in texts)
 
 
 def is_public(address: str, allowed: Iterable[Network] = ()) -> bool:
-    """May we connect to this numeric address: is it on the public internet, or in the operator's allow-list?"""
+    """Is this numeric address on the public internet, or in the operator's allow-list? False if it is invalid."""
     try:
         number: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:
@@ -68,9 +68,9 @@ def is_public(address: str, allowed: Iterable[Network] = ()) -> bool:
 
 def refuse_inside(allowed: Iterable[Network] = ()) -> Callable[[AddressInfo], socket.socket]:
     """
-    A socket factory (as aiohttp's connector takes one) that makes sockets to public and allowed addresses only.
+    A socket factory for aiohttp's connector that makes sockets only to public and allowed addresses.
 
-    Raises `Refused("blocked-address")` for any other, before a socket exists.
+    The factory raises `Refused("blocked-address")` for any other, before a socket exists.
     """
     known = tuple(allowed)
 
@@ -79,7 +79,7 @@ def refuse_inside(allowed: Iterable[Network] = ()) -> Callable[[AddressInfo], so
         host = str(address[0])
         if not is_public(host, known):
             raise Refused(
-                f"{host} is not a public address; if it is meant, allow it under [fetch] in notifier.toml",
+                f"{host} is not a public address; to connect all the same, allow it under [fetch] in notifier.toml",
                 outcome="blocked-address",
             )
         return socket.socket(family=family, type=kind, proto=protocol)
@@ -88,7 +88,7 @@ def refuse_inside(allowed: Iterable[Network] = ()) -> Callable[[AddressInfo], so
 
 
 def connector(allowed: Iterable[Network] = (), **options: Any) -> aiohttp.TCPConnector:
-    """A connector of aiohttp's, with these options of its own, that reaches public and allowed addresses only."""
+    """An aiohttp connector, with these options, that connects only to public and allowed addresses."""
     known = tuple(allowed)
     factory: Any = refuse_inside(known)
     return aiohttp.TCPConnector(socket_factory=factory, resolver=_PublicResolver(known), **options)
@@ -96,10 +96,10 @@ def connector(allowed: Iterable[Network] = (), **options: Any) -> aiohttp.TCPCon
 
 class _PublicResolver(AbstractResolver):
     """
-    Names → addresses, on threads of its own: asyncio's few would all be taken by a few dead name servers.
+    Looks names up on threads of its own: a few dead name servers would take all of asyncio's threads.
 
-    Addresses inside are left out, and a name that has no other is refused. The guard behind would stop each of them
-    too, but where there are several aiohttp races them, and loses the reason.
+    Addresses that are not public are left out, and a name with no other is refused. The socket factory would refuse
+    each of them too, but aiohttp races several addresses and loses the reason.
     """
 
     def __init__(self, allow: Iterable[Network]) -> None:
@@ -117,8 +117,8 @@ class _PublicResolver(AbstractResolver):
         usable = [each for each in found if is_public(each[2], self._allow)]
         if found and not usable:
             raise Refused(
-                f"{host} leads to {found[0][2]}, not a public address; if it is meant, allow that under [fetch] in "
-                "notifier.toml",
+                f"{host} resolves to {found[0][2]}, not a public address; to connect all the same, allow it under "
+                "[fetch] in notifier.toml",
                 outcome="blocked-address",
             )
         return [

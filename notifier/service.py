@@ -237,7 +237,7 @@ class Service:
             self.poller.poll,
             self._ports.chance.random,
             ticks=self._ports.ticks,
-            told=on_poll,
+            on_poll=on_poll,
             pace=self._pace,
             clock=self._ports.clock,
             fastest=self.settings.bounds.fastest,

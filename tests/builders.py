@@ -190,5 +190,5 @@ class Pages:
             raise answer
         return WebPage(answer, self.by)
 
-    async def said(self, link: str, feed: Feed) -> PublisherRecord:
+    async def record(self, link: str, feed: Feed) -> PublisherRecord:
         return self.publisher.get(link, PublisherRecord())

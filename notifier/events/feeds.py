@@ -1,4 +1,4 @@
-"""Events about feeds: read for the first time, doing better or worse, moved."""
+"""Events about feeds: first read, a change of health, moved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from notifier.events.event import Event
 
 
 class FeedBaselined(Event, frozen=True, kw_only=True):
-    """A feed was read for the first time; its `entries` statements were recorded and alert nobody."""
+    """A feed was read for the first time; its `entries` were recorded muted."""
 
     type: ClassVar[str] = "feed.baselined.v1"
 
@@ -27,10 +27,10 @@ class FeedBaselined(Event, frozen=True, kw_only=True):
 
 class FeedHealthChanged(Event, frozen=True, kw_only=True):
     """
-    A feed's polls end differently from before: `outcome` where it was `before` ("" at first).
+    The outcome of a feed's polls changed from `before` ("" at first) to `outcome`, with problems in words in `detail`.
 
     Outcomes: ok, ok-empty, stale, gap, blocked, not-a-feed, parse-error, retired, not-found, unreachable, throttled,
-    bad-address, blocked-address. An unchanged poll is no event. `changed_at` is when the poll ended.
+    bad-address, blocked-address. `changed_at` is when the poll ended.
     """
 
     type: ClassVar[str] = "feed.health-changed.v1"
@@ -56,9 +56,9 @@ class FeedHealthChanged(Event, frozen=True, kw_only=True):
 
 class FeedMoved(Event, frozen=True, kw_only=True):
     """
-    A feed's address answered with a permanent redirect (301, 308); `url` is where it led.
+    A feed's URL, `url_before`, answered with a permanent redirect (301, 308) to `url`.
 
-    `moved_at` is when we saw it: a feed may move, come back, and move once more. None in rows of before it was kept.
+    `moved_at` is when that was seen, since a feed may move back and move again; None in rows older than the field.
     """
 
     type: ClassVar[str] = "feed.moved.v1"

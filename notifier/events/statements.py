@@ -12,7 +12,7 @@ from notifier.statement import Statement
 
 
 class OfStatement(Event, frozen=True, kw_only=True):
-    """An event that bears a statement: what it says, or what it said last."""
+    """An event with a statement in its current words, or in its last ones."""
 
     statement: Statement
 
@@ -22,7 +22,7 @@ class OfStatement(Event, frozen=True, kw_only=True):
 
     @property
     def born_at(self) -> datetime | None:
-        # Not `seen_at`: the id follows from the statement alone, so two machines that see it record it once.
+        # Not `seen_at`: the id depends on the statement alone, so two machines that see it record it once.
         return self.statement.published_at
 
 
@@ -30,7 +30,7 @@ class StatementPublished(OfStatement, frozen=True, kw_only=True):
     """
     A statement was seen for the first time.
 
-    `muted_because` says why it alerts nobody ("baseline", "over 30 days old", …), or is "".
+    `muted_because` is the reason why it alerts nobody ("baseline", "over 30 days old", …), or "".
     """
 
     type: ClassVar[str] = "statement.published.v1"
@@ -45,14 +45,13 @@ class StatementPublished(OfStatement, frozen=True, kw_only=True):
 
 class StatementRevised(OfStatement, frozen=True, kw_only=True):
     """
-    A statement's words changed. `replaces` is the fingerprint of the words before; `muted_because` as in the first.
+    A statement's words changed. `replaces` is the fingerprint of its words before, and `revises` the id of the event
+    with these words, "" in rows older than the field. `muted_because` is as in `StatementPublished`; if it is
+    "renamed", the words are the same and the statement's id is new.
 
-    With `muted_because` "renamed" the words are as they were, and the statement has another id than the one it revises.
-    `revises` is the id of the event that said the words before; "" in rows of before it was kept.
-
-    `page` is "" where the feed told of it. Where the statement's page was read again and says something else, it is
-    the fingerprint of the page's words, and `replaces` that of those before. `silent`: a publisher who
-    marks changes elsewhere did not mark this one. `by` is what read the page, as in `PageRead`.
+    If its page was read again and has changed, `page` is the fingerprint of the page's words, `replaces` that of its
+    words before, and `by` as in `PageRead`; if the feed showed the change, `page` is "". `silent` means that the
+    publisher usually marks changes and did not mark this one.
     """
 
     type: ClassVar[str] = "statement.revised.v1"
@@ -72,12 +71,13 @@ class StatementRevised(OfStatement, frozen=True, kw_only=True):
 
 class PageRead(OfStatement, frozen=True, kw_only=True):
     """
-    The page of a statement was read: `statement` has the words of the page as its text, where the feed gave a summary.
+    The page of a statement was read: the text of `statement` is the page's, where the feed gave a summary.
 
-    Its cause is the event that told of the statement, and `page` the fingerprint of the page's words. It is no news in
-    itself: who was not alerted by title and summary may be by these words. `muted_because` as in the first.
+    Its cause is the event that recorded the statement; `page` is the fingerprint of the page's words. Subscribers whose
+    watchlists did not match title and summary are alerted if these words match. `muted_because` is as in
+    `StatementPublished`.
 
-    `by` names what read it, with its version, since another may find other words on a page that nobody changed.
+    `by` is the extractor, with its version, since another may find other words on a page that has not changed.
     """
 
     type: ClassVar[str] = "statement.read.v1"
@@ -89,12 +89,12 @@ class PageRead(OfStatement, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, ...]:
-        # Read by another, and then by the first again: each time it is another event.
+        # Read by another extractor, then by the first again: these are different events.
         return (self.statement.id, self.page, *((self.by, self.muted_because) if self.by else ()))
 
 
 class PageUnreadable(Event, frozen=True, kw_only=True):
-    """The page of a statement could not be read, and for what `reason`; its cause is the event that told of it."""
+    """The page of a statement could not be read, with the `reason` in words; its cause is the statement's event."""
 
     type: ClassVar[str] = "statement.unread.v1"
 
@@ -112,9 +112,9 @@ class PageUnreadable(Event, frozen=True, kw_only=True):
 
 class StatementWithdrawn(OfStatement, frozen=True, kw_only=True):
     """
-    A statement was taken back by its issuer: `reason` says how we know. That it left the feed's window is none.
+    A statement was withdrawn by its issuer; `reason` is the sign of that, in words. Leaving the feed is no such sign.
 
-    `statement` has its last words that we hold, and `revises` is the id of the event that said them.
+    `statement` has its last known words, and `revises` is the id of the event with these words.
     """
 
     type: ClassVar[str] = "statement.withdrawn.v1"

@@ -1,6 +1,5 @@
 """
-What may have been missed between two polls: looked for in further pages, or in an archive that keeps what has left the
-feed.
+Fill the gap between two polls from a feed's further pages, or from an archive that keeps what has left the feed.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from notifier.feeds.fetch import at
 from notifier.feeds.known import Known
 from notifier.feeds.paging import Fetch, Parse, with_further_pages
 
-BACKFILL = 50  # pages that are read back at most
+BACKFILL = 50  # pages that are read back, at most
 GAP = "nothing that the last poll showed is left"
 
 
 async def filled(feed: Feed, reading: Reading, known: Known, fetcher: Fetch, parser: Parse) -> tuple[Reading, str]:
     """
-    Add to a document that shows nothing of the last poll what was published in between, where it can be found.
+    Add to a reading that shares no entry with the last poll the entries published in between, as far as they are found.
 
-    Returns the document, with the entries that were found, and a sentence for the operator: how many were found, and
-    whether some may still be missing. A page that fails leaves the document cut short, so that the next poll goes on.
+    Returns the reading with these entries, and a sentence for the operator: how many were found, and whether some may
+    still be missing. If a page cannot be read, the reading is marked as cut short and the next poll goes on from there.
     """
     archive = catalogue().get(feed.archive)
     try:
@@ -43,7 +42,7 @@ async def filled(feed: Feed, reading: Reading, known: Known, fetcher: Fetch, par
     except (TryLater, Refused) as failure:
         return reading, f"{GAP}, and what was published in between could not be read: {failure}"
     if older.cut_short and reading.next:
-        # As with any page that fails: the next poll reads on where this one stopped.
+        # As after any page that fails, the next poll goes on where this one stopped.
         rest = {"cut_short": True, "problem": older.problem, "next": older.next}
         return msgspec.structs.replace(reading, entries=(*reading.entries, *missed), **rest), GAP
     entries = dict.fromkeys((*reading.entries, *missed))
@@ -54,7 +53,7 @@ async def filled(feed: Feed, reading: Reading, known: Known, fetcher: Fetch, par
 
 
 async def _pages(feed: Feed, fetcher: Fetch, parser: Parse, ends: Callable[[Reading], bool]) -> Reading:
-    """A document with as many further pages as are read back at most."""
+    """The document at a feed's address with its further pages, up to one that `ends`, at most `BACKFILL` in all."""
     document = await fetcher.fetch(feed, Validators())
     if isinstance(document, Unchanged):
         return Reading(entries=())
@@ -63,7 +62,7 @@ async def _pages(feed: Feed, fetcher: Fetch, parser: Parse, ends: Callable[[Read
 
 
 def _missed(feed: Feed, reading: Reading, archive: Reading, known: Known) -> tuple[tuple[Entry, ...], bool]:
-    """The archive's entries down to the first known one that the document does not show; and whether it has one."""
+    """The archive's entries before the first known one that the document does not show; and whether there is one."""
     shown = {as_statement(entry, feed).id for entry in reading.entries}
     listed = [entry for entry in _by_link(archive) if as_statement(entry, feed).id not in shown]
     missed = tuple(itertools.takewhile(lambda entry: not _is_known(feed, known)(entry), listed))
@@ -75,5 +74,5 @@ def _is_known(feed: Feed, known: Known) -> Callable[[Entry], bool]:
 
 
 def _by_link(page: Reading) -> list[Entry]:
-    """An archive's entries by the links of their pages, which are what it has in common with its feed."""
+    """An archive's entries with their links as ids: links are what an archive shares with its feed."""
     return [msgspec.structs.replace(entry, id=entry.link) for entry in page.entries if entry.link]

@@ -1,7 +1,7 @@
 """
-The catalogue of official feeds that comes with the notifier; the data is in catalogue.toml beside this.
+The catalogue of official feeds that comes with the notifier; its data is catalogue.toml beside this file.
 
-It lists what can be polled and what cannot, each of the latter with the reason, so that nobody looks for it twice.
+It also lists sources that cannot be polled, with the reason, so that nobody needs to try them again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Status = Literal["ok", "ok-weak", "blocked", "retired", "stale", "unconfirmed"]
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    One publisher's address. `kind` is what is found there: that of a feed, or `list-file`, which is not polled yet.
-    What is `json` or `html` has a declaration under that name, without which it cannot be read.
+    One address of a publisher. `kind` is a feed's kind, or `list-file`, which is not polled yet. The kinds `json` and
+    `html` need the declaration of that name.
 
-    `reason` says why the source cannot be polled, "" where it can; `note` is worth knowing for whoever enables it.
-    `every` is in seconds, None where the operator's default will do. The rest is as in `Feed`.
+    `reason` says why the source cannot be polled, "" if it can; `note` is advice for operators who enable it. `every`
+    is in seconds, None for the operator's default. The other fields are those of `Feed`.
     """
 
     id: str
@@ -58,27 +58,27 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def shape(self) -> JsonShape | PageShape | None:
-        """The declaration that it is read by; None where none is needed, or there is none."""
+        """The declaration that the source is read by; None if it has none."""
         return self.json or self.html
 
     @property
     def how(self) -> dict[str, Any]:
-        """How its documents are read, as fields of a `Feed`: also another address of that publisher is read so."""
+        """How its documents are read, as fields of a `Feed`; they also fit other addresses of that publisher."""
         names = ("kind", "identity", "dates", "timezone", "slots", "json", "html", "full_text", "article")
         return {name: getattr(self, name) for name in names if (name, self.kind) != ("kind", "list-file")}
 
     def feed(self, every: float) -> Feed:
-        """The feed to poll, every so many seconds unless the catalogue knows better. Raises ValueError(reason)."""
+        """The source as a feed. `every`, in seconds, is for sources without a pace. Raises ValueError(reason)."""
         if not self.usable:
             raise ValueError(self.reason)
-        said: dict[str, Any] = msgspec.structs.asdict(self)
-        said["every"] = self.every or every
-        return Feed(**{name: said[name] for name in Feed.__struct_fields__})
+        fields: dict[str, Any] = msgspec.structs.asdict(self)
+        fields["every"] = self.every or every
+        return Feed(**{name: fields[name] for name in Feed.__struct_fields__})
 
 
 @functools.cache
 def catalogue() -> Mapping[str, Source]:
-    """All sources by id, in the order of the file: by country."""
+    """All sources by id, in the order of the file, which is by country."""
     with Path(__file__).with_name("catalogue.toml").open("rb") as file:
         tables = tomllib.load(file)
     return MappingProxyType({id: msgspec.convert({"id": id, **table}, Source) for id, table in tables.items()})

@@ -1,7 +1,5 @@
 """
-Is this entry news?
-
-It is the first time we see its id, and again whenever its words change.
+Detect news in a document: a statement whose id is new, or whose words have changed.
 """
 
 from __future__ import annotations
@@ -21,26 +19,26 @@ from notifier.feeds.feed import Entry, Feed, Reading
 from notifier.feeds.known import Known, day_of
 from notifier.statement import Statement, fingerprint
 
-OLD = timedelta(days=30)  # an entry dated so far back alerts nobody on arrival
-OFTEN = 5  # revisions of one statement a day that alert; a page that writes itself anew each minute has many
+OLD = timedelta(days=30)  # a new entry dated further back alerts nobody
+WHOLESALE = 3  # entries under new ids, at least, that show a publisher renaming all
+OFTEN = 5  # revisions of one statement a day that alert; a page that updates itself each minute has many
 BASELINE, RENAMED, TOO_OFTEN = "baseline", "renamed", "too often today"
 _WORD = re.compile(r"\w+")
 
 
 def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baseline: bool) -> list[Event]:
     """
-    What is new in a document, oldest first, as events; none for what we hold.
+    The new and revised statements of a document as events, oldest first.
 
-    With `baseline` (a feed's first poll) everything is recorded and alerts nobody. Only whole entries count, and a
-    wording that a statement has had before is no revision: caches serve old copies. What has left the window is
-    nothing. A statement under a new name is recorded, so that its next edit is known for one, and alerts nobody; nor do
-    further revisions where a day brought many.
+    With `baseline` (a feed's first poll) all are muted. Incomplete entries are ignored. A wording that a statement has
+    had before is not a revision, since caches serve old copies; an entry that has left the feed is not an event. A
+    renamed statement is recorded muted, so that its next edit is recognised; revisions beyond `OFTEN` a day are muted.
     """
     events: list[Event] = []
     seen: dict[str, list[str]] = {}
-    told: dict[str, str] = {}
+    recorded_as: dict[str, str] = {}
     revised = Counter[str]()
-    statements, twins = _statements(reading, feed, known)
+    statements, other_ids = _statements(reading, feed, known)
     renamed = _Renamed(statements, feed, known)
     # Feeds list the newest first; the log reads oldest first.
     for statement in reversed(statements):
@@ -48,34 +46,34 @@ def detect(reading: Reading, feed: Feed, known: Known, now: datetime, *, baselin
         if statement.fingerprint in held:
             continue
         if held:
-            # However old: that an old text changes is news.
+            # Never muted for its age: a change of an old text is news.
             often = known.revised_on(feed.id, statement.id, now) + revised[statement.id] >= OFTEN
-            quiet = BASELINE if baseline else TOO_OFTEN if often else ""
+            muted_because = BASELINE if baseline else TOO_OFTEN if often else ""
             revised[statement.id] += 1
-            before = told.get(statement.id) or known.newest(feed.id, statement.id)
+            before = recorded_as.get(statement.id) or known.newest(feed.id, statement.id)
             events.append(
                 StatementRevised(
-                    statement=statement, replaces=held[-1], revises=before, seen_at=now, muted_because=quiet
+                    statement=statement, replaces=held[-1], revises=before, seen_at=now, muted_because=muted_because
                 )
             )
-        elif renamed.is_new(statement) and statement.fingerprint in known.wordings(feed.id, twins[statement.id]):
-            continue  # its guid stands alone now, or no longer does: no name to remember, since that may turn again
+        elif renamed.is_new(statement) and statement.fingerprint in known.wordings(feed.id, other_ids[statement.id]):
+            continue  # known under its other id: a guid may be shared in one poll and not in the next
         elif before := renamed.before(statement):
             same = statement.fingerprint
             events.append(
                 StatementRevised(statement=statement, replaces=same, revises=before, seen_at=now, muted_because=RENAMED)
             )
         else:
-            quiet = BASELINE if baseline else _old(statement, now)
-            events.append(StatementPublished(statement=statement, seen_at=now, muted_because=quiet))
+            muted_because = BASELINE if baseline else _old(statement, now)
+            events.append(StatementPublished(statement=statement, seen_at=now, muted_because=muted_because))
         held.append(statement.fingerprint)
-        told[statement.id] = events[-1].id
+        recorded_as[statement.id] = events[-1].id
     return events
 
 
 def holds_news(reading: Reading, feed: Feed, known: Known) -> bool:
-    """Would `detect` tell anything of this document? Asked of each further page, so it makes no event."""
-    statements, twins = _statements(reading, feed, known)
+    """Would `detect` find any news in this document? Cheaper: it is asked of each further page, and makes no events."""
+    statements, other_ids = _statements(reading, feed, known)
     by_id: dict[str, set[str]] = defaultdict(set)
     for statement in statements:
         by_id[statement.id].add(statement.fingerprint)
@@ -84,29 +82,31 @@ def holds_news(reading: Reading, feed: Feed, known: Known) -> bool:
         and not (
             len(by_id[statement.id]) == 1
             and not known.wordings(feed.id, statement.id)
-            and statement.fingerprint in known.wordings(feed.id, twins[statement.id])
+            and statement.fingerprint in known.wordings(feed.id, other_ids[statement.id])
         )
         for statement in statements
     )
 
 
 def holds_known(reading: Reading, feed: Feed, known: Known) -> bool:
-    """Does this document show a statement that we know, in whatever words, or one that was taken back?"""
+    """Does this document show a statement that is known, in any wording, or that was withdrawn?"""
     statements, _ = _statements(reading, feed, known)
-    return any(_taken_back(entry, feed, known) for entry in reading.entries) or any(
+    return any(_is_withdrawal(entry, feed, known) for entry in reading.entries) or any(
         known.wordings(feed.id, statement.id) for statement in statements
     )
 
 
 def _statements(reading: Reading, feed: Feed, known: Known) -> tuple[list[Statement], dict[str, str]]:
-    """The document's whole entries as statements, those aside that were taken back; and as in `_told_apart`."""
+    """The document's complete entries as statements, without those withdrawn; and their other ids (`_with_ids`)."""
     entries = [entry for entry in reading.entries if entry.whole and (_has_words(entry) or entry.link)]
-    return _told_apart([entry for entry in entries if not _taken_back(entry, feed, known)], feed)
+    return _with_ids([entry for entry in entries if not _is_withdrawal(entry, feed, known)], feed)
 
 
 def withdrawn(reading: Reading, feed: Feed, known: Known) -> dict[str, str]:
-    """The ids of statements we hold that their feed says were taken back, with how it says so."""
-    found = {as_statement(entry, feed).id: entry.gone for entry in reading.entries if _taken_back(entry, feed, known)}
+    """The ids of known statements that the feed marks as withdrawn, each with the reason in words."""
+    found = {
+        as_statement(entry, feed).id: entry.gone for entry in reading.entries if _is_withdrawal(entry, feed, known)
+    }
     if feed.identity == "guid":
         for id in reading.deleted:
             statement = as_statement(Entry(id=id), feed)
@@ -115,43 +115,43 @@ def withdrawn(reading: Reading, feed: Feed, known: Known) -> dict[str, str]:
     return found
 
 
-def _taken_back(entry: Entry, feed: Feed, known: Known) -> bool:
-    """Was this one taken back? One that we never saw in force is told as it is."""
+def _is_withdrawal(entry: Entry, feed: Feed, known: Known) -> bool:
+    """Is this the withdrawal of a known statement? One never seen in force is recorded like any other entry."""
     return bool(entry.gone and known.newest(feed.id, as_statement(entry, feed).id))
 
 
 class _Renamed:
     """
-    Which statements are old ones under a new name?
+    Which statements of a document are known ones under a new id?
 
-    Those of words that we hold under a name which is gone from the document: of the same day, or of any day where that
-    happened to most entries, so that the publisher has changed his guids or links. The same words of another day are
-    news else: a warning is lifted, and given again.
+    Those whose words are known under an id that has left the document, if their day is the same, or whatever their day
+    if this holds for most of the document: then the publisher has changed their guids or links. Otherwise the same
+    words on another day are news: a warning may be lifted and issued again.
     """
 
     def __init__(self, statements: Sequence[Statement], feed: Feed, known: Known) -> None:
         wordings: dict[str, set[str]] = defaultdict(set)
         for statement in statements:
             wordings[statement.id].add(statement.fingerprint)
-        # Of two wordings under one new name, both are told: with the first taken for an old acquaintance, the second
-        # would be news now and the first its revision at the next poll.
-        self._strange = {
+        # Two wordings under one new id are not a renaming: with the first taken for one, the second would be news now
+        # and the first its revision at the next poll.
+        self._new = {
             id: next(iter(words))
             for id, words in wordings.items()
             if len(words) == 1 and not known.wordings(feed.id, id)
         }
-        self._before = known.by_words(feed.id, without=wordings) if self._strange else {}
-        familiar = sum(words in self._before for words in self._strange.values())
-        self._wholesale = familiar >= 3 and familiar * 2 > len(wordings)
+        self._before = known.by_words(feed.id, without=wordings) if self._new else {}
+        known_words = sum(words in self._before for words in self._new.values())
+        self._wholesale = known_words >= WHOLESALE and known_words * 2 > len(wordings)
 
     def is_new(self, statement: Statement) -> bool:
-        """Is its name one that we do not hold, and one wording alone under it?"""
-        return statement.id in self._strange
+        """Is its id not known, and is this the only wording under that id?"""
+        return statement.id in self._new
 
     def before(self, statement: Statement) -> str:
-        """The id of the event that told a statement under its old name; "" for one that has none."""
+        """The id of the event that recorded the statement under its old id; "" if it was not renamed."""
         before = self._before.get(statement.fingerprint)
-        if before is None or statement.id not in self._strange:
+        if before is None or statement.id not in self._new:
             return ""
         day = day_of(statement)
         same_day = day is None or before.day is None or day == before.day
@@ -162,7 +162,7 @@ def as_statement(entry: Entry, feed: Feed, key: str = "") -> Statement:
     """
     The entry as a statement of its feed's issuer.
 
-    `key` is what makes it the same statement next time; by default what the feed declares (`Feed.identity`).
+    `key` identifies the statement in later polls; by default it is what the feed declares (`Feed.identity`).
     """
     return Statement(
         id=_id(key or _key(entry, feed), feed),
@@ -187,44 +187,46 @@ def _id(key: str, feed: Feed) -> str:
     return f"{feed.id}/{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
 
 
-def _told_apart(entries: Sequence[Entry], feed: Feed) -> tuple[list[Statement], dict[str, str]]:
+def _with_ids(entries: Sequence[Entry], feed: Feed) -> tuple[list[Statement], dict[str, str]]:
     """
-    The entries as statements, in the document's order; and the id that each would have if its key told it apart, or did
-    not.
+    The entries as statements in the document's order, and each statement's other id, by the id that it has.
 
-    Where one key stands on entries of different words it does not tell them apart, and the words join the key: one
-    feed of the US House gives all its items one guid. Two versions of one text are the exception; they stay one.
+    If entries of different words share a key, their words join the key: one feed of the US House gives all its items
+    one guid. Two versions of one text keep one key. The other id is the one with the words, or without them, that the
+    statement would have if its key were shared, or were not.
     """
     keyed = [(_key(entry, feed), entry) for entry in entries]
     sharing: dict[str, list[Entry]] = defaultdict(list)
     for key, entry in keyed:
         sharing[key].append(entry)
     ambiguous = {key for key, those in sharing.items() if len(those) > 1 and not _versions_of_one(those)}
-    statements, twins = [], {}
+    statements, other_ids = [], {}
     for key, entry in keyed:
         statement = as_statement(entry, feed, key)
-        twin = _id(f"{key}\n{statement.fingerprint}", feed)
+        other = _id(f"{key}\n{statement.fingerprint}", feed)
         if key in ambiguous:
-            statement, twin = msgspec.structs.replace(statement, id=twin), statement.id
+            statement, other = msgspec.structs.replace(statement, id=other), statement.id
         statements.append(statement)
-        twins[statement.id] = twin
-    return statements, twins
+        other_ids[statement.id] = other
+    return statements, other_ids
 
 
 def _key(entry: Entry, feed: Feed) -> str:
-    """What makes this entry the same statement next time, by the feed's declaration; its words when it has no name."""
+    """What identifies this entry in later polls, as the feed declares; its words if it has neither guid nor link."""
     link = entry.link.replace("http://", "https://", 1)
     bare = urldefrag(link).url
-    wanted = {"guid": entry.id, "link": link, "link-without-fragment": bare, "title": entry.title}[feed.identity]
-    key = wanted or entry.id or link
+    declared = {"guid": entry.id, "link": link, "link-without-fragment": bare, "title": entry.title}[feed.identity]
+    key = declared or entry.id or link
     return key.replace("http://", "https://", 1) if key else fingerprint(entry.title, entry.summary, entry.text)
 
 
 def _versions_of_one(entries: Iterable[Entry]) -> bool:
-    """Do these differ so little that they are one text, before and after an edit?"""
+    """Are these one text before and after an edit: same link and date, half of the words in common?"""
     first, *others = entries
     return all(
-        other.link == first.link and other.published == first.published and _alike(_words(first), _words(other)) >= 0.5
+        other.link == first.link
+        and other.published == first.published
+        and _similarity(_words(first), _words(other)) >= 0.5
         for other in others
     )
 
@@ -233,13 +235,13 @@ def _words(entry: Entry) -> frozenset[str]:
     return frozenset(_WORD.findall(f"{entry.title} {entry.summary} {entry.text}".casefold()))
 
 
-def _alike(one: frozenset[str], other: frozenset[str]) -> float:
-    """The share of words that two texts have in common (Jaccard), from 0 to 1."""
+def _similarity(one: frozenset[str], other: frozenset[str]) -> float:
+    """The share of distinct words that two texts have in common (Jaccard index), 0 to 1."""
     return len(one & other) / max(len(one | other), 1)
 
 
 def _old(statement: Statement, now: datetime) -> str:
-    # An old statement that is listed now because it was updated now is no old news.
+    # An old statement that is listed because it was updated now is not old news.
     dates = [date for date in (statement.published_at, statement.updated_at) if date]
     return "over 30 days old" if dates and now - max(dates) > OLD else ""
 

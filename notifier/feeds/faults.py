@@ -1,4 +1,4 @@
-"""Can a declaration be read by at all? What is wrong with it is told before anything is fetched."""
+"""Check a declaration (shape.py) before anything is fetched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from notifier.feeds.shape import JsonShape, PageShape, Paging
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One thing wrong: its way within the declaration, the problem, and what would mend it."""
+    """One fault of a declaration: the path of keys to the value, the problem, and how to mend it."""
 
     place: tuple[str | int, ...]
     problem: str
@@ -20,7 +20,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def faults(shape: JsonShape | PageShape) -> Iterator[Fault]:
-    """All that is wrong with a declaration: what must be there and is not, and paths and selectors that are none."""
+    """All faults of a declaration: missing values, paths and selectors that cannot be read."""
     page = isinstance(shape, PageShape)
     needed = {"entries"} if page else {"entries", "title"}
     for name in shape.__struct_fields__:
@@ -31,8 +31,8 @@ def faults(shape: JsonShape | PageShape) -> Iterator[Fault]:
         if isinstance(value, str) and value:
             yield from _of((name,), check, value)
         elif isinstance(value, tuple):
-            for index, word in enumerate(value):
-                yield from _of((name, index), check, word)
+            for index, each in enumerate(value):
+                yield from _of((name, index), check, each)
         elif isinstance(value, Paging):
             yield from _of_paging(value, check_selector if page else check_path)
 
@@ -44,8 +44,8 @@ def _of_paging(paging: Paging, check: Callable[[str], None]) -> Iterator[Fault]:
         yield from _of(("paging", "next"), check, paging.next)
 
 
-def _of(place: tuple[str | int, ...], check: Callable[[str], None], word: str) -> Iterator[Fault]:
+def _of(place: tuple[str | int, ...], check: Callable[[str], None], value: str) -> Iterator[Fault]:
     try:
-        check(word)
+        check(value)
     except ValueError as error:
         yield Fault(place, *error.args)

@@ -19,16 +19,16 @@ ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    An address we poll, and who speaks there.
+    One address that is polled, its issuer, and how to read it.
 
-    `every` is seconds between polls, `identity` says what makes an entry the same statement (FEEDS: three questions),
-    `dates` are strptime formats to try before the usual ones, in `timezone` where they name none; `headers` are sent
-    with each request. `country` is an ISO 3166 code, `lang` a BCP 47 tag. `json` and `html` say how to read what is no
-    feed, for the kinds of these names. `slots` are times of the day in `timezone`, "08:45", at which it is known to
-    speak. `archive` is the feed of the catalogue that still has what has left this one's window, "" where none is.
+    `every` is the seconds between polls. `identity` is the field that identifies a statement over polls. `dates` are
+    strptime formats tried before the usual ones, in `timezone` if they name none. `headers` are sent with each request.
+    `country` is an ISO 3166 code, `lang` a BCP 47 tag. `json` and `html` declare how to read a document that is not a
+    feed, for the kinds of these names. `slots` are times of day in `timezone`, as "08:45", at which the issuer usually
+    publishes. `archive` is the catalogue's id of a source that keeps what has left this feed, or "".
 
-    `full_text` says whether the pages of its statements are read, and `article` is a CSS selector for where their words
-    stand, "" where they are found well enough without.
+    With `full_text` the pages of its statements are read; `article` is a CSS selector for the text on such a page, ""
+    to leave finding it to the extractor.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What lets the next poll ask "anything new?": both HTTP validators as they came, and a hash of the body."""
+    """What the next poll sends to learn of changes: both HTTP validators as received, and a hash of the body."""
 
     etag: str = ""
     last_modified: str = ""
@@ -65,9 +65,8 @@ class Validators(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A body as fetched, decoded from its transfer and content codings. `url` is where it was found in the end;
-    `moved_to` is set when a permanent redirect led there. `hub` and `topic` are the server's words on who tells of
-    changes, and under which name (WebSub); "" where it has none.
+    A fetched body, decoded from its transfer and content codings. `url` is its address after all redirects, `moved_to`
+    the address that permanent redirects led to, or "". `hub` and `topic` are from the Link header (WebSub), or "".
     """
 
     body: bytes
@@ -80,7 +79,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unchanged(msgspec.Struct, frozen=True):
-    """The server said 304, or the body is the one we know. `validators` are those to send next time."""
+    """The server answered 304, or the body is the same as before. `validators` are those to send next time."""
 
     validators: Validators
     moved_to: str = ""
@@ -88,11 +87,11 @@ class Unchanged(msgspec.Struct, frozen=True):
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One item as it came, untrusted, with its markup turned to text.
+    One item of a document, untrusted, with its markup turned to text.
 
-    `id` is the guid or "", `link` absolute http(s) or ""; dates are UTC, or None where there is none that we can read,
-    with the raw text beside. `whole` is false for an item that the end of the document cut off, and `gone` says by
-    what we know that its publisher took it back, "" for one that stands.
+    `id` is the guid or "", `link` absolute http(s) or "". Dates are UTC, None if missing or unreadable;
+    `published_raw` is the date as written. `whole` is false for an item that the document's end cut off. `gone` is the
+    sign by which its publisher withdrew it, in words, "" for one in force.
     """
 
     id: str = ""
@@ -112,14 +111,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a parse made of a document: its entries, the newest first as it gave them, and `problem`, why the document is
-    not whole or not well formed ("" when it is).
+    A parsed document: its entries in its own order, usually the newest first, and `problem`, why the document is not
+    complete or not well formed ("" if it is).
 
-    A degraded reading keeps its good entries. Where it is `cut_short`, its validators must not be stored: the rest
-    would never be asked for. `warnings` are for the operator, about letters that look lost. `next` is the address at
-    which the document goes on, "" for most. `by` names the reader of a statement's page, with its version, since
-    another may find other words on the same page. `deleted` are the ids of entries that the feed says it deleted. `hub`
-    and `topic` are its own words on who tells of changes, and under which name.
+    A damaged document keeps its good entries. If it is `cut_short`, its validators must not be stored, or the rest
+    would never be fetched. `warnings` are sentences for the operator, as on a charset that was guessed. `next` is the
+    address of the document's next page, or "". `by` is the extractor that read a statement's page, with its version:
+    another may find other words on the same page. `deleted` are the ids of entries that the feed reports as deleted.
+    `hub` and `topic` are from the feed itself (WebSub), or "".
     """
 
     entries: tuple[Entry, ...]

@@ -1,8 +1,8 @@
 """
-A feed's address → its document, or word that nothing is new.
+Fetch a feed's document, or learn that it is unchanged.
 
-Polite (both validators, Retry-After, two requests a host at a time, a name and a contact), and on its guard: every
-answer is bounded in bytes, in time and in where it may come from (promise P9).
+Polite: it sends both validators and a contact, honours Retry-After, and makes two requests to a host at a time. Safe:
+each answer is limited in bytes, in time and in the addresses that it may come from (promise P9).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from notifier.feeds.feed import Document, Feed, Unchanged, Validators
 from notifier.feeds.links import absolute
 from notifier.guard import Network, connector
 
-BYTES = 16 * 1024 * 1024  # of a document, decoded; as many may come over the wire
-SECONDS = 30.0  # for one poll, from the first look-up to the last byte, redirects included
-TO_CONNECT = 10.0  # seconds of them, at most, until a connection stands
+BYTES = 16 * 1024 * 1024  # of a document, as received and decoded
+SECONDS = 30.0  # of one poll, from the first look-up to the last byte, with redirects
+TO_CONNECT = 10.0  # seconds of them for one connection
 REDIRECTS = 5
 A_HOST = 2  # requests to one host at a time
-MEMBERS = 1_000  # packed streams in one body, which may follow one another
+MEMBERS = 1_000  # gzip members in one body
 
 _SLICE = 64 * 1024
 GZIP = b"\x1f\x8b"
@@ -53,9 +53,11 @@ def _wall_clock() -> datetime:
 
 class Fetcher:
     """
-    Fetches documents over one shared session. `allow` are networks inside that may be reached all the same, `contact`
-    an address or URL by which a publisher can reach the operator, `seconds` what servers may take for one poll, and
-    `per_host` how many requests to one host are under way at a time. Close it at the end.
+    Fetches documents over one shared session. Close it at the end.
+
+    `allow` are networks that may be reached although they are not public, `contact` is an address or URL at which a
+    publisher can reach the operator, `seconds` is the time that servers may take for one poll, `per_host` the number of
+    concurrent requests to one host. `clock` tells the time (UTC); `ticks` are seconds that never go back.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Fetcher:
         self._clock = clock
         self._per_host = per_host
         self._ticks = ticks
-        # Forgotten with its last request: the pages that feeds link to are on hosts without number.
+        # Weak, so that a host is forgotten after its last request: feeds link to pages on any number of hosts.
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._not_before: dict[str, datetime] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -85,10 +87,10 @@ class Fetcher:
 
     async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged:
         """
-        The feed's document as it is now, or `Unchanged`: the server says so, or the body is the one we know.
+        The feed's current document; `Unchanged` if the server says so, or if the body has the known hash.
 
         Raises `TryLater` (outcomes unreachable, throttled) and `Refused` (blocked, blocked-address, bad-address,
-        retired, not-found, parse-error for a body over its limits).
+        retired, not-found, not-a-feed for a 400 or 422, parse-error for a body over the limits).
         """
         host = _origin(feed.url)[1]
         try:
@@ -96,19 +98,23 @@ class Fetcher:
         except TimeoutError as error:
             raise TryLater(f"{host} did not answer in time", outcome="unreachable") from error
         except (aiohttp.InvalidURL, UnicodeError) as error:
-            raise Refused(f"{feed.id}: its address, or one it leads to, is none", outcome="bad-address") from error
+            raise Refused(
+                f"{feed.id}: its URL is invalid, or redirects to an invalid one", outcome="bad-address"
+            ) from error
         except aiohttp.ClientConnectorError as error:
             raise TryLater(f"{host}: no connection ({_reason(error.os_error)})", outcome="unreachable") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise TryLater(f"{host}: {type(error).__name__}, the answer broke off", outcome="unreachable") from error
+            raise TryLater(
+                f"{host}: the connection was lost ({type(error).__name__})", outcome="unreachable"
+            ) from error
 
     async def _follow(self, feed: Feed, known: Validators) -> Document | Unchanged:
         url, moved_to, permanent, left = feed.url, "", True, self._seconds
         for _ in range(REDIRECTS + 1):
             _, host = _origin(url)
-            # Only the time that servers take is counted: with many feeds on one host, the last of them has to wait
-            # for its turn, and is as healthy as the first.
-            async with self._place(host):
+            # Only the time that servers take counts: of many feeds on one host, the last waits for its turn and is as
+            # healthy as the first.
+            async with self._slot(host):
                 began = self._ticks()
                 async with asyncio.timeout(left), self._get(url, feed, known) as answer:
                     if answer.status not in _PERMANENT | _TEMPORARY:
@@ -120,32 +126,32 @@ class Fetcher:
             moved_to = url if permanent else moved_to
         raise Refused(f"{_origin(feed.url)[1]}: over {REDIRECTS} redirects", outcome="blocked")
 
-    def _place(self, host: str) -> asyncio.Semaphore:
-        place = self._hosts.get(host)
-        if place is None:
-            place = self._hosts[host] = asyncio.Semaphore(self._per_host)
-        return place
+    def _slot(self, host: str) -> asyncio.Semaphore:
+        slot = self._hosts.get(host)
+        if slot is None:
+            slot = self._hosts[host] = asyncio.Semaphore(self._per_host)
+        return slot
 
     def _get(self, url: str, feed: Feed, known: Validators) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         self._await_turn(_origin(url)[1])
         headers = self._headers.copy()
         if feed.headers and may_hear_secrets(url, feed.url):
             headers |= {name.title(): value for name, value in feed.headers.items()}
-        # Both: some servers honour the one, some the other.
+        # Both: some servers honour only one of them.
         if known.etag:
             headers["If-None-Match"] = known.etag
         if known.last_modified:
             headers["If-Modified-Since"] = known.last_modified
-        # Redirects are ours to follow: aiohttp would send our headers along, and not say what was permanent.
+        # We follow redirects ourselves: aiohttp would send our headers along, and not say which are permanent.
         return self._open().get(url, headers=headers, allow_redirects=False)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                # Longer alive would keep thousands of connections open that no poll comes back to in time.
+                # Kept longer, thousands of connections would be open that no poll uses again in time.
                 connector=connector(self._allow, limit=0, ttl_dns_cache=60, keepalive_timeout=5),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # One clock for the whole poll runs in _follow.
+                # The time limit of the whole poll is in _follow.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=TO_CONNECT),
                 auto_decompress=False,
                 trust_env=False,
@@ -155,7 +161,7 @@ class Fetcher:
         return self._session
 
     def _await_turn(self, host: str) -> None:
-        """Raise while a host has asked us to stay away."""
+        """Raise `TryLater` while a host's Retry-After lasts."""
         if until := self._not_before.get(host):
             wait = (until - self._clock()).total_seconds()
             if wait > 0:
@@ -163,7 +169,7 @@ class Fetcher:
             del self._not_before[host]
 
     def _heed(self, host: str, answer: aiohttp.ClientResponse) -> None:
-        """Raise for an answer that is no document."""
+        """Raise `TryLater` or `Refused` for an answer that is not a document."""
         status = answer.status
         if status in (200, 304):
             return
@@ -174,25 +180,25 @@ class Fetcher:
                 self._not_before[host] = now + timedelta(seconds=after)
             raise TryLater(f"{host} answered {status}", outcome="throttled", after=after)
         if status in (404, 410):
-            outcome = "retired" if status == 410 else "not-found"
-            raise Refused(f"{host} answered {status}: nothing is there", outcome=outcome)
+            outcome, reason = ("retired", "gone") if status == 410 else ("not-found", "not found")
+            raise Refused(f"{host} answered {status} ({reason})", outcome=outcome)
         if status in (400, 422):
-            # APIs say so of a parameter that they do not know, or no more.
-            raise Refused(f"{host} answered {status}: it does not understand the address", outcome="not-a-feed")
+            # So APIs answer a parameter that they do not know, or no longer know.
+            raise Refused(f"{host} answered {status}: it does not accept the URL", outcome="not-a-feed")
         if status in (401, 402, 403, 405, 406, 451) or 200 <= status < 300:
-            # A 202 is a bot wall's challenge: no 2xx but 200 brings a document.
-            raise Refused(f"{host} answered {status}: it does not let us read", outcome="blocked")
+            # A 202 is a bot wall's challenge: of all 2xx, only 200 brings a document.
+            raise Refused(f"{host} answered {status}: access denied", outcome="blocked")
         raise TryLater(f"{host} answered {status}", outcome="unreachable")
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close all connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
 def _reason(error: OSError) -> str:
-    """Why the system did not connect, in its own short words; a name that was not found has a negative number."""
+    """The system's words for a failed connection; a name that was not found has a negative number."""
     number = error.errno or 0
     return os.strerror(number) if number > 0 else error.strerror or type(error).__name__
 
@@ -200,50 +206,50 @@ def _reason(error: OSError) -> str:
 @functools.lru_cache(maxsize=16 * 1024)
 def _origin(url: str) -> tuple[str, str]:
     """
-    Scheme and host (with its port) of an address that we may ask. Raises `Refused("bad-address")` for any other.
+    Scheme and host (with its port) of an http(s) URL. Raises `Refused("bad-address")` for any other.
 
-    Remembered, since every poll asks.
+    Cached, since every poll needs it.
     """
     try:
         parts = urlsplit(url)
         name, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise Refused("what should be an address is none", outcome="bad-address") from error
+        raise Refused("not a valid URL", outcome="bad-address") from error
     if parts.scheme not in ("http", "https") or not name:
-        raise Refused(f"not an http or https address: {parts.scheme}:…", outcome="bad-address")
+        raise Refused(f"not an http or https URL: {parts.scheme}:…", outcome="bad-address")
     if parts.username is not None or parts.password is not None:
-        raise Refused(f"{name}: the address carries a user name; take it out", outcome="bad-address")
+        raise Refused(f"{name}: the URL contains a login; remove it", outcome="bad-address")
     return parts.scheme, parts.netloc.lower()
 
 
 def may_hear_secrets(url: str, named: str) -> bool:
     """
-    May a feed's own headers be sent to this address? They may hold a key, so only to the host that the operator
-    named, and never in the clear where he named it with https.
+    May a feed's own headers be sent to `url`? They may hold a key: only to the host of `named`, the operator's URL, and
+    never unencrypted if that is https.
     """
     return same_host(url, named)
 
 
 def at(url: str, feed: Feed) -> Feed:
-    """The feed as it is asked for at another address; its own headers go nowhere but to the host they are meant for."""
+    """The feed with another URL; its own headers stay only if they may be sent there."""
     headers = feed.headers if may_hear_secrets(url, feed.url) else {}
     return msgspec.structs.replace(feed, url=url, headers=headers)
 
 
 def same_host(url: str, other: str) -> bool:
-    """Is an address at the same host as another, and no less safe?"""
+    """Is `url` at the same host as `other`, and not http if that is https?"""
     (scheme, host), (other_scheme, other_host) = _origin(url), _origin(other)
     return host == other_host and scheme in ("https", other_scheme)
 
 
 def _joined(url: str, location: str) -> str:
-    """Where a redirect leads."""
+    """The target of a redirect. Raises `Refused("bad-address")` if it has none."""
     try:
         target = urljoin(url, location)
     except ValueError as error:
-        raise Refused(f"{_origin(url)[1]} leads to what is no address", outcome="bad-address") from error
+        raise Refused(f"{_origin(url)[1]} redirects to an invalid URL", outcome="bad-address") from error
     if not location:
-        raise Refused(f"{_origin(url)[1]} leads away, and does not say where", outcome="bad-address")
+        raise Refused(f"{_origin(url)[1]} redirects without a target", outcome="bad-address")
     return target
 
 
@@ -251,7 +257,7 @@ async def _read(answer: aiohttp.ClientResponse, known: Validators, url: str, mov
     etag, modified = _plain(answer, "ETag"), _plain(answer, "Last-Modified")
     if answer.status == 304:
         if not (known.etag or known.last_modified):
-            raise TryLater(f"{_origin(url)[1]} answered 304, unasked", outcome="unreachable")
+            raise TryLater(f"{_origin(url)[1]} answered 304 to an unconditional request", outcome="unreachable")
         return Unchanged(Validators(etag or known.etag, modified or known.last_modified, known.body_hash), moved_to)
     body = await _whole(answer)
     validators = Validators(etag, modified, hashlib.blake2b(body, digest_size=16).hexdigest())
@@ -270,7 +276,7 @@ async def _read(answer: aiohttp.ClientResponse, known: Validators, url: str, mov
 
 
 def _linked(answer: aiohttp.ClientResponse, url: str) -> dict[str, str]:
-    """The first address of each relation that a Link header names (RFC 8288)."""
+    """The first address for each relation in the Link headers (RFC 8288)."""
     found: dict[str, str] = {}
     for header in answer.headers.getall("Link", ())[:20]:
         for link in _LINK.finditer(header[:4_000]):
@@ -280,34 +286,34 @@ def _linked(answer: aiohttp.ClientResponse, url: str) -> dict[str, str]:
 
 
 def _plain(answer: aiohttp.ClientResponse, name: str) -> str:
-    """A header that is fit to be kept and sent back: ASCII and of a sane length; else ""."""
+    """A header's value if it is printable ASCII of at most 1,000 characters, fit to be sent back; else ""."""
     value = answer.headers.get(name, "")
     return value if value.isascii() and value.isprintable() and len(value) <= 1_000 else ""
 
 
 async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    """The body, decoded and bounded. What is cut short against its Content-Length raises in aiohttp."""
+    """The decoded body, within the limits. aiohttp raises for one shorter than its Content-Length."""
     codings = [coding.strip().lower() for coding in ",".join(answer.headers.getall("Content-Encoding", ())).split(",")]
     codings = [coding for coding in codings if coding not in ("", "identity")]
     if len(codings) > 1 or codings[:1] not in ([], ["gzip"], ["x-gzip"], ["deflate"]):
-        raise Refused("the body is packed in a way that nobody asked for", outcome="parse-error")
+        raise Refused("the body has a content encoding that was not asked for", outcome="parse-error")
     packed = bytearray()
     async for chunk in answer.content.iter_any():
         packed += chunk
         _within(len(packed))
     body = bytes(packed)
-    # Some servers send gzip and do not say so; others say so and send none.
+    # Some servers send gzip without saying so; others say so and send none.
     return inflated(body) if body[:2] == GZIP or (body and codings == ["deflate"]) else body
 
 
 def inflated(body: bytes) -> bytes:
     """
-    A gzip or deflate body, decoded (RFC 1951, 1952). Raises `Refused("parse-error")` at 16 MiB, before more is made of
-    it, and `TryLater` for one that is cut short or broken.
+    Decode a gzip or deflate body (RFC 1950 to 1952). Raises `Refused("parse-error")` as soon as it exceeds 16 MiB, and
+    `TryLater` if it is cut short or broken.
     """
     decoded = bytearray()
     if body[:2] != GZIP:
-        # `deflate` means zlib's wrapping, and to some servers none.
+        # `deflate` means zlib's format, but some servers send the bare stream.
         wrapped = len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
         _unpack(body, 0, 15 if wrapped else -15, decoded)
         return bytes(decoded)
@@ -316,21 +322,21 @@ def inflated(body: bytes) -> bytes:
         at = _unpack(body, at, 31, decoded)
         if body[at : at + 2] != GZIP:
             return bytes(decoded)
-    raise Refused(f"the body is packed in over {MEMBERS:,} pieces; it is not read", outcome="parse-error")
+    raise Refused(f"the body has over {MEMBERS:,} gzip members; it is not read", outcome="parse-error")
 
 
 def _unpack(body: bytes, at: int, window: int, decoded: bytearray) -> int:
-    """Decode the packed stream that begins at `at`, onto `decoded`; return where it ends."""
+    """Decode the compressed stream that begins at `at` and append it to `decoded`; return its end."""
     decoder, whole = zlib.decompressobj(window), memoryview(body)
     while not decoder.eof:
-        # By slices: zlib copies what follows the stream, and a body of many small ones would be copied as often.
+        # In slices: zlib copies what follows a stream, so a body of many small ones would be copied many times.
         piece = whole[at : at + _SLICE]
         if not piece:
-            raise TryLater("the packed document is cut short", outcome="unreachable")
+            raise TryLater("the compressed document is cut short", outcome="unreachable")
         try:
             decoded += decoder.decompress(piece, BYTES + 1 - len(decoded))
         except zlib.error as error:
-            raise TryLater("the packed document cannot be unpacked", outcome="unreachable") from error
+            raise TryLater("the compressed document cannot be decoded", outcome="unreachable") from error
         _within(len(decoded))
         at += len(piece) - len(decoder.unused_data)
     return at
@@ -342,10 +348,10 @@ def _within(size: int) -> None:
 
 
 def retry_after(value: str, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110: a number, or a date); None when it cannot be read."""
+    """Seconds, at most a day, of a Retry-After header (RFC 9110: seconds or a date); None if it cannot be read."""
     text = value.strip()
     if text.isascii() and text.isdigit():
-        # By its length first: Python reads no number of thousands of digits.
+        # Its length first: Python refuses to convert thousands of digits.
         return 86_400.0 if len(text) > 9 else float(min(int(text), 86_400))
     try:
         moment = parsedate_to_datetime(text)

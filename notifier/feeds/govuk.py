@@ -1,8 +1,8 @@
 """
-What GOV.UK says of a page of its own, beside it: when it was last changed officially, and whether it is withdrawn.
+Read GOV.UK's record of one of its pages: the last official change, and whether the page is withdrawn.
 
-Its content API (`/api/content/<path>`) tells an official change, which moves `public_updated_at` and the history of
-changes, from an edit that nobody announced, which moves neither.
+In its content API (`/api/content/<path>`) an official change moves `public_updated_at` and the change history; an edit
+that is not announced moves neither.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class PublisherRecord(msgspec.Struct, frozen=True):
-    """When a page was last changed officially, None where it does not say, and why it is withdrawn, "" where not."""
+    """The time of a page's last official change (None: not stated), and why it is withdrawn ("": it is not)."""
 
     changed_at: datetime | None = None
     withdrawn: str = ""
@@ -50,26 +50,26 @@ class _Content(msgspec.Struct, frozen=True):
 
 
 def content_address(link: str) -> str:
-    """Where the content API tells of a page; "" for a page that is not on www.gov.uk."""
+    """The content API's address for a page; "" for a page that is not on www.gov.uk."""
     parts = urlsplit(link)
     if parts.netloc.lower() != _HOST or parts.path in ("", "/") or parts.path.startswith("/api/"):
         return ""
     return f"https://{_HOST}/api/content{parts.path}"
 
 
-def said(body: bytes) -> PublisherRecord:
-    """What an answer of the content API says. Raises `Refused("parse-error")` for one that cannot be read."""
+def record_of(body: bytes) -> PublisherRecord:
+    """The record in an answer of the content API. Raises `Refused("parse-error")` if it cannot be read."""
     try:
         content = msgspec.json.decode(body, type=_Content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused("GOV.UK's content API gave what we cannot read", outcome="parse-error") from error
+        raise Refused("the answer of GOV.UK's content API cannot be read", outcome="parse-error") from error
     changes = [change.public_timestamp for change in content.details.change_history or ()]
     moments = [moment for moment in (content.public_updated_at, *changes) if moment]
     return PublisherRecord(max(moments, default=None), _reason(content.withdrawn_notice))
 
 
 def _reason(notice: _Notice | None) -> str:
-    # An empty notice stands on every page that is in force.
+    # A page in force may have an empty notice.
     if notice is None or not (notice.explanation or notice.withdrawn_at):
         return ""
     when = f" on {notice.withdrawn_at.day} {notice.withdrawn_at:%b %Y}" if notice.withdrawn_at else ""

@@ -1,9 +1,9 @@
 """
-When does a feed usually speak, and so: when is it asked next?
+When a feed usually publishes, and so when it is polled next.
 
-Learned from when its news came. Round its slots, the declared ones and those that its news shows, it is asked fast; at
-hours at which it never spoke, slowly; else at the pace that the operator asked for. What a server says of how long its
-answer may be cached is about caches, and is not looked at: the Federal Register says a day.
+Habits are learned from the arrival of news. A feed is polled fast around its slots, declared or learned; slowly in
+hours in which it never published; and otherwise at the pace that the operator set. Cache-Control is ignored: it is for
+caches, and the Federal Register's says a day.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.feeds.feed import Feed
 
 SLOT = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
-BEFORE, AFTER = 120, 900  # seconds round a slot in which a feed is asked fast; publishers are late more than early
-KEPT = 64  # arrivals of news that a habit is learned from, the newest
-HOURS_FROM = 20  # of them, before we say at which hours a feed is silent
-SLOT_DAYS, SLOT_SHARE, SLOTS = 5, 0.2, 5  # days that show a slot, the share of all news in it, and how many are learned
-SLOT_WIDTH = 15  # minutes in which the news of one slot comes
+BEFORE, AFTER = 120, 900  # seconds around a slot of fast polling; publishers are late more often than early
+KEPT = 64  # newest arrivals that a habit is learned from
+HOURS_FROM = 20  # arrivals before hours without news are learned
+SLOT_DAYS, SLOT_SHARE, SLOTS = 5, 0.2, 5  # days with news in a slot, its share of all news, slots learned
+SLOT_WIDTH = 15  # minutes
 
-_TOLD = (StatementPublished, StatementRevised)
+_NEWS = (StatementPublished, StatementRevised)
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Seconds between polls that the operator allows: the fewest, round a slot, and the most, at silent hours."""
+    """The operator's limits in seconds between polls: `fastest` around a slot, `slowest` in hours without news."""
 
     fastest: float = 60.0
-    # As the usual pace: what comes at an hour at which nothing ever came may be the news that matters most.
+    # The same as the usual pace: news at an unusual hour may be the most important.
     slowest: float = 300.0
 
 
 class Habit(msgspec.Struct, frozen=True):
     """
-    When a feed speaks, in its own time zone: `slots`, minutes of the day at which its news comes again and again, and
-    `hours` at which it has spoken or nearly so: 0 to 23 on a working day, 24 to 47 at the weekend; none while there
-    is too little to tell.
+    When a feed publishes, in its own time zone: `slots`, in minutes since midnight, at which news comes repeatedly; and
+    the `hours` with news, or next to one with news: 0 to 23 on a working day, 24 to 47 at the weekend. Both are empty
+    while there is too little news to tell.
     """
 
     slots: tuple[int, ...] = ()
@@ -54,16 +54,16 @@ UNKNOWN = Habit()
 
 
 class Arrivals:
-    """When news of each feed came, folded from the log. What alerts nobody, a baseline above all, was no news."""
+    """The arrival times of each feed's news, folded from the log. Muted statements, as in a baseline, do not count."""
 
     def __init__(self) -> None:
-        # Seconds since 1970, eight bytes each: there may be ten thousand feeds.
+        # Unix times, eight bytes each: there may be ten thousand feeds.
         self._feeds: dict[str, array[int]] = {}
         self._habits: dict[str, Habit] = {}
 
     def apply(self, event: Event) -> None:
-        """Fold one event; others pass by. What one poll brought came together, and is one arrival."""
-        if not isinstance(event, _TOLD) or event.muted_because:
+        """Fold one event; other types are ignored. All news of one poll is one arrival."""
+        if not isinstance(event, _NEWS) or event.muted_because:
             return
         feed, second = event.statement.feed, max(int(event.seen_at.timestamp()), 0)
         came = self._feeds.get(feed)
@@ -76,11 +76,11 @@ class Arrivals:
             self._habits.pop(feed, None)
 
     def of(self, feed: str) -> tuple[datetime, ...]:
-        """When a feed's news came, the oldest first; the last of many."""
+        """The arrival times of a feed's news, the oldest first; at most the newest `KEPT`."""
         return tuple(datetime.fromtimestamp(second, UTC) for second in self._feeds.get(feed, ()))
 
     def habit(self, feed: Feed) -> Habit:
-        """What its news shows of when a feed speaks."""
+        """The habit of a feed, `UNKNOWN` without news."""
         habit = self._habits.get(feed.id)
         if habit is None:
             came = self.of(feed.id)
@@ -89,18 +89,18 @@ class Arrivals:
 
 
 def habit_of(came: Sequence[datetime], timezone: str) -> Habit:
-    """What the times at which news came show, seen from a time zone."""
+    """The habit that arrival times show in a time zone (IANA name)."""
     local = [moment.astimezone(_zone(timezone)) for moment in came[-KEPT:]]
     hours: set[int] = set()
     if len(local) >= HOURS_FROM:
         for moment in local:
-            # An hour before and after, too: what is published at 08:58 today comes at 09:02 tomorrow.
+            # The hours beside it, too: news of 08:58 today may come at 09:02 tomorrow.
             hours |= {_hour(moment + timedelta(hours=by)) for by in (-1, 0, 1)}
     return Habit(slots=tuple(sorted(_slots(local))), hours=frozenset(hours))
 
 
 def _slots(came: Sequence[datetime]) -> list[int]:
-    """The minutes of the day round which news came on many days, those of most news first."""
+    """The slots that arrivals show, in minutes since midnight, the one with most news first."""
     left, slots = list(came), list[int]()
     while left and len(slots) < SLOTS:
         together = max((_within(moment, left) for moment in left), key=len)
@@ -108,21 +108,21 @@ def _slots(came: Sequence[datetime]) -> list[int]:
         if len(days) < SLOT_DAYS or len(together) < SLOT_SHARE * len(came):
             break
         minutes = sorted(_minute(moment) for moment in together)
-        # News is seen when it is asked for, which is after it came: so not the middle of them.
+        # News is seen some time after it was published: so an early quantile and not the median.
         slots.append(minutes[len(minutes) // 4])
         left = [moment for moment in left if moment not in together]
     return slots
 
 
 def _within(first: datetime, moments: Sequence[datetime]) -> list[datetime]:
-    """Those whose time of the day is that of the first, or up to a slot's width later on the clock."""
+    """The moments whose time of day is that of the first or up to a slot's width later."""
     return [moment for moment in moments if 0 <= _minute(moment) - _minute(first) <= SLOT_WIDTH]
 
 
 def next_due(feed: Feed, habit: Habit, bounds: Bounds, now: datetime) -> datetime:
     """
-    When a feed that was asked `now` is asked again, if it goes well: after its `every`; at its hours of silence after
-    the slowest that the operator allows; and round its slots after the fastest.
+    When to poll a feed again that was polled well `now`: after its `every`; in hours without news after the operator's
+    slowest pace; around its slots after the fastest.
     """
     slots = _declared(feed.slots) + habit.slots
     if not slots and not habit.hours:
@@ -135,14 +135,14 @@ def next_due(feed: Feed, habit: Habit, bounds: Bounds, now: datetime) -> datetim
 
 
 def _until(slot: int, local: datetime) -> float:
-    """Seconds until the time round a slot begins; 0 within it. A day of another length comes right by the next poll."""
+    """Seconds until fast polling for a slot begins, 0 during it. Wrong by an hour at most, on days of clock changes."""
     second = local.hour * 3600 + local.minute * 60 + local.second
     away = (slot * 60 - BEFORE - second) % 86_400
     return 0.0 if away > 86_400 - BEFORE - AFTER else float(away)
 
 
 def in_words(feed: Feed, habit: Habit, bounds: Bounds) -> str:
-    """A feed's rhythm as people say it: `every 5 min, faster at 08:45 11:15`."""
+    """A feed's rhythm for people: `every 5 min, faster at 08:45 11:15`."""
     declared, learned = set(_declared(feed.slots)), set(habit.slots)
     fastest = min(bounds.fastest, feed.every)
     words = [f"every {_span(feed.every)}"]

@@ -1,8 +1,8 @@
 """
-What we hold already, folded from the log: which statements a feed made, in which words, and how often it changed them.
+The statements that the log holds: which a feed published, in which wordings, and how often it revised them.
 
-Thrown away freely and rebuilt identically. A statement is one number and one string of bytes, so that a million of
-them, ten thousand feeds' worth, stay far below 200 MB.
+A projection: it may be discarded and is rebuilt from the log. Each statement is one number and one string of bytes, so
+that a million of them (ten thousand feeds) take far less than 200 MB.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from notifier.events.event import Event
 from notifier.events.statements import StatementPublished, StatementRevised
 from notifier.statement import Statement
 
-_WORDS, _DAY = 12, 3  # bytes of a fingerprint, and of the day it was published on (0: undated)
+_WORDS, _DAY = 12, 3  # bytes of a fingerprint, and of the day of publication (0: undated)
 _EACH = _WORDS + _DAY
 _EVENT = 16  # bytes of an event's id
-_OFTEN = _DAY + 1  # bytes of the day on which a statement was last revised, and of how often on that day
+_OFTEN = _DAY + 1  # bytes of the day of the last revision, and of the number of revisions on that day
 _HEAD = _EVENT + _OFTEN
 
-_TOLD = (StatementPublished, StatementRevised)
+_FOLDED = (StatementPublished, StatementRevised)
 
 
 class Wording(NamedTuple):
-    """Words that we hold: the day (UTC) that they bear, None where undated, and the event that told the statement."""
+    """One known wording: the day (UTC) of the statement, None if undated, and the event of its newest wording."""
 
     day: date | None
     event_bytes: bytes
 
     @property
     def event(self) -> str:
-        """The id of the event that told the newest wording of the statement that had these words."""
+        """The id of the event with the newest wording of the statement that once had this one."""
         return str(UUID(bytes=self.event_bytes))
 
 
 class Known:
-    """All statements by feed. `apply` folds an event; events of other types pass by."""
+    """All statements by feed, folded from events with `apply`."""
 
     def __init__(self) -> None:
-        # feed → a hash of the statement's id → the id of the event that told its newest wording, the day of its last
-        # revision that was no quiet one and their number on that day, then all wordings it had, the newest last, each
-        # with its day
+        # feed → a hash of the statement's id → packed bytes: the id of the event with its newest wording, the day of
+        # its last revision that was not muted and their number on that day, then all its wordings, the newest last,
+        # each with its day.
         self._feeds: dict[str, dict[int, bytes]] = {}
 
     def apply(self, event: Event, id: str = "") -> None:
-        """Fold one event, whose id need not be worked out again where it is given. Again, it changes nothing."""
+        """Fold one event; `id` spares computing it. Other types are ignored, and folding twice changes nothing."""
         # A start folds a million of these, so this is written for speed.
-        if not isinstance(event, _TOLD):
+        if not isinstance(event, _FOLDED):
             return
         if isinstance(event, StatementRevised) and event.page:
-            # What its page says was never a wording of the feed.
+            # The words of a page are not a wording of the feed.
             return
         statement = event.statement
         statements = self._feeds.get(statement.feed)
@@ -73,25 +73,25 @@ class Known:
         statements[short] = _packed_id(id or event.id) + often + held[_HEAD:] + packed
 
     def wordings(self, feed: str, id: str) -> tuple[str, ...]:
-        """The fingerprints of all wordings that a statement has had, the newest last; none for one that is new."""
+        """The fingerprints of all wordings of a statement, the newest last; empty for one that is not known."""
         return tuple(words for words, _ in _each(self._feeds.get(feed, {}).get(_short(id), b"")))
 
     def is_news(self, statement: Statement) -> bool:
-        """Has this statement never had these words, as far as its feed showed?"""
+        """Is this statement new, or in words that it has never had in its feed?"""
         return statement.fingerprint not in self.wordings(statement.feed, statement.id)
 
     def newest(self, feed: str, id: str) -> str:
-        """The id of the event that told a statement's newest wording; "" for one that is new."""
+        """The id of the event with a statement's newest wording; "" for one that is not known."""
         held = self._feeds.get(feed, {}).get(_short(id))
         return str(UUID(bytes=held[:_EVENT])) if held else ""
 
     def revised_on(self, feed: str, id: str, moment: datetime) -> int:
-        """How often a statement was revised on the day (UTC) of a moment, quiet revisions aside; at most 255."""
+        """The number of unmuted revisions of a statement on the day (UTC) of a moment, at most 255."""
         held = self._feeds.get(feed, {}).get(_short(id), bytes(_HEAD))
         return _often(held[_EVENT:_HEAD], moment.date().toordinal().to_bytes(_DAY, "big"))
 
     def by_words(self, feed: str, without: Collection[str]) -> dict[str, Wording]:
-        """All fingerprints of a feed, but for those of the statements whose ids are in `without`."""
+        """A feed's wordings by fingerprint, leaving out the statements whose ids are in `without`."""
         statements = self._feeds.get(feed, {})
         left_out = {_short(id) for id in without} if statements else set()
         return {
@@ -103,7 +103,7 @@ class Known:
 
 
 def day_of(statement: Statement) -> date | None:
-    """The day (UTC) that a statement bears."""
+    """The day (UTC) of a statement's publication; None if it is undated."""
     return statement.published_at.date() if statement.published_at else None
 
 
@@ -117,12 +117,12 @@ def _packed_id(id: str) -> bytes:
 
 
 def _often(packed: bytes, day: bytes) -> int:
-    """How many revisions are packed there of this day; those of another day are over."""
+    """The packed number of revisions if it is of this day, else 0."""
     return packed[_DAY] if packed[:_DAY] == day else 0
 
 
 def _short(id: str) -> int:
-    """A hash of a statement's id; most end in one of the width that we want, behind the name of their feed."""
+    """A 64-bit hash of a statement's id: the 16 hex digits that most ids end in, after their feed's name."""
     if id[-17:-16] == "/":
         try:
             return int(id[-16:], 16)

@@ -1,21 +1,21 @@
-"""Links as publishers write them → addresses that a reader may follow."""
+"""Turn links as publishers write them into addresses that are safe to follow and to show."""
 
 from __future__ import annotations
 
 from urllib.parse import quote, urljoin, urlsplit
 
-LONGEST = 2_000  # characters of a link that we keep; a longer one is none
+LONGEST = 2_000  # characters of a link; a longer one is dropped
 
 
 def absolute(href: str, base: str) -> str:
     """
-    The http(s) address that a link means, seen from `base` (RFC 3986); "" when it means none, or is none.
+    The absolute http(s) address of a link found at `base` (RFC 3986), or "" if there is none.
 
-    It is ASCII and holds no space, quote or angle bracket: it may stand in mail, markup or a terminal.
+    It is ASCII without spaces, quotes or angle brackets, so that it is safe in mail, markup and on a terminal.
     """
     href = href.strip()
     if not href:
-        # By the RFC an empty reference means `base`; a publisher who leaves a link empty has none.
+        # By the RFC an empty reference means `base`; from a publisher it means that there is no link.
         return ""
     try:
         parts = urlsplit(urljoin(base, href) if base else href)
@@ -25,10 +25,10 @@ def absolute(href: str, base: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return ""
-    place = (f"[{host}]" if ":" in host else quote(host)) + port
-    # By hand: what `geturl` makes of two slashes at the start depends on Python's version, and names hang on links.
+    authority = (f"[{host}]" if ":" in host else quote(host)) + port
+    # Not `geturl`: its treatment of a leading "//" depends on Python's version, and ids are made of links.
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
     rest = quote(parts.path + query + fragment, safe="/?#@!$&()*+,;=%:~-._", errors="replace")
-    address = f"{parts.scheme}://{place}{rest}"
+    address = f"{parts.scheme}://{authority}{rest}"
     return address if len(address) <= LONGEST else ""

@@ -1,5 +1,5 @@
 """
-A document with its further pages: a feed may go on over several, and so may an archive.
+Read a document that goes on over several pages, as feeds and archives may.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from notifier.feeds.fetch import at, same_host
 
 
 class Fetch(Protocol):
-    """Fetches a feed's document. Raises `TryLater` or `Refused`, whose `outcome` is the poll's."""
+    """Fetches a feed's document. Raises `TryLater` or `Refused`; the error's `outcome` becomes the poll's."""
 
     async def fetch(self, feed: Feed, known: Validators) -> Document | Unchanged: ...
 
 
 class Parse(Protocol):
-    """Parses a document where it can do no harm. Raises `TryLater` or `Refused`."""
+    """Parses a document in isolation. Raises `TryLater` or `Refused`."""
 
     async def parse(self, document: Document, feed: Feed) -> Reading: ...
 

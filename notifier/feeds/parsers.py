@@ -1,8 +1,8 @@
 """
-A document → its entries, read in a child process that can be killed.
+Parse documents in child processes that can be killed.
 
-Some small documents keep a feed parser busy for minutes. The child has limits of its own (child.py), and a clock
-outside it ends what they miss; only the document that did it suffers.
+Some small documents keep a feed parser busy for minutes. The child limits itself (reading/child.py), and a time limit
+here ends what that misses; only the document at fault is lost. This process imports no parser.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import msgspec
 from notifier.errors import Refused
 from notifier.feeds.feed import Document, Feed, Reading
 
-SECONDS = 20.0  # for one document on the wall's clock; five of CPU are the child's own limit
-IDLE = 60.0  # seconds after which a child without work is let go, with the memory it holds
+SECONDS = 20.0  # for one document; the child's own limit is five seconds of CPU
+IDLE = 60.0  # seconds without work after which a child ends, to free its memory
 FRAME = 64 * 1024 * 1024  # bytes of an answer
 FEEDS, PAGES = (
     "notifier.feeds.reading.child_of_feeds",
@@ -29,7 +29,7 @@ FEEDS, PAGES = (
 
 
 class Parser:
-    """Reads documents one at a time in a child (`FEEDS`, `PAGES`), made when first needed. Close it at the end."""
+    """Parses documents one at a time in a child (`FEEDS` or `PAGES`), started when needed. Close it at the end."""
 
     def __init__(self, seconds: float = SECONDS, idle: float = IDLE, child: str = FEEDS) -> None:
         self._started_as = child
@@ -42,28 +42,27 @@ class Parser:
 
     async def parse(self, document: Document, feed: Feed) -> Reading:
         """
-        The document's entries; of a page, one with its words.
+        The document's entries; for a statement's page, one entry with its text.
 
-        Raises `Refused` with the outcomes of reading.read and article.read; parse-error also for what takes over five
-        seconds of work, too long or too much memory. A child that breaks is replaced.
+        Raises `Refused` with the outcomes of `reading.document.read` and `reading.article.read`, and with parse-error
+        for a document that takes too much time, CPU or memory. A child that fails is replaced.
         """
         async with self._turn:
             if self._letting_go is not None:
                 self._letting_go.cancel()
             try:
                 async with asyncio.timeout(self._seconds):
-                    answered = await self._ask(document, feed)
+                    reading, outcome, problem = await self._ask(document, feed)
             except TimeoutError as error:
                 await self._end()
-                raise Refused("reading it takes too long; it was given up", outcome="parse-error") from error
+                raise Refused("parsing took too long and was stopped", outcome="parse-error") from error
             except (asyncio.IncompleteReadError, ConnectionError) as error:
                 raise Refused(_why(await self._ended()), outcome="parse-error") from error
             except BaseException:
-                # Cancelled, or a bug: half an answer may be in the pipe, and the next document must not get it.
+                # Cancelled, or a bug: the pipe may hold half an answer, which the next document must not get.
                 await self._end()
                 raise
             self._letting_go = asyncio.get_running_loop().call_later(self._idle, self._let_go)
-        reading, outcome, problem = answered
         if reading is None:
             raise Refused(problem, outcome=outcome)
         return reading
@@ -91,36 +90,36 @@ class Parser:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=2**20,
-                # No secret of ours is where a broken parser could find it.
-                env={"PYTHONPATH": os.pathsep.join(_places()), "PYTHONDONTWRITEBYTECODE": "1"},
+                # No secret of the environment may be within reach of a parser.
+                env={"PYTHONPATH": os.pathsep.join(_import_paths()), "PYTHONDONTWRITEBYTECODE": "1"},
                 start_new_session=True,
             )
         return self._child
 
     def _let_go(self) -> None:
         if self._child is not None and self._child.stdin is not None and not self._turn.locked():
-            self._child.stdin.close()  # it ends when its input does
+            self._child.stdin.close()  # the child ends at the end of its input
             self._leaving, self._child = self._child, None
 
     async def _ended(self) -> int:
-        """Await a child that has closed its pipe; how it ended: the signal, negative, or its exit code."""
+        """Wait for a child that has closed its pipe; return its exit code, or minus the signal that ended it."""
         child, self._child = self._child, None
         if child is None:
             return 0
-        # Not killed at once: asyncio would collect it before its own watcher does, and why it ended would be lost.
+        # Not killed at once: asyncio would reap it before its own watcher, and lose the reason for its end.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5.0):
                 await child.wait()
         return await _killed(child)
 
     async def _end(self) -> None:
-        """Kill the child, if there is one."""
+        """Kill the child if there is one."""
         child, self._child = self._child, None
         if child is not None:
             await _killed(child)
 
     async def close(self) -> None:
-        """End the child."""
+        """Kill the child."""
         if self._letting_go is not None:
             self._letting_go.cancel()
         await self._end()
@@ -130,19 +129,19 @@ class Parser:
 
 class Parsers:
     """
-    A few parsers side by side, so that a document which keeps one busy does not hold up those of other feeds
-    (promise P5). The second is made only when the first is at work. Close it at the end.
+    Several parsers, so that a document which keeps one busy does not delay those of other feeds (promise P5). The
+    second child starts only while the first is busy. Close it at the end.
     """
 
     def __init__(self, number: int = 2, child: str = FEEDS) -> None:
         self._parsers = [Parser(child=child) for _ in range(number)]
-        # The last to be free goes first: one child does all the work while that is enough, and the others end.
+        # Last in, first out: one child does all the work while it can, and the others end.
         self._free: asyncio.LifoQueue[Parser] = asyncio.LifoQueue()
         for parser in self._parsers:
             self._free.put_nowait(parser)
 
     async def parse(self, document: Document, feed: Feed) -> Reading:
-        """As `Parser.parse`, on one that is free."""
+        """As `Parser.parse`, with a free parser."""
         parser = await self._free.get()
         try:
             return await parser.parse(document, feed)
@@ -150,7 +149,7 @@ class Parsers:
             self._free.put_nowait(parser)
 
     async def close(self) -> None:
-        """End their children."""
+        """Kill all children."""
         await asyncio.gather(*(parser.close() for parser in self._parsers))
 
 
@@ -161,27 +160,27 @@ async def _killed(child: asyncio.subprocess.Process) -> int:
     return await child.wait()
 
 
-def _places() -> list[str]:
+def _import_paths() -> list[str]:
     """
-    Where the child finds what we import: first the notifier itself, then all that this process looks through.
+    The paths that the child imports from: the notifier's own, then those of this process.
 
-    Not every interpreter finds the libraries by itself; some are told by PYTHONPATH, or by the archive they start from.
+    Not every interpreter finds the libraries by itself: some depend on PYTHONPATH, or start from an archive.
     """
     here = str(Path(__file__).parents[2])
-    return list(dict.fromkeys(str(Path(place).absolute()) for place in (here, *sys.path) if place))
+    return list(dict.fromkeys(str(Path(path).absolute()) for path in (here, *sys.path) if path))
 
 
 def _why(ended: int) -> str:
-    """Why a child ended without an answer, in words."""
+    """The reason in words why a child ended without an answer."""
     if ended == -signal.SIGXCPU:
-        return "reading it takes too much work; it was given up"
+        return "parsing took too much CPU time and was stopped"
     if ended < 0:
-        return f"the parser was ended while reading it: {signal.strsignal(-ended)}"
-    return "the parser broke on it; what it said is on stderr"
+        return f"the parser was killed while parsing it: {signal.strsignal(-ended)}"
+    return "the parser crashed on it; its traceback is on stderr"
 
 
 class _Answered(msgspec.Struct, frozen=True):
-    """As the child sends it; declared here, since importing the child would load what only it needs."""
+    """The child's answer, as reading/child.py sends it; declared twice, since this process imports none of that."""
 
     reading: Reading | None = None
     outcome: str = ""

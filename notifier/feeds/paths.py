@@ -1,9 +1,9 @@
 """
-Paths into JSON, and words with paths in them: the small language in which a declaration says where things are.
+Paths into JSON, and templates with paths in braces: the language of a declaration for JSON answers.
 
-`results` is a name, `data.items` a name within, `agencies[].name` the names of all agencies, `notes[-1].text` that of
-the last; `$.title` starts from the top of the answer and not from the entry, and `$` alone is the top. JMESPath could
-do all this, and sorting, filters and functions, which a declaration has no need of and a reader would have to know.
+`results` is a key, `data.items` a key within another, `agencies[].name` the names of all agencies, `notes[-1].text`
+the text of the last note. `$.title` starts at the top of the answer instead of the entry; `$` alone is the top.
+JMESPath could do this too, but its sorting, filters and functions are more than a declaration needs.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import itertools
 import re
 from collections.abc import Iterator
 
-LONGEST, STEPS, MANY = 200, 16, 20  # characters and steps of a path; values that one field takes
+LONGEST, STEPS, MANY = 200, 16, 20  # characters and steps of a path; values of one field
 
 _STEP = re.compile(r"(?P<dot>\.?)(?P<name>[^\s.\[\]{}$]+)|\[(?P<index>-?\d{1,4})?\]")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
-# A step: a name in an object, a place in a list, or all of the list.
+# A step: a key of an object, an index of a list, or all items of a list (None).
 Step = str | int | None
 
 
 @functools.lru_cache(maxsize=1024)
 def steps(path: str) -> tuple[bool, tuple[Step, ...]]:
     """
-    Whether a path starts from the top, and the steps of it.
+    Whether a path starts at the top, and its steps.
 
-    Raises ValueError, whose two words are the problem and the mend, for what is no path.
+    Raises ValueError(problem, mend) if the text is not a path.
     """
     top, at, found = path.startswith("$"), 0, list[Step]()
     if top:
@@ -40,17 +40,17 @@ def steps(path: str) -> tuple[bool, tuple[Step, ...]]:
         found.append(step["name"] or (int(step["index"]) if step["index"] else None))
         at = step.end()
     if at < len(path) or not path or len(path) > LONGEST or len(found) > STEPS:
-        raise ValueError("is no path", 'write one as "results", "data.items", "agencies[].name" or "$.title"')
+        raise ValueError("is not a path", 'write one as "results", "data.items", "agencies[].name" or "$.title"')
     return top, tuple(found)
 
 
 def check_path(path: str) -> None:
-    """Raise ValueError for what is no path."""
+    """Raise ValueError(problem, mend) unless the text is a path."""
     steps(path)
 
 
 def check_template(template: str) -> None:
-    """Raise ValueError for what is neither a path nor words with paths in braces."""
+    """Raise ValueError(problem, mend) unless the text is a path, or text with paths in braces."""
     if "{" not in template and "}" not in template:
         steps(template)
         return
@@ -61,16 +61,16 @@ def check_template(template: str) -> None:
 
 
 def find(path: str, entry: object, top: object) -> Iterator[object]:
-    """All values at a path, as they stand in the answer; none where the way breaks off, or ends at null."""
-    from_top, way = steps(path)
-    return (value for value in _walk(top if from_top else entry, way) if value is not None)
+    """All values at a path in an answer, without nulls; none if a step leads nowhere."""
+    from_top, rest = steps(path)
+    return (value for value in _walk(top if from_top else entry, rest) if value is not None)
 
 
-def _walk(value: object, way: tuple[Step, ...]) -> Iterator[object]:
-    for at, step in enumerate(way):
+def _walk(value: object, path: tuple[Step, ...]) -> Iterator[object]:
+    for at, step in enumerate(path):
         if step is None:
             for each in value if isinstance(value, list) else ():
-                yield from _walk(each, way[at + 1 :])
+                yield from _walk(each, path[at + 1 :])
             return
         if isinstance(step, str):
             value = value.get(step) if isinstance(value, dict) else None
@@ -80,22 +80,22 @@ def _walk(value: object, way: tuple[Step, ...]) -> Iterator[object]:
     yield value
 
 
-def said(template: str, entry: object, top: object) -> Iterator[str]:
+def texts_at(template: str, entry: object, top: object) -> Iterator[str]:
     """
-    The words that a template yields: every text or number at its path; or its own words, once, with the first of each
-    path put in, and nothing where there is nothing to put in.
+    The texts that a template yields: each text or number at its path; or the template once, with the first value of
+    each path filled in, unless no path has a value.
     """
     if not template:
         return
     if "{" not in template:
-        yield from itertools.islice(filter(None, map(_word, find(template, entry, top))), MANY)
+        yield from itertools.islice(filter(None, map(_text, find(template, entry, top))), MANY)
         return
-    filled = [next(said(path, entry, top), "") for path in _HOLE.findall(template)]
+    filled = [next(texts_at(path, entry, top), "") for path in _HOLE.findall(template)]
     if any(filled):
         words = iter(filled)
         yield _HOLE.sub(lambda _: next(words), template)
 
 
-def _word(value: object) -> str:
-    """A text as it is, a number as it is written; no list, object, true or false is a word."""
+def _text(value: object) -> str:
+    """A text or number as text; "" for any other value."""
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -1,5 +1,5 @@
 """
-When each feed is polled: some together, a slow one in nobody's way.
+Poll every feed when it is due, many concurrently, so that a slow feed delays no other.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from notifier.feeds.rhythm import Rhythm, Round
 
 logger = logging.getLogger(__name__)
 
-MAX_CONCURRENT = 256  # polls under way together: so many bodies may be held, and connections open
-A_HOST = 32  # of them for feeds of one host, however slow it is; how many may ask it together is the fetcher's
+MAX_CONCURRENT = 256  # polls; a limit on bodies in memory and open connections
+A_HOST = 32  # polls of one host's feeds, which may all wait for it; the fetcher limits requests
 
 
 class PollResult(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How one poll ended: its outcome, that of the poll `before` ("" at first), what it added to the log, the seconds the
-    server asked us to wait, and the hub that tells of changes, "" where there is none.
+    How one poll ended: its outcome and that of the poll `before` ("" at first), the statements it published and
+    revised, the seconds that the server asked us to wait `after`, and the WebSub `hub` of its `topic`, "" if none.
     """
 
     feed: str
@@ -49,10 +49,11 @@ def _wall_clock() -> datetime:
 
 class Rounds:
     """
-    Polls every feed when it is due, some together, and none waits for a slow one.
+    Polls each feed when it is due and calls `on_poll` with the result.
 
-    `pace` are the seconds after which a feed that is well should be asked again; `rounds` tells of each feed that was
-    polled where it stands, by the time of `clock`, and begins with what is known of before.
+    `pace` gives the seconds until a healthy feed is polled again, `fastest` the least seconds between hurried polls.
+    `rounds` holds the last and next poll of each feed by the time of `clock`, and may start with those of an earlier
+    run.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Rounds:
         poll: Callable[[Feed], Awaitable[PollResult]],
         random: Callable[[], float],
         ticks: Callable[[], float] = time.monotonic,
-        told: Callable[[Feed, PollResult], None] = lambda feed, poll: None,
+        on_poll: Callable[[Feed, PollResult], None] = lambda feed, poll: None,
         pace: Callable[[Feed], float] = lambda feed: feed.every,
         clock: Callable[[], datetime] = _wall_clock,
         rounds: Mapping[str, Round] = MappingProxyType({}),
@@ -69,21 +70,21 @@ class Rounds:
     ) -> None:
         self._poll = poll
         self._ticks = ticks
-        self._told = told
+        self._on_poll = on_poll
         self._pace = pace
         self._clock = clock
         self.rounds = dict(rounds)
         self._fastest = fastest
-        self._last: dict[str, float] = {}  # when each was polled
+        self._last: dict[str, float] = {}  # when each feed was polled, in ticks
         self._rhythm = Rhythm(feeds, ticks(), random)
-        self._places = asyncio.Semaphore(MAX_CONCURRENT)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._under_way: set[asyncio.Task[None]] = set()
-        self._over = False
+        self._stopped = False
 
     async def start_due(self) -> None:
-        """Start the polls that are due, and do not wait for them; none once `stop` was called."""
-        if self._over:
+        """Start the polls that are due and return without waiting; after `stop`, start none."""
+        if self._stopped:
             return
         for feed in self._rhythm.due(self._ticks()):
             task = asyncio.get_running_loop().create_task(self._one(feed), name=f"poll {feed.id}")
@@ -93,16 +94,16 @@ class Rounds:
     async def _one(self, feed: Feed) -> None:
         failed, after = True, None
         try:
-            # Its host's place first: a hundred feeds of a host that does not answer queue there, out of others' way.
-            async with self._host(feed), self._places:
+            # The host's slot first: a hundred feeds of a host that does not answer queue there and delay no others.
+            async with self._host(feed), self._slots:
                 poll = await self._poll(feed)
             failed, after = poll.outcome not in READ, poll.after
-            self._told(feed, poll)
+            self._on_poll(feed, poll)
         except NotifierError as error:
-            logger.error("%s: %s", feed.id, error)  # noqa: TRY400 its words say it all
+            logger.error("%s: %s", feed.id, error)  # noqa: TRY400 the message is enough
         except Exception:
-            # As in a lane: one feed's bug is loud, and the others are polled all the same.
-            logger.exception("polling %s failed; it is tried again when its time comes", feed.id)
+            # A bug with one feed is loud, and the others are still polled.
+            logger.exception("%s: the poll failed with an internal error; the feed is polled again when due", feed.id)
         finally:
             self._last[feed.id] = self._ticks()
             wait = self._rhythm.polled(feed, self._ticks(), failed=failed, after=after, pace=self._pace(feed))
@@ -115,8 +116,8 @@ class Rounds:
 
     def hurry(self, id: str) -> None:
         """
-        Poll a feed soon, since somebody says that it has news; not more often than `fastest` allows, since anybody
-        might, nor while its server asked us to wait.
+        Poll a feed soon, because a hub announced news: at most every `fastest` seconds, since anybody may claim that,
+        and not before the time that its server asked us to wait.
         """
         last = self._last.get(id, -self._fastest)
         self._rhythm.hurry(id, max(self._ticks(), last + self._fastest))
@@ -125,13 +126,13 @@ class Rounds:
         return self._hosts.setdefault(urlsplit(feed.url).netloc, asyncio.Semaphore(A_HOST))
 
     async def ended(self) -> None:
-        """Return once no poll is under way."""
+        """Wait until no poll is under way."""
         while self._under_way:
             await asyncio.wait(self._under_way)
 
     async def stop(self) -> None:
-        """End the polls under way. What they had not stored is asked for again at the next start."""
-        self._over = True
+        """Cancel the polls under way. What they had not stored is fetched again after the next start."""
+        self._stopped = True
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -1,7 +1,7 @@
 """
-CSS selectors, with `@name` at the end for an attribute → XPath, as lxml evaluates it.
+Translate CSS selectors, with `@name` at the end for an attribute, to XPath as lxml evaluates it.
 
-`time@datetime` is the attribute `datetime` of the first `time`, `@href` that of the entry itself.
+`time@datetime` is the attribute `datetime` of the first `time`, `@href` the attribute `href` of the entry itself.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ _translator = cssselect.HTMLTranslator()
 @functools.lru_cache(maxsize=1024)
 def translated(selector: str) -> tuple[str, str]:
     """
-    The XPath of a selector, seen from an element and taking in that element itself, and the attribute that is meant,
-    "" for the words.
+    The XPath of a selector, relative to an element and including that element; and the attribute, "" for the text.
 
-    Raises ValueError, whose two words are the problem and the mend, for what is no selector.
+    Raises ValueError(problem, mend) if the text is not a selector.
     """
     found = _ATTRIBUTE.fullmatch(selector)
     css, attribute = (found["css"].strip(), found["attribute"] or "") if found else (selector, "")
@@ -35,9 +34,9 @@ def translated(selector: str) -> tuple[str, str]:
         return _translator.css_to_xpath(css), attribute
     except (cssselect.SelectorError, RecursionError) as error:
         mend = 'write a CSS selector, such as "li.news > a", with "@datetime" at its end for an attribute'
-        raise ValueError("is no selector", mend) from error
+        raise ValueError("is not a selector", mend) from error
 
 
 def check_selector(selector: str) -> None:
-    """Raise ValueError for what is no selector."""
+    """Raise ValueError(problem, mend) unless the text is a selector."""
     translated(selector)

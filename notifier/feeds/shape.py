@@ -1,7 +1,7 @@
 """
-How to read a document that is no feed: a declaration, as the catalogue and the operator write it.
+Declarations of how to read a document that is not a feed, as the catalogue and operators write them.
 
-The values say where things are and hold no code. What a path is, paths.py tells, and a selector, selectors.py.
+They hold no code. paths.py defines the paths in them, selectors.py the selectors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import msgspec
 
 class Paging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Where the next page is: at the address that stands at `next` (a path, or a selector), or at the same address with
-    `parameter` in its query counted up by `step`, from `first` where the query does not name it. One poll reads at
-    most so many `pages`.
+    Where a document's next page is: at the address found at `next` (a path or a selector); or at the same address with
+    the query's `parameter` increased by `step`, counting from `first` if the query lacks it. One poll reads at most
+    `pages` pages.
     """
 
     next: str = ""
@@ -29,10 +29,10 @@ class JsonShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
     Where a JSON answer has its entries and their fields.
 
-    `entries` is a path; what else is named is a path, seen from the entry, or words with paths in them, `{path}`. An
-    answer without entries must have something at `known_by`, a count of 0 or any words, else it is another's.
+    `entries` is a path. The other fields are paths from an entry, or text with paths in braces. An answer without
+    entries must have a count of 0, or any text, at `known_by`; otherwise it is not an answer of this shape.
 
-    `in_force` is what every entry has that stands: one that has lost it was taken back.
+    Every entry in force has a value at `in_force`: one without was withdrawn.
     """
 
     entries: str
@@ -52,8 +52,8 @@ class JsonShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class PageShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Where a web page has its entries and their fields, as CSS selectors: `entries` in the page, the others in an entry,
-    with `@name` at the end for an attribute in place of words. The title is the link's words where none is declared.
+    Where a web page has its entries and their fields, as CSS selectors: `entries` in the page, the others in an entry.
+    `@name` at the end of a selector means that attribute instead of the text. The default title is the link's text.
     """
 
     entries: str

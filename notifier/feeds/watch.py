@@ -1,8 +1,8 @@
 """
-Which statements' pages are asked again, and when?
+Which statements' pages are checked again, and when.
 
-An hour, a day, a week and thirty days after a statement was first seen, and then no more. What is watched is folded
-from the log; what the log does not tell, up to when all this was done, is one moment that is kept beside it.
+That is an hour, a day, a week and thirty days after a statement was first seen. The statements are folded from the log;
+the time up to which all checks were made is not in the log and is kept beside it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ logger = logging.getLogger(__name__)
 
 CHECKS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30))
 APART = timedelta(hours=1)  # between the two visits that must find a page gone
-AGAIN = timedelta(minutes=10)  # until a page is tried again that could not be asked, and how often
-TRIES = 3
-MOST = 20_000  # statements that are watched, some ten megabytes
+AGAIN = timedelta(minutes=10)  # until the next try of a page that could not be fetched
+TRIES = 3  # such tries for one check
+MOST = 20_000  # statements watched, some ten megabytes
 
 
 class WatchProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    Up to when all checks that were due have been made, and since when pages are found gone, by their statement's event.
+    The time up to which all due checks were `done`, and since when pages are `missing`, by the id of the event that
+    recorded their statement.
     """
 
     done: datetime
@@ -47,9 +48,9 @@ class WatchProgress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Watched(msgspec.Struct):
     """
-    One statement that is watched: the event that told of it, at its `position`, and `newest`, the event that said what
-    its page says now ("" where it was not read). `settled` is false while its first reading is still under way. `mark`
-    is the check that comes next, and `due_at` when that is tried.
+    One watched statement: `cause` is the event that recorded it, at `position`; `newest` the event with its page's
+    latest words, "" if the page was not read. `settled` is false until its first reading has ended. `mark` is the time
+    of the next check by the schedule, `due_at` the time of the next try.
     """
 
     id: str
@@ -66,7 +67,7 @@ class Watched(msgspec.Struct):
 
 
 class Watch:
-    """All statements that are watched. `apply` folds a recorded event; the step says what became of each check."""
+    """All watched statements, folded with `apply`. The step reports the result of each check it takes."""
 
     def __init__(self, feeds: Iterable[Feed], progress: WatchProgress) -> None:
         self._feeds = {feed.id: feed for feed in feeds}
@@ -77,7 +78,7 @@ class Watch:
         self._full = False
 
     def apply(self, recorded: Recorded) -> None:
-        """Fold one event. Folding it again changes nothing that matters."""
+        """Fold one event. Folding it twice does no harm."""
         event = recorded.event
         if isinstance(event, StatementPublished) or (isinstance(event, StatementRevised) and not event.page):
             self._begin(recorded, event)
@@ -99,10 +100,10 @@ class Watch:
         mark = _after(event.seen_at, self._done)
         if feed_of(event, self._feeds) is None or mark is None:
             return
-        # Anew: it was said again, in other words, and takes its place at the end.
+        # Revised by its feed: it starts anew, at the end of the order.
         self._watched.pop(event.statement.id, None)
         if len(self._watched) >= MOST:
-            self._let_go()
+            self._drop_oldest()
         watched = Watched(
             id=event.statement.id,
             cause=recorded.id,
@@ -117,14 +118,14 @@ class Watch:
         self._watched[watched.id] = watched
         self._put(watched, mark)
 
-    def _let_go(self) -> None:
+    def _drop_oldest(self) -> None:
         del self._watched[next(iter(self._watched))]
         if not self._full:
-            logger.warning("over %d statements are watched for edits; the oldest are let go before their time", MOST)
+            logger.warning("over %d statements to watch for edits; the oldest are no longer checked", MOST)
         self._full = True
 
     def take_due(self, now: datetime, most: int) -> list[Watched]:
-        """At most so many whose check is due, the longest overdue first. Say of each what became of it."""
+        """At most `most` statements whose check is due, the longest overdue first. Report the result of each."""
         taken: list[Watched] = []
         while self._heap and self._heap[0][0] <= now and len(taken) < most:
             due_at, id = heapq.heappop(self._heap)
@@ -134,7 +135,7 @@ class Watch:
         return taken
 
     def checked(self, watched: Watched, now: datetime) -> None:
-        """Its page was asked, or needs not be: the next check is the first that lies ahead."""
+        """The check was made, or is not needed: the next is the first one in the future."""
         mark = _after(watched.seen_at, max(now, watched.mark))
         watched.missing_since, watched.tries = None, 0
         if mark is not None:
@@ -144,12 +145,12 @@ class Watch:
             del self._watched[watched.id]
 
     def missing(self, watched: Watched, now: datetime) -> None:
-        """Its page is not there: it is asked once more, an hour after it was first found gone."""
+        """The page is gone: check it again an hour after it was first found gone."""
         watched.missing_since = watched.missing_since or now
         self._put(watched, max(watched.missing_since + APART, now + AGAIN))
 
     def postponed(self, watched: Watched, now: datetime) -> None:
-        """Its page could not be asked: it is tried again, a few times, and then at its next check."""
+        """The page could not be fetched: try it again a few times, and then at its next check."""
         if watched.tries >= TRIES:
             self.checked(watched, now)
             return
@@ -161,17 +162,17 @@ class Watch:
         heapq.heappush(self._heap, (due_at, watched.id))
 
     def progress(self, now: datetime) -> WatchProgress:
-        """What must be kept so that no check is lost, and none made twice, over a restart."""
+        """The state to store, so that a restart neither loses nor repeats a check."""
         open = min((watched.mark for watched in self._watched.values()), default=now)
         self._done = max(self._done, min(now, open - timedelta.resolution))
         gone = {each.cause: each.missing_since for each in self._watched.values() if each.missing_since}
         return WatchProgress(self._done, gone)
 
     def position(self, head: int) -> int:
-        """Where to fold from after a restart: before the oldest that is watched, or at `head` where none is."""
+        """The log position to fold from after a restart: before the oldest watched statement, or `head` without any."""
         return next((watched.position - 1 for watched in self._watched.values()), head)
 
 
 def _after(seen_at: datetime, moment: datetime) -> datetime | None:
-    """The first check of a statement after a moment; None when there is no more."""
+    """The time of a statement's first check after a moment; None after the last."""
     return next((seen_at + wait for wait in CHECKS if seen_at + wait > moment), None)

@@ -1,5 +1,5 @@
 """
-How the feeds are doing: asked of the log, or of the feeds themselves. Nothing is recorded.
+The health of feeds, from the log or by polling them now. Nothing is recorded.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from notifier.feeds.paging import Fetch, Parse, with_further_pages
 from notifier.feeds.rhythm import Round
 
 TYPES = (FeedHealthChanged.type, StatementPublished.type, StatementRevised.type)
-ROUNDS = "rounds"  # the consumer that keeps where the polls stand
-MAX_CONCURRENT = 16  # feeds asked together
+ROUNDS = "rounds"  # the consumer whose state is the last and next poll of each feed
+MAX_CONCURRENT = 16  # feeds polled at a time
 
 
 class FeedState(msgspec.Struct, kw_only=True):
     """
-    A feed as the log tells of it. `outcome` is how its polls end, "" before the first, since `since`; `last_news_at`
-    is when something of it was last seen that could alert. `round` is where its polls stand, to the minute, None where
-    it was never polled; `habit` is when it usually speaks.
+    A feed's state by the log: the `outcome` of its polls and `since` when ("" and None before the first), the number of
+    `statements`, the time of the last that was not muted (`last_news_at`), the last and next poll to the minute
+    (`round`, None if never polled), and when the feed usually publishes (`habit`).
     """
 
     feed: Feed
@@ -45,14 +45,14 @@ class FeedState(msgspec.Struct, kw_only=True):
 
     @property
     def ill(self) -> bool:
-        """Does it need the operator's eye?"""
+        """Does it need the operator's attention?"""
         return bool(self.outcome) and self.outcome not in HEALTHY
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a feed yields now: how asking it ended, how many entries it shows, how many statements they are, the date of
-    the newest, and as many of the first entries as were wanted.
+    The result of polling a feed now: the outcome, the numbers of entries and of distinct statements, the date of the
+    newest entry, problems in words (`detail`), and the first entries as asked for.
     """
 
     feed: str
@@ -65,7 +65,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def feed_states(log: LogReader, feeds: Iterable[Feed]) -> dict[str, FeedState]:
-    """The state of each feed by its id, from what the log holds."""
+    """The state of each feed by the log, by the feed's id."""
     states, arrivals = {feed.id: FeedState(feed=feed) for feed in feeds}, Arrivals()
     after = -1
     page = await log.read(0, TYPES)
@@ -91,7 +91,7 @@ async def feed_states(log: LogReader, feeds: Iterable[Feed]) -> dict[str, FeedSt
 
 
 async def rounds_of(log: LogReader) -> dict[str, Round]:
-    """Where the polls of each feed stood when the service last noted it."""
+    """The last and next poll of each feed by its id, as the service last stored them."""
     state = (await log.consumer(ROUNDS)).state
     return msgspec.json.decode(state, type=dict[str, Round]) if state else {}
 
@@ -99,11 +99,11 @@ async def rounds_of(log: LogReader) -> dict[str, Round]:
 async def ask(
     feeds: Iterable[Feed], fetcher: Fetch, parser: Parse, now: datetime, show: int = 0
 ) -> AsyncIterator[Tried]:
-    """Fetch and read each feed once, and tell in their order what it yields; `show` is how many entries to show."""
-    places = asyncio.Semaphore(MAX_CONCURRENT)
+    """Fetch and parse each feed once and yield the results in order, each with its first `show` entries."""
+    slots = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def one(feed: Feed) -> Tried:
-        async with places:
+        async with slots:
             return await _ask(feed, fetcher, parser, now, show)
 
     tasks = [asyncio.create_task(one(feed)) for feed in feeds]
@@ -125,7 +125,7 @@ async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime, show: i
     except (TryLater, Refused) as failure:
         return Tried(feed=feed.id, outcome=failure.outcome, detail=str(failure))
     news = detect(reading, feed, Known(), now, baseline=True)
-    moved = f"moved for good to {document.moved_to}" if document.moved_to else ""
+    moved = f"moved permanently to {document.moved_to}" if document.moved_to else ""
     return Tried(
         feed=feed.id,
         outcome=outcome_of(reading),
@@ -138,5 +138,5 @@ async def _ask(feed: Feed, fetcher: Fetch, parser: Parse, now: datetime, show: i
 
 
 def _never(page: Reading) -> bool:
-    """Nothing is known to one who only asks, so no page is the last."""
+    """Without known statements, every page has news."""
     return False

@@ -1,8 +1,8 @@
 """
-A feed → new and revised statements, in the log.
+Poll a feed and record its new, revised and withdrawn statements.
 
-One poll is one transaction: what the document said, what the server told us to ask with next time, and how the feed
-is doing are stored together or not at all (promise P2). An unchanged poll writes nothing.
+One poll is one transaction: statements, validators for the next request and the feed's health are stored together or
+not at all (promise P2). A poll that finds no change writes nothing.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ from notifier.feeds.paging import Fetch, Parse, with_further_pages
 from notifier.feeds.rounds import PollResult
 
 TYPES = (StatementPublished.type, StatementRevised.type, StatementWithdrawn.type, FeedBaselined.type)
-NAME = "poll/"  # a consumer a feed: poll/us-bis-press
+NAME = "poll/"  # each feed is a consumer: poll/us-bis-press
 
 
 class PollProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    What we keep of a feed between polls, beside its statements: cheap to lose, since one more full poll restores it.
+    The state of one feed between polls, beside its statements. If it is lost, one full poll restores it.
 
-    `outcome` is how the last poll ended, `read_as` how the last document that we read did. `validators` are those of
-    the document at `url`: an operator may give a feed another address. `behind` says that further pages of it are
-    still to be read, although the first may hold nothing new by now. `window` is how many entries the last document
-    had, `since` when we have read the feed, and `fresh` tells from when on its silence is too long;
-    `hub` tells of changes in `topic` (WebSub).
+    `outcome` is that of the last poll, `read_as` that of the last poll which brought a document. `validators` belong to
+    the document at `url`, since an operator may change a feed's address. `behind` means that further pages are still to
+    be read, even if the first has nothing new. `window` is the number of entries in the last document, `since` the time
+    of the first, `fresh` the time after which the feed counts as stale. `hub` announces changes of `topic` (WebSub).
     """
 
     validators: Validators = Validators()
@@ -57,7 +56,7 @@ class PollProgress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Poller:
-    """Polls feeds, one at a time each; different feeds may be polled together."""
+    """Polls feeds. Different feeds may be polled concurrently; one feed must not be polled twice at a time."""
 
     def __init__(self, log: EventLog, fetcher: Fetch, parser: Parse, clock: Callable[[], datetime]) -> None:
         self._log = log
@@ -71,11 +70,11 @@ class Poller:
         self._gone: set[str] = set()
         self._consumers: dict[str, Consumer] = {}
         self._progress: dict[str, PollProgress] = {}
-        # Feeds of whose last append we had no answer: the log may hold all of it, some or nothing.
+        # Feeds whose last append failed: the log may hold all of it, some or nothing.
         self._unanswered: set[str] = set()
 
     async def catch_up(self) -> None:
-        """Fold what the log holds into what we know. Call it once before the first poll."""
+        """Fold the log into memory. Call it once before the first poll."""
         while (page := await self._log.read(self._position, TYPES)).position > self._position:
             for recorded in page.events:
                 self._fold(recorded.event, recorded.id)
@@ -85,17 +84,21 @@ class Poller:
                 self._remember(consumer, msgspec.json.decode(consumer.state, type=PollProgress))
 
     def habit(self, feed: Feed) -> Habit:
-        """When a feed usually speaks, as far as the log tells."""
+        """When a feed usually publishes, learned from the log."""
         return self._arrivals.habit(feed)
 
     async def poll(self, feed: Feed) -> PollResult:
-        """Ask a feed what is new and record it. Only a bug or a failing log raises."""
+        """
+        Fetch a feed once, record its news, and return how the poll ended.
+
+        A feed that fails is an outcome. Raises `LogError` if the log fails; anything else is a bug.
+        """
         if feed.id in self._unanswered:
             await self.catch_up()
             self._unanswered.discard(feed.id)
         before = self._progress.get(feed.id, PollProgress())
         if before.url != feed.url:
-            # Another document's validators: "nothing is new" in answer to them would mean nothing.
+            # These validators are another document's: a 304 in answer to them would be wrong.
             before = msgspec.structs.replace(before, validators=Validators(), url=feed.url)
         try:
             answer = await self._fetcher.fetch(feed, before.validators)
@@ -110,7 +113,7 @@ class Poller:
         return await self._read(feed, before, answer, reading)
 
     def _ends_at(self, feed: Feed, before: PollProgress) -> Callable[[Reading], bool]:
-        """Whether a page is the last worth reading: all it holds is known, and nothing behind it was missed before."""
+        """Is a page the last one worth reading? It has no news, and no page after it is still to be read."""
 
         def ends(page: Reading) -> bool:
             return not before.behind and not holds_news(page, feed, self._known)
@@ -124,11 +127,15 @@ class Poller:
         if events:
             await self._record(feed, events, msgspec.structs.replace(after, moved_to=answer.moved_to))
         else:
-            # Not worth a write: asking with older validators costs one full answer after a restart, and no news.
+            # Not written: older validators cost one full answer after a restart, and no news.
             self._progress[feed.id] = after
-        told = "stale" if outcome == "stale" else "unchanged"
         return PollResult(
-            feed=feed.id, outcome=told, before=before.outcome, detail=detail, hub=before.hub, topic=before.topic
+            feed=feed.id,
+            outcome="stale" if outcome == "stale" else "unchanged",
+            before=before.outcome,
+            detail=detail,
+            hub=before.hub,
+            topic=before.topic,
         )
 
     async def _failed(self, feed: Feed, before: PollProgress, failure: TryLater | Refused) -> PollResult:
@@ -169,11 +176,11 @@ class Poller:
             fresh=fresh,
         )
         if reading.cut_short:
-            # It is asked for again: to store its validators would be to call the rest of it old news.
+            # With its validators stored, the next poll would get a 304 and never see the rest.
             behind = before.behind or bool(reading.next)
             after = msgspec.structs.replace(before, url=feed.url, outcome=outcome, behind=behind)
         elif baseline:
-            # Last, and only for a whole document: until then whatever comes is still the baseline.
+            # Last, and only for a whole document: until then, all that comes belongs to the baseline.
             events.append(FeedBaselined(feed=feed.id, entries=len(reading.entries)))
         await self._record(feed, events, after)
         return PollResult(
@@ -189,7 +196,7 @@ class Poller:
         )
 
     def _fresh(self, feed: Feed, reading: Reading, news: Iterable[Event], since: datetime) -> health.Freshness | None:
-        """How fresh a feed is by the dates it shows, and by when news of it came."""
+        """The feed's freshness by the dates of its entries and the arrival of its news; None without any date."""
         now = self._clock()
         dates = (date for entry in reading.entries for date in (entry.published, entry.updated) if date)
         loud = any(
@@ -198,14 +205,13 @@ class Poller:
         return health.freshness([*dates, *self._arrivals.of(feed.id), *([now] if loud else [])], now, since)
 
     async def _withdrawn(self, feed: Feed, reading: Reading) -> list[Event]:
-        """What its feed says was taken back, each told once: a feed may go on saying so for weeks."""
+        """The statements that the feed withdraws, each once: a feed may list a withdrawal for weeks."""
         events: list[Event] = []
         for id, reason in withdrawn(reading, feed, self._known).items():
             last = await self._log.find(self._known.newest(feed.id, id)) if id not in self._gone else None
             if last and isinstance(last.event, StatementPublished | StatementRevised):
-                statement = last.event.statement
-                told = StatementWithdrawn(statement=statement, revises=last.id, reason=reason, seen_at=self._clock())
-                events.append(told)
+                statement, now = last.event.statement, self._clock()
+                events.append(StatementWithdrawn(statement=statement, revises=last.id, reason=reason, seen_at=now))
         return events
 
     def _health(self, feed: Feed, before: PollProgress, outcome: str, detail: str) -> list[Event]:
@@ -225,7 +231,7 @@ class Poller:
         self._unanswered.add(feed.id)
         for batch in firsts:
             await self._append(batch, None)
-        # The validators go with the last batch, so a crash between batches means reading the document again.
+        # The validators go with the last batch: after a crash between batches, the document is read again.
         await self._append(last, commit)
         self._unanswered.discard(feed.id)
         self._remember(msgspec.structs.replace(consumer, version=consumer.version + 1), after)
@@ -255,15 +261,15 @@ class Poller:
 
 
 def _detail(reading: Reading, *, baseline: bool) -> str:
-    """What there is to say of a reading, in words for the operator."""
-    # A baseline may well be longer; afterwards, it is news that is not read.
+    """The problems of a reading in words for the operator; "" if there are none."""
+    # A baseline may be longer than we read; after it, unread pages may be missed news.
     over = reading.next and not (baseline or reading.cut_short)
-    goes_on = "its news goes on beyond the pages that were read" if over else ""
-    return "; ".join(filter(None, (reading.problem, *reading.warnings, goes_on)))
+    unread = "it has more news than the pages that were read" if over else ""
+    return "; ".join(filter(None, (reading.problem, *reading.warnings, unread)))
 
 
 def _unless_stale(outcome: str, fresh: health.Freshness | None, now: datetime) -> tuple[str, str]:
-    """The outcome of a poll that was read, and what there is to say of it: its feed may be silent for too long."""
+    """`stale` with a sentence for the operator if an `ok` feed has been silent too long; else the outcome and ""."""
     if outcome == "ok" and fresh is not None and now > fresh.until:
         return "stale", f"nothing newer than {fresh.newest:%Y-%m-%d}"
     return outcome, ""

@@ -1,8 +1,8 @@
 """
-What a feed told of in brief → its page's words, in the log.
+Read the pages of new statements that their feed gave only in brief, and record their words.
 
-Alerts on title and summary wait for nothing here: they are raised from the feed's own event, and the words of the page
-come behind as an event of their own.
+Alerts on title and summary do not wait for this: they are raised from the feed's own event, and the page's words
+follow as another event.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ logger = logging.getLogger(__name__)
 
 NAME = "read"
 TYPES = (StatementPublished.type, StatementRevised.type)
-MAX_CONCURRENT, A_HOST = 8, 2  # pages under way together, and those of one host, so that a dead one holds up few
-MOST = 1_000  # statements that wait for their page; the log keeps those behind them
-LADDER = (60.0, 300.0, 1_500.0)  # seconds until a page is tried again that could not be read now
-LATE = timedelta(days=1)  # after which a statement's page is not read any more: it is a log from before this step
+MAX_CONCURRENT, A_HOST = 8, 2  # concurrent visits, in all and to one host: a dead host must not take them all
+MOST = 1_000  # statements waiting for their page; later ones stay in the log
+LADDER = (60.0, 300.0, 1_500.0)  # seconds before each further try of a page that could not be read
+LATE = timedelta(days=1)  # after which a page is not read at all: its log is from before this step existed
 
 
 class PageSource(Protocol):
-    """The way to a statement's page. Raises `TryLater` or `Refused`."""
+    """Reads a statement's page. Raises `TryLater` or `Refused`."""
 
     async def read(self, link: str, feed: Feed) -> WebPage: ...
 
 
 class PendingPage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A statement whose page is still to be read: the event that told of it, tries so far, and when the next is due."""
+    """A statement whose page is to be read: the event that recorded it, the tries so far, when the next is due."""
 
     cause: str
     due_at: datetime
@@ -53,10 +53,10 @@ class PendingPage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class PageReader:
     """
-    Reads the pages of new statements, several beside each other, and records their words or why there are none.
+    Reads the pages of new statements concurrently and records their words, or why they could not be read.
 
-    `feeds` are those that are polled, `random` spreads what is tried again. What waits is kept with the step's place in
-    the log, so that a crash costs one more visit and loses nothing.
+    `feeds` are those that are polled; `random`, 0 to 1, spreads retries. Waiting pages are stored with the step's
+    position in the log, so that a crash costs one more visit and loses nothing.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class PageReader:
         self._consumer: Consumer | None = None
         self._position = 0
         self._waiting: dict[str, PendingPage] = {}
-        # What became of visits and is not in the log yet.
+        # Results of visits that are not in the log yet.
         self._outcomes: dict[str, Event | PendingPage] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(MAX_CONCURRENT)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def start_due(self) -> None:
-        """Begin to read what is due, and do not wait for it."""
+        """Start to read the pages that are due and return without waiting."""
         async with self._turn:
             await self._store()
             await self._take_in()
@@ -94,7 +94,7 @@ class PageReader:
                 self._under_way[waiting.cause] = task
 
     async def run(self) -> None:
-        """Read all that is due."""
+        """Read all pages that are due."""
         await self.start_due()
         while self._under_way:
             await asyncio.wait(self._under_way.values())
@@ -102,16 +102,16 @@ class PageReader:
             await self._store()
 
     async def stop(self) -> None:
-        """End what is under way; it is read after the next start."""
+        """Cancel the visits under way; these pages are read after the next start."""
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # ---------------------------------------------------------------- what waits
+    # ---------------------------------------------------------------- the queue
 
-    async def _place(self) -> Consumer:
-        """Our place in the log, read from there where we are not sure of it."""
+    async def _stored(self) -> Consumer:
+        """The step's consumer, read again from the log after an append that failed."""
         if self._consumer is None:
             self._consumer = await self._log.consumer(NAME)
             self._position = self._consumer.position
@@ -120,8 +120,8 @@ class PageReader:
         return self._consumer
 
     async def _take_in(self) -> None:
-        """Queue what the log has come to hold, as far as there is room."""
-        await self._place()
+        """Queue new statements of the log, as far as there is room."""
+        await self._stored()
         while len(self._waiting) < MOST:
             page = await self._log.read(self._position, TYPES, limit=100)
             self._position = page.position
@@ -138,15 +138,15 @@ class PageReader:
         return not is_whole(event.statement) and self._clock() - event.seen_at < LATE
 
     async def _store(self) -> None:
-        """Record what became of visits, with our place and all that waits still."""
+        """Record the results of visits, with the step's position and the pages that still wait."""
         outcomes = dict(self._outcomes)
         if not outcomes:
             return
-        consumer = await self._place()
+        consumer = await self._stored()
         waiting = {cause: each for cause, each in self._waiting.items() if cause not in outcomes}
         waiting |= {cause: each for cause, each in outcomes.items() if isinstance(each, PendingPage)}
         events = [fitted(each) for each in outcomes.values() if isinstance(each, Event)]
-        # Kept only while all goes well: of a failing append we cannot know whether it moved us on.
+        # Forgotten until the append has succeeded: a failed one may or may not have moved the position.
         self._consumer = None
         *firsts, last = batches(events, weight)
         for batch in firsts:
@@ -167,15 +167,15 @@ class PageReader:
                 async with self._turn:
                     await self._store()
         except LogError:
-            # It waits in `_outcomes`, and the step's next turn stores it before all else, or says why it cannot.
+            # The result stays in `_outcomes`; the step's next turn stores it first, or raises.
             pass
         finally:
             del self._under_way[waiting.cause]
 
     async def _visited(self, waiting: PendingPage) -> Event | PendingPage | None:
         """
-        The outcome of a visit: the page's words, why there are none, or when it is tried again. None while the log
-        takes nothing, and so no page is asked for.
+        The result of a visit: the page's words, why it could not be read, or the next try. None without a visit, while
+        earlier results cannot be stored.
         """
         found = await self._log.find(waiting.cause)
         event = found.event if found else None
@@ -184,11 +184,11 @@ class PageReader:
             return PageUnreadable(
                 cause=waiting.cause,
                 statement_id=event.subject if event else "",
-                reason="nobody wants its page any more",
+                reason="its feed is no longer polled, or its pages no longer read",
             )
         statement = await wording(self._log, event)
         try:
-            async with self._host(statement.link), self._places:
+            async with self._host(statement.link), self._slots:
                 if len(self._outcomes) > MAX_CONCURRENT:
                     return None
                 page = await self._visit.read(statement.link, feed)
@@ -199,10 +199,10 @@ class PageReader:
             reason = str(failure)
         except Refused as refusal:
             reason = str(refusal)
-        except Exception as error:  # noqa: BLE001 it is told, in the log and here
-            # The boundary of one page: a bug is loud, and holds up no other.
-            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-            logger.error("reading the page of event %s failed: %s\n%s", waiting.cause, kind, place)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 it is recorded and logged
+            # A bug with one page is loud, and stops no other. Its message may quote the page: not logged.
+            kind, trace = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            logger.error("reading the page of event %s failed: internal error (%s)\n%s", waiting.cause, kind, trace)  # noqa: TRY400
             reason = f"internal error ({kind}); see the service's log"
         else:
             return PageRead(

@@ -1,9 +1,8 @@
 """
-A statement's page, read again → a silent edit or a withdrawal, in the log.
+Read the pages of statements again and record silent edits and withdrawals.
 
-Words are compared, never bytes: a page that says the same is no event, however its markup changed, and a wording that
-it had before is none either, since caches serve old copies. Where another extractor reads it, its words are a new
-start.
+Words are compared, never bytes: a page whose markup alone has changed is not an event, nor is a wording that it has had
+before, since caches serve old copies. After a change of extractor, its words are the new base for comparison.
 """
 
 from __future__ import annotations
@@ -41,39 +40,39 @@ NAME = "recheck"
 TYPES = tuple(
     each.type for each in (StatementPublished, StatementRevised, PageRead, PageUnreadable, StatementWithdrawn)
 )
-HOSTS = 8  # asked beside each other, each for one page at a time: nobody waits for these
+HOSTS = 8  # visited concurrently, each for one page at a time: nothing waits for these visits
 BATCH = 200  # checks in one transaction
-LATE = timedelta(days=2)  # after which words that were never read before alert nobody
-WORDINGS = 50  # of a page that are compared, back from its newest
-SECOND = timedelta(minutes=1)  # that two of a publisher's clocks may differ by, in what is one official change
+LATE = timedelta(days=2)  # after which the first reading of a page alerts nobody
+WORDINGS = 50  # newest wordings of a page that are compared
+SKEW = timedelta(minutes=1)  # by which a publisher's two times of one official change may differ
 
 
 class PageWithHistory(Protocol):
-    """The way to a page, and to what its publisher says beside it. Raises `TryLater` or `Refused`."""
+    """Reads a page, and the publisher's own record of it. Raises `TryLater` or `Refused`."""
 
     async def read(self, link: str, feed: Feed) -> WebPage: ...
 
-    async def said(self, link: str, feed: Feed) -> govuk.PublisherRecord: ...
+    async def record(self, link: str, feed: Feed) -> govuk.PublisherRecord: ...
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """The page was not there, for the first time or too soon after it."""
+    """The page is gone, for the first time or too soon after the first."""
 
 
 class Later(msgspec.Struct, frozen=True):
-    """The page could not be asked now."""
+    """The page could not be fetched now."""
 
 
-# What a check found: an event, or that the page is gone or busy; None where there is nothing to tell.
+# The result of a check: an event, or that the page is gone or could not be fetched; None if nothing has changed.
 Finding = Event | Gone | Later | None
 
 
 class Rechecker:
     """
-    Asks the pages of statements again and records what has changed.
+    Checks the pages of statements again and records what has changed.
 
-    `feeds` are those that are polled. What is watched is folded from the log (feeds/watch.py); up to when checks were
-    made is this consumer's state, which is stored with what they found.
+    `feeds` are those that are polled. The watched statements are folded from the log (feeds/watch.py); the time up to
+    which checks were made is the consumer's state, stored together with their results.
     """
 
     def __init__(
@@ -86,12 +85,12 @@ class Rechecker:
         self._consumer: Consumer | None = None
         self._watch = Watch((), WatchProgress(clock()))
         self._position = 0
-        self._places = asyncio.Semaphore(HOSTS)
+        self._slots = asyncio.Semaphore(HOSTS)
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def catch_up(self) -> None:
-        """Fold what the log has come to hold. In a home that is new to this, what was said before is not watched."""
+        """Fold the log. In a home where this never ran, statements from before are not watched."""
         if not self._feeds:
             return
         if self._consumer is None:
@@ -113,20 +112,20 @@ class Rechecker:
         while not self._stopping and (due := self._watch.take_due(self._clock(), BATCH)):
             found = await self._checked(due)
             if self._stopping:
-                # What was cut off has no finding; all of the batch is asked again after the next start.
+                # Cancelled visits have no result: the whole batch is checked again after the next start.
                 return
             await self._record(found)
             await self.catch_up()
 
     async def stop(self) -> None:
-        """End what is under way; it is asked again after the next start."""
+        """Cancel the visits under way; these pages are checked again after the next start."""
         self._stopping = True
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _checked(self, due: Iterable[Watched]) -> list[tuple[Watched, Finding]]:
-        """What each page shows now: hosts beside each other, the pages of one after one another."""
+        """The result for each page: hosts concurrently, the pages of one host in turn."""
         hosts: dict[str, list[Watched]] = {}
         for watched in due:
             hosts.setdefault(watched.host, []).append(watched)
@@ -135,16 +134,16 @@ class Rechecker:
         await asyncio.wait(self._under_way)
         for task in self._under_way:
             if not task.cancelled() and (error := task.exception()):
-                # What was taken has no finding: it is folded anew.
+                # The checks taken have no result: the next run folds the log anew.
                 self._consumer = None
                 raise error
         return found
 
     async def _ask(self, of_host: Iterable[Watched], found: list[tuple[Watched, Finding]]) -> None:
-        async with self._places:
+        async with self._slots:
             unreachable = False
             for watched in of_host:
-                # One page of a host that does not answer is enough to know.
+                # One page is enough to learn that a host does not answer.
                 finding = Later() if unreachable else await self._finding(watched)
                 unreachable = unreachable or isinstance(finding, Later)
                 found.append((watched, finding))
@@ -153,7 +152,7 @@ class Rechecker:
         now = self._clock()
         consumer, self._consumer = self._consumer, None
         if consumer is None:
-            raise RuntimeError("a step without its place in the log")
+            raise RuntimeError("recording before catch_up")
         for watched, finding in found:
             if isinstance(finding, Gone):
                 self._watch.missing(watched, now)
@@ -168,7 +167,7 @@ class Rechecker:
         state = msgspec.json.encode(self._watch.progress(now))
         commit = consumer.moved_to(self._watch.position(self._position), state)
         await self._log.append([event for event, _ in last], blobs=[blob for _, blob in last if blob], commit=commit)
-        # Kept only where all went well: else what is watched is folded anew, and the checks are made again.
+        # Set only after success: otherwise the log is folded anew, and the checks are made again.
         self._consumer = msgspec.structs.replace(
             consumer, position=commit.position, state=state, version=consumer.version + 1
         )
@@ -179,7 +178,7 @@ class Rechecker:
         found = await self._log.find(watched.newest or watched.cause)
         event = found.event if found else None
         if not watched.settled or not isinstance(event, WordsEvent):
-            # Its first reading is not over yet.
+            # Its first reading has not ended yet.
             return None
         statement = await wording(self._log, event)
         try:
@@ -190,24 +189,24 @@ class Rechecker:
             return Later()
         except Refused as refusal:
             return self._refused(watched, statement, refusal)
-        except Exception as error:  # noqa: BLE001 it is told here
-            # The boundary of one page: a bug is loud, and holds up no other.
-            kind, place = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-            logger.error("reading the page of %s again failed: %s\n%s", watched.id, kind, place)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 it is logged
+            # A bug with one page is loud, and stops no other. Its message may quote the page: not logged.
+            kind, trace = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            logger.error("reading the page of %s again failed: internal error (%s)\n%s", watched.id, kind, trace)  # noqa: TRY400
             return None
 
     async def _asked(self, watched: Watched, event: WordsEvent, statement: Statement) -> Finding:
         feed = self._feeds[statement.feed]
-        said = await self._visit.said(statement.link, feed)
-        if said.withdrawn:
-            return self._withdrawn(watched, statement, said.withdrawn)
+        record = await self._visit.record(statement.link, feed)
+        if record.withdrawn:
+            return self._withdrawn(watched, statement, record.withdrawn)
         page = await self._visit.read(statement.link, feed)
         if isinstance(event, StatementPublished) or not event.page:
             return self._first(watched, statement, page, whole=is_whole(event.statement))
-        return await self._compared(watched, event, statement, page, said)
+        return await self._compared(watched, event, statement, page, record)
 
     def _refused(self, watched: Watched, statement: Statement, refusal: Refused) -> Finding:
-        """A page that we have read and that is gone twice was taken back. One that never was there is a bad link."""
+        """A page that was read and then found gone twice is a withdrawal. One that was never read is a bad link."""
         if refusal.outcome not in ("not-found", "retired") or not watched.newest:
             return None
         if watched.missing_since is None or self._clock() - watched.missing_since < APART:
@@ -219,20 +218,20 @@ class Rechecker:
         return StatementWithdrawn(statement=statement, revises=revises, reason=reason, seen_at=self._clock())
 
     def _first(self, watched: Watched, statement: Statement, page: WebPage, *, whole: bool) -> PageRead:
-        """The words to compare with from now on; news only where the feed gave few and it is not long ago."""
-        quiet = "the feed gave the whole text" if whole else ""
-        if not quiet and self._clock() - watched.seen_at > LATE:
-            quiet = "its page could not be read for days"
-        return self._read(watched, statement, page, quiet)
+        """The page's first words, to compare with later; muted if the feed gave the full text, or if they come late."""
+        muted_because = "the feed gave the whole text" if whole else ""
+        if not muted_because and self._clock() - watched.seen_at > LATE:
+            muted_because = "its page could not be read for days"
+        return self._read(watched, statement, page, muted_because)
 
-    def _read(self, watched: Watched, statement: Statement, page: WebPage, quiet: str) -> PageRead:
+    def _read(self, watched: Watched, statement: Statement, page: WebPage, muted_because: str) -> PageRead:
         return PageRead(
             cause=watched.cause,
             statement=msgspec.structs.replace(statement, text=page.words),
             page=page.fingerprint,
             by=page.by,
             seen_at=self._clock(),
-            muted_because=quiet,
+            muted_because=muted_because,
         )
 
     async def _compared(
@@ -241,28 +240,28 @@ class Rechecker:
         event: StatementRevised | PageRead,
         statement: Statement,
         page: WebPage,
-        said: govuk.PublisherRecord,
+        record: govuk.PublisherRecord,
     ) -> Finding:
         if page.by != event.by:
             return self._read(watched, statement, page, f"read anew by {page.by}")
         if page.fingerprint in await self._wordings(event):
             return None
         known = max(filter(None, (statement.updated_at, statement.published_at)), default=event.seen_at)
-        announced = said.changed_at is not None and said.changed_at > known + SECOND
+        announced = record.changed_at is not None and record.changed_at > known + SKEW
         return StatementRevised(
             statement=msgspec.structs.replace(
-                statement, text=page.words, updated_at=said.changed_at if announced else statement.updated_at
+                statement, text=page.words, updated_at=record.changed_at if announced else statement.updated_at
             ),
             replaces=event.page,
             revises=watched.newest,
             page=page.fingerprint,
             by=page.by,
-            silent=said.changed_at is not None and not announced,
+            silent=record.changed_at is not None and not announced,
             seen_at=self._clock(),
         )
 
     async def _wordings(self, event: Event) -> set[str]:
-        """The fingerprints of all that a page has said, back from its newest words."""
+        """The fingerprints of a page's wordings, from the newest back, at most `WORDINGS`."""
         pages: set[str] = set()
         while isinstance(event, StatementRevised | PageRead) and event.page and len(pages) < WORDINGS:
             pages.add(event.page)

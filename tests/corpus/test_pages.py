@@ -100,7 +100,7 @@ async def test_a_page_that_goes_back_raises_nothing_more() -> None:
 )
 def test_gov_uk_s_own_answers_are_read(name: str, changed_on: str) -> None:
     """Official changes alone count, and a notice that is empty is no withdrawal."""
-    told = govuk.said((DATA / "gov-json" / name).read_bytes())
+    told = govuk.record_of((DATA / "gov-json" / name).read_bytes())
 
     assert told.changed_at is not None
     assert (told.changed_at.date().isoformat(), told.withdrawn) == (changed_on, "")

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from notifier.errors import Refused
-from notifier.feeds.govuk import PublisherRecord, content_address, said
+from notifier.feeds.govuk import PublisherRecord, content_address, record_of
 
 MARCH = "2020-03-02T09:30:00.000+00:00"
 
 
 def content(**more: Any) -> bytes:
     """An answer for a page that was published on a day in March; `updated_at` moves at every save."""
-    said = {"title": "Notice to exporters", "public_updated_at": MARCH, "updated_at": "2020-06-29T12:00:00.120Z"}
-    return json.dumps(said | more).encode()
+    fields = {"title": "Notice to exporters", "public_updated_at": MARCH, "updated_at": "2020-06-29T12:00:00.120Z"}
+    return json.dumps(fields | more).encode()
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,14 @@ def test_pages_of_gov_uk_have_an_address_in_its_api(link: str, address: str):
 
 def test_a_silent_save_is_no_official_change():
     """`updated_at` is not counted."""
-    assert said(content()) == PublisherRecord(changed_at=datetime(2020, 3, 2, 9, 30, tzinfo=UTC))
+    assert record_of(content()) == PublisherRecord(changed_at=datetime(2020, 3, 2, 9, 30, tzinfo=UTC))
 
 
 def test_the_newest_of_the_history_counts():
     """Some pages keep `public_updated_at` while their history grows."""
-    told = said(content(details={"change_history": [{"public_timestamp": "2020-06-29T10:00:00+01:00", "note": "x"}]}))
+    told = record_of(
+        content(details={"change_history": [{"public_timestamp": "2020-06-29T10:00:00+01:00", "note": "x"}]})
+    )
 
     assert told.changed_at == datetime(2020, 6, 29, 9, tzinfo=UTC)
 
@@ -67,7 +69,7 @@ def test_the_newest_of_the_history_counts():
 )
 def test_a_notice_of_withdrawal_is_told_in_its_words(notice: object, reason: str):
     """An empty one stands on pages that are in force."""
-    assert said(content(withdrawn_notice=notice)).withdrawn == reason
+    assert record_of(content(withdrawn_notice=notice)).withdrawn == reason
 
 
 @pytest.mark.parametrize(
@@ -76,9 +78,9 @@ def test_a_notice_of_withdrawal_is_told_in_its_words(notice: object, reason: str
 def test_what_cannot_be_read_is_refused(body: bytes):
     """Another shape, half an answer, or depth without end."""
     with pytest.raises(Refused, match="content API"):
-        said(body)
+        record_of(body)
 
 
 def test_a_page_that_says_little_is_read():
     """Nothing is needed."""
-    assert said(b"{}") == PublisherRecord()
+    assert record_of(b"{}") == PublisherRecord()

@@ -120,7 +120,7 @@ async def test_a_document_without_end_is_given_up():
     async with a_parser() as parser:
         refused = await failure(parser, ENDLESS)
 
-        assert (refused.outcome, str(refused)) == ("parse-error", "reading it takes too much work; it was given up")
+        assert (refused.outcome, str(refused)) == ("parse-error", "parsing took too much CPU time and was stopped")
         assert await title(parser) == "Good"
 
 
@@ -148,7 +148,7 @@ async def test_a_clock_outside_ends_what_the_child_does_not():
         refused = await failure(parser, GOOD.encode())
         parser._seconds = 60
 
-        assert (refused.outcome, str(refused)) == ("parse-error", "reading it takes too long; it was given up")
+        assert (refused.outcome, str(refused)) == ("parse-error", "parsing took too long and was stopped")
         assert await title(parser) == "Good"
         with pytest.raises(ProcessLookupError):
             os.kill(stopped, 0)
@@ -174,7 +174,7 @@ async def test_a_child_that_is_killed_is_replaced(how: signal.Signals):
         refused = await reading
 
         assert refused.outcome == "parse-error"
-        assert str(refused) == f"the parser was ended while reading it: {signal.strsignal(how)}"
+        assert str(refused) == f"the parser was killed while parsing it: {signal.strsignal(how)}"
         assert await title(parser) == "Good"
 
 
@@ -344,7 +344,7 @@ async def test_what_the_child_says_in_its_last_words_is_heard(capfd: pytest.Capt
             await parser.parse(document(rss(item(date="Mon, 29 Jun 2020 21:00:00"))), broken)
 
         assert caught.value.outcome == "parse-error"
-        assert str(caught.value) == "the parser broke on it; what it said is on stderr"
+        assert str(caught.value) == "the parser crashed on it; its traceback is on stderr"
         assert await title(parser) == "Good"
     assert "Nowhere/Land" in capfd.readouterr().err
 
@@ -361,7 +361,7 @@ async def test_a_document_without_end_holds_up_no_other():
         await asyncio.sleep(0)
         titles = [(await parsers.parse(document(GOOD), FEED)).entries[0].title for _ in range(3)]
         still_busy = not endless.done()
-        with pytest.raises(Refused, match="too much work"):
+        with pytest.raises(Refused, match="too much CPU time"):
             await endless
     finally:
         await parsers.close()

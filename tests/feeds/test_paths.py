@@ -1,10 +1,10 @@
-"""Does a path lead where it says, and is what is no path refused before anything is read by it?"""
+"""Does a path lead where it says, and is what is not a path refused before anything is read by it?"""
 
 from __future__ import annotations
 
 import pytest
 
-from notifier.feeds.paths import LONGEST, MANY, STEPS, check_path, check_template, find, said
+from notifier.feeds.paths import LONGEST, MANY, STEPS, check_path, check_template, find, texts_at
 
 TOP = {
     "title": "Rules",
@@ -65,7 +65,7 @@ def test_a_list_at_the_top_is_reached_too():
 )  # fmt: skip
 def test_what_is_no_path_is_refused(path: str):
     """A slip of the pen is told with a mend, and is not read as something else."""
-    with pytest.raises(ValueError, match="no path") as told:
+    with pytest.raises(ValueError, match="not a path") as told:
         check_path(path)
 
     assert "agencies[].name" in told.value.args[1]
@@ -88,21 +88,21 @@ def test_what_is_no_path_is_refused(path: str):
 )
 def test_words_hold_what_stands_at_their_paths(template: str, words: list[str]):
     """Text and numbers are words; where no path of a template leads anywhere, there are none."""
-    assert list(said(template, TOP["results"][0], TOP)) == words
+    assert list(texts_at(template, TOP["results"][0], TOP)) == words
 
 
 def test_what_is_put_in_is_not_read_again():
     """A value that looks like a template is text like any other."""
-    assert list(said("<{a}>", {"a": "{b}", "b": "secret"}, {})) == ["<{b}>"]
+    assert list(texts_at("<{a}>", {"a": "{b}", "b": "secret"}, {})) == ["<{b}>"]
 
 
 def test_a_field_takes_only_so_many_values():
     """A list without end fills no entry without end."""
-    assert len(list(said("[]", list(range(1_000)), None))) == MANY
+    assert len(list(texts_at("[]", list(range(1_000)), None))) == MANY
 
 
 @pytest.mark.parametrize("template", ["{", "a}", "{a", "a{b}}", "{{a}}", "{}", "{a b}", "x {.a}"])
 def test_what_is_no_template_is_refused(template: str):
     """Braces come in pairs, with a path in them."""
-    with pytest.raises(ValueError, match=r"is no path|has a brace"):
+    with pytest.raises(ValueError, match=r"is not a path|has a brace"):
         check_template(template)

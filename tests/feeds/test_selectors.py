@@ -35,7 +35,7 @@ def test_an_attribute_alone_is_that_of_the_entry():
 )
 def test_what_is_no_selector_is_refused(selector: str):
     """A slip of the pen is told with a mend."""
-    with pytest.raises(ValueError, match=r"is no selector|is a selector of over") as told:
+    with pytest.raises(ValueError, match=r"is not a selector|is a selector of over") as told:
         check_selector(selector)
 
     assert told.value.args[1]

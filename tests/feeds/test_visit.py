@@ -100,7 +100,7 @@ async def test_what_goes_wrong_is_told_as_of_a_feed(said: bytes, error: type[Exc
 async def test_only_gov_uk_says_more_of_its_pages() -> None:
     """Nobody else is asked anything beside the page."""
     async with serving({"/1": PAGE}) as server, a_visitor() as visitor:
-        told = await visitor.said(server.url("/1"), server.feed())
+        told = await visitor.record(server.url("/1"), server.feed())
 
     assert told == PublisherRecord()
     assert server.asked == []

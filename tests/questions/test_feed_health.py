@@ -221,7 +221,7 @@ async def test_what_is_not_whole_and_what_has_moved_is_told() -> None:
     (tried,) = await asked(publisher)
 
     assert tried.outcome == "parse-error"
-    assert tried.detail == ("the document is cut short; moved for good to https://www.commerce.example/news.xml")
+    assert tried.detail == ("the document is cut short; moved permanently to https://www.commerce.example/news.xml")
 
 
 class Crowded(Publisher):

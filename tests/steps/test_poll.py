@@ -577,7 +577,7 @@ async def test_no_more_pages_are_read_than_the_operator_allows() -> None:
     second = await desk.again(LISTED)
 
     assert (first.published, first.detail) == (3, "")
-    assert (second.published, second.detail) == (3, "its news goes on beyond the pages that were read")
+    assert (second.published, second.detail) == (3, "it has more news than the pages that were read")
     assert desk.publisher.asked_at == [page(1), page(2), page(3)]
 
 

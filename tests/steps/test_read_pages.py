@@ -268,7 +268,7 @@ async def test_a_feed_that_is_gone_leaves_no_page_waiting() -> None:
     desk.restart()
     await desk.later(70)
 
-    assert await desk.reasons() == ["nobody wants its page any more"]
+    assert await desk.reasons() == ["its feed is no longer polled, or its pages no longer read"]
 
 
 # ---------------------------------------------------------------- beside each other

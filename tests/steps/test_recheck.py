@@ -30,7 +30,7 @@ HOUR, DAY = 3_600.0, 86_400.0
 EDITED = "Licences for Hong Kong end tomorrow.\n\nExports need a new one."
 THIRD = "Licences for Hong Kong never end."
 LINK = "https://commerce.example/1"
-GONE = Refused("commerce.example answered 410: nothing is there", outcome="retired")
+GONE = Refused("commerce.example answered 410 (gone)", outcome="retired")
 
 
 class Desk:
@@ -392,7 +392,7 @@ async def test_a_page_that_is_gone_twice_was_withdrawn(restarted: bool) -> None:
         StatementWithdrawn(
             statement=msgspec.structs.replace(FIRST.statement, text=WORDS),
             revises=READ.id,
-            reason="commerce.example answered 410: nothing is there, on two visits an hour or more apart",
+            reason="commerce.example answered 410 (gone), on two visits an hour or more apart",
             seen_at=NOON + timedelta(hours=2),
         )
     ]

@@ -14,7 +14,7 @@ import msgspec
 from notifier.errors import Refused
 from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
 from notifier.feeds.links import LONGEST, absolute
-from notifier.feeds.paths import find, said
+from notifier.feeds.paths import find, texts_at
 from notifier.feeds.reading.charset import letters
 from notifier.feeds.reading.dates import read_date
 from notifier.feeds.reading.jsonfeed import decoded
@@ -46,7 +46,7 @@ def read(document: Document, feed: Feed, shape: JsonShape) -> Reading:
         # It is the field that has gone, or got another name, and not all that was published.
         entries = tuple(msgspec.structs.replace(entry, gone="") for entry in entries)
     lost = bool(entries and shape.link and not any(entry.link for entry in entries))
-    following = next(said(shape.paging.next, top, top), "") if shape.paging else ""
+    following = next(texts_at(shape.paging.next, top, top), "") if shape.paging else ""
     return Reading(
         entries=entries,
         next=next_page(document.url, shape.paging, following) if entries else "",
@@ -62,7 +62,7 @@ def _entries(top: object, shape: JsonShape) -> list[object]:
     if found and all(isinstance(each, dict) for each in found):
         return found
     shown = _shown(top)
-    if not found and any(number == "0" or not number.isdecimal() for number in said(shape.known_by, top, top)):
+    if not found and any(number == "0" or not number.isdecimal() for number in texts_at(shape.known_by, top, top)):
         return []
     raise Refused(f"JSON without entries at “{shape.entries}”: {shown}", outcome="not-a-feed")
 
@@ -114,10 +114,10 @@ class _Entry:
         )
 
     def _first(self, template: str) -> str:
-        return next(said(template, self._item, self._top), "")
+        return next(texts_at(template, self._item, self._top), "")
 
     def _all(self, templates: tuple[str, ...]) -> list[str]:
-        return [word for template in templates for word in said(template, self._item, self._top)]
+        return [word for template in templates for word in texts_at(template, self._item, self._top)]
 
     def _text(self, templates: tuple[str, ...]) -> str:
         # Each by itself: markup that is left open in one must not take in the next.
