@@ -297,7 +297,7 @@ class Service:
         def polled(feed: Feed, poll: PollResult) -> None:
             on_poll(feed, poll)
             if hubs is not None and poll.hub:
-                hubs.heard(feed.id, poll.hub, poll.topic)
+                hubs.follow(feed.id, poll.hub, poll.topic)
 
         rounds = await self._rounds(polled)
         hubs = await _hubs(self.settings, self._ports, rounds)

@@ -1,4 +1,4 @@
-"""`notifier feeds`: what is polled, how it is doing, and how we read a document."""
+"""`notifier feeds`: list, check, read, import and export feeds."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from notifier.questions.tail import counted
 @click.group("feeds", subcommand_metavar="VERB …")
 def command() -> None:
     """
-    The feeds: list them, check them, read a saved document, exchange them with other readers.
+    List and check feeds, read a saved document, exchange feeds with other readers.
 
     \b
     Examples:
       notifier feeds list
-      notifier feeds list --all            with the catalogue, and its reasons
+      notifier feeds list --all            with the whole catalogue
       notifier feeds check us-fr-rss-bis
       notifier feeds read saved.xml --json
       notifier feeds import subscriptions.opml
@@ -53,17 +53,17 @@ command.add_command(opml.export)
 # ---------------------------------------------------------------- read
 
 
-@command.command("read", short_help="A saved document as we read it, and what is wrong with it.")
+@command.command("read", short_help="Show a saved document as it is read, with its problems.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--url", default="", help="Where the document came from; relative links are resolved against it.")
-@click.option("--content-type", default="", help="What the server called it.")
-@click.option("--as", "preset", default="", metavar="ID", help="Read it as this feed of the catalogue is read.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an entry, on stdout.")
+@click.option("--url", default="", help="The document's URL, to resolve relative links.")
+@click.option("--content-type", default="", help="The Content-Type that the server sent.")
+@click.option("--as", "preset", default="", metavar="ID", help="Read it like this feed of the catalogue.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per entry.")
 def read(file: Path, url: str, content_type: str, preset: str, as_json: bool) -> None:
     """
-    Show a saved document as we read it: its entries, and what is wrong with it.
+    Show the entries of a saved document as they are read, and its problems.
 
-    Exit code 0 when it was read, also where it is damaged; 1 when it is no feed, or cannot be read.
+    Exit code 0 if it was read, even if it is damaged; 1 if it is not a feed or cannot be read.
 
     \b
     Examples:
@@ -75,7 +75,7 @@ def read(file: Path, url: str, content_type: str, preset: str, as_json: bool) ->
     feed = Feed(id="read", url=url or (how.url if how else ""), issuer="", **(how.how if how else {}))
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     try:
-        document = Document(body=_unpacked(body), url=feed.url, content_type=content_type)
+        document = Document(body=_decompressed(body), url=feed.url, content_type=content_type)
         reading = asyncio.run(_parsed(document, feed))
     except (TryLater, Refused) as error:
         stderr().print(told(f"{error.outcome}:", "red", str(error)))
@@ -85,15 +85,15 @@ def read(file: Path, url: str, content_type: str, preset: str, as_json: bool) ->
             click.echo(msgspec.json.encode(_row(entry)))
     else:
         _show(reading)
-    for said in filter(None, (reading.problem, *reading.warnings)):
-        stderr().print(shown(f"{file}: {said}", "yellow"))
+    for problem in filter(None, (reading.problem, *reading.warnings)):
+        stderr().print(shown(f"{file}: {problem}", "yellow"))
 
 
-def _unpacked(body: bytes) -> bytes:
-    """The document, which may have been saved as it came over the wire."""
+def _decompressed(body: bytes) -> bytes:
+    """The document, which may have been saved compressed, as the server sent it."""
     try:
         return inflated(body) if body.startswith(GZIP) else body
-    except TryLater as error:  # another poll might bring it whole; another look at the file will not
+    except TryLater as error:  # a poll might succeed later; reading the same file again does not
         raise Refused(str(error), outcome="parse-error") from error
 
 
@@ -106,7 +106,7 @@ async def _parsed(document: Document, feed: Feed) -> Reading:
 
 
 def _row(entry: Entry) -> dict[str, object]:
-    """An entry as programs get it: null where the feed says nothing, times in UTC."""
+    """An entry for programs: null for what the feed does not give, times in UTC."""
     return {
         "id": entry.id or None,
         "title": entry.title or None,
@@ -132,21 +132,21 @@ def _show_entries(entries: Iterable[Entry]) -> None:
         title = entry.title or entry.summary or entry.text or entry.link
         line = Text.assemble((f"  {date:<18}", "dim"), plain(title)[:200])
         if not entry.whole:
-            line.append("  (cut off: not recorded)", style="yellow")
+            line.append("  (incomplete: not recorded)", style="yellow")
         one_line(console, line)
 
 
 # ---------------------------------------------------------------- list
 
 
-@command.command("list", short_help="Those that are polled, and how they are doing.")
-@click.option("--all", "everything", is_flag=True, help="The whole catalogue, with what cannot be polled and why.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
+@command.command("list", short_help="List the polled feeds and their health.")
+@click.option("--all", "everything", is_flag=True, help="List the whole catalogue, also what cannot be polled and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per feed.")
 @click.pass_obj
 def list_(home: Path, everything: bool, as_json: bool) -> None:
     """
-    List the feeds that are polled and how they are doing: state, last success, last news, next poll and rhythm; what
-    needs your eye is marked with "!". With --all also those of the catalogue that could be polled.
+    List the feeds that are polled: state, last success, last news, next poll and rhythm. A feed that needs attention is
+    marked with "!". With --all, also list the rest of the catalogue.
 
     \b
     Examples:
@@ -167,7 +167,7 @@ def list_(home: Path, everything: bool, as_json: bool) -> None:
     _show_states(states.values(), bounds)
     _show_sources(others)
     if not states and not others:
-        aside("No feed is polled; add some under [feeds] in notifier.toml: `notifier feeds list --all`")
+        aside("No feeds are polled; add some under [feeds] in notifier.toml (see `notifier feeds list --all`)")
 
 
 async def _states(home: Path, polled: Iterable[Feed]) -> dict[str, FeedState]:
@@ -217,7 +217,7 @@ def _source_row(source: Source) -> dict[str, object]:
 
 def _show_states(states: Collection[FeedState], bounds: Bounds) -> None:
     console, width = stdout(), max((len(state.feed.id) for state in states), default=0)
-    # Where there is little room, the year goes first, and what is least asked for.
+    # On a narrow terminal, leave out the year and the columns that matter least.
     narrow = console.is_terminal and console.width < 150
     moment, dates = ("%m-%d %H:%M", 11) if narrow else ("%Y-%m-%d %H:%M", 16)
     if states:
@@ -246,7 +246,7 @@ def _show_states(states: Collection[FeedState], bounds: Bounds) -> None:
 def _show_sources(sources: Collection[Source]) -> None:
     console, width = stdout(), max((len(source.id) for source in sources), default=0)
     if sources:
-        heads = f"{'Status':<11}  Issuer: why not, or what to know"
+        heads = f"{'Status':<11}  Issuer: reason or note"
         one_line(console, Text(f"\n{'In the catalogue':<{width}}  {heads}", "bold"))
     for source in sources:
         status = (f"{source.status:<11}  ", "green" if source.usable else "dim")
@@ -267,16 +267,16 @@ def _moment(at: datetime | None, form: str) -> str:
 # ---------------------------------------------------------------- check
 
 
-@command.command("check", short_help="Ask them now; nothing is recorded.")
+@command.command("check", short_help="Poll feeds now without recording anything.")
 @click.argument("ids", nargs=-1)
-@click.option("--show", type=click.IntRange(0, 1000), default=0, metavar="N", help="The first N entries of each, too.")
+@click.option("--show", type=click.IntRange(0, 1000), default=0, metavar="N", help="Also show the first N entries.")
 @click.option("-v", "show", flag_value=3, type=int, help="The same as --show 3.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a feed, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per feed.")
 @click.pass_obj
 def check(home: Path, ids: tuple[str, ...], show: int, as_json: bool) -> None:
     """
-    Ask feeds now and show what they would yield, recording nothing. All that are polled, or those named, which may
-    also be of the catalogue. Exit code 3 if one of them is not well.
+    Poll feeds now and show the result, recording nothing: all that are polled, or those named, which may also be of
+    the catalogue. Exit code 3 if a feed is not healthy.
 
     \b
     Examples:
@@ -287,13 +287,13 @@ def check(home: Path, ids: tuple[str, ...], show: int, as_json: bool) -> None:
     settings = load_settings(home, os.environ)
     feeds = [_named(id, settings) for id in ids] if ids else list(settings.feeds)
     if not feeds:
-        raise click.ClickException("no feed is polled; name one of the catalogue: `notifier feeds list --all`")
+        raise click.ClickException("no feeds are polled; name one of the catalogue (see `notifier feeds list --all`)")
     if asyncio.run(_check(settings, feeds, show, as_json)):
         sys.exit(3)
 
 
 async def _check(settings: Settings, feeds: Collection[Feed], show: int, as_json: bool) -> int:
-    """Ask the feeds and tell of each as it answers; how many are not well."""
+    """Poll the feeds and show each result as it comes; return the number that are not healthy."""
     fetcher, parser, ill = fetcher_of(settings), Parser(), 0
     width = max(len(feed.id) for feed in feeds)
     try:
@@ -317,7 +317,7 @@ def _tried_row(tried: Tried, show: int) -> dict[str, object]:
 
 
 def _line(tried: Tried, width: int) -> tuple[Text, Text]:
-    """How asking a feed ended, and what there is to say of it."""
+    """The outcome of a poll and the feed's id; and its result in words."""
     well = tried.outcome in HEALTHY
     head = Text.assemble((f"{tried.outcome:<15}  ", "green" if well else "red"), (f"{tried.feed:<{width}}  ", "bold"))
     rest = Text()
@@ -340,7 +340,7 @@ def _named(id: str, settings: Settings) -> Feed:
 
 
 def _source(id: str, known: Iterable[str]) -> Source:
-    """A feed of the catalogue by its id; `known` are the ids that may have been meant."""
+    """A feed of the catalogue by its id. Raises UsageError that suggests one of the `known` ids."""
     source = catalogue().get(id)
     if source is None:
         hint = did_you_mean(id, known)

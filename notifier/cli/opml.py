@@ -1,4 +1,4 @@
-"""`notifier feeds import` and `feeds export`: the feeds as other programs exchange them."""
+"""`notifier feeds import` and `feeds export`: exchange feeds with other readers as OPML."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from notifier.home.settings_file import FILE, SIZE, load_settings
 from notifier.home.toml import TomlFile
 from notifier.questions.tail import counted
 
-ID_LENGTH = 40  # characters of an id that is made of a title
+ID_LENGTH = 40  # characters of an id that is derived from a title
 
 
-@click.command("import", short_help="Feeds of an OPML file, as tables for notifier.toml.")
+@click.command("import", short_help="Print the feeds of an OPML file as tables for notifier.toml.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--write", is_flag=True, help="Add them to notifier.toml, once it is sure that it can be read then.")
+@click.option("--write", is_flag=True, help="Add them to notifier.toml, if the result is valid.")
 @click.pass_obj
 def import_(home: Path, file: Path, write: bool) -> None:
     """
-    Print the feeds of an OPML file, as other feed readers write it, as [[feed]] tables for notifier.toml; with --write
-    add them to it, all or nothing. Feeds that are polled already are left out.
+    Print the feeds of an OPML file, as exported by other feed readers, as [[feed]] tables for notifier.toml. With
+    --write, add them to that file, all or none. Feeds that are polled already are left out.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def import_(home: Path, file: Path, write: bool) -> None:
     for address in strange:
         aside(f"left out: {plain(address)} is not an http or https URL")
     if len(new) < len(outlines):
-        aside(f"{counted(len(outlines) - len(new), 'feed')} polled already")
+        aside(f"left out: {counted(len(outlines) - len(new), 'feed')} polled already")
     if not write:
         click.echo("\n".join(tables), nl=False)
     elif tables:
@@ -68,12 +68,12 @@ def _tables(outlines: Iterable[opml.Outline], taken: set[str]) -> Iterator[str]:
         preset = listed.get(outline.url, "")
         id = _id(outline, preset, taken)
         taken.add(id)
-        said = {"id": id, "url": outline.url, "issuer": outline.title, "lang": outline.lang, "preset": preset}
-        yield "[[feed]]\n" + "".join(f"{name} = {_quoted(value)}\n" for name, value in said.items() if value)
+        values = {"id": id, "url": outline.url, "issuer": outline.title, "lang": outline.lang, "preset": preset}
+        yield "[[feed]]\n" + "".join(f"{name} = {_quoted(value)}\n" for name, value in values.items() if value)
 
 
 def _id(outline: opml.Outline, preset: str, taken: set[str]) -> str:
-    """An id of its own: the catalogue's or the list's, or made of the title, or of the host if no letter is Latin."""
+    """An unused id: the catalogue's, the list's, or derived from the title, or from the host without Latin letters."""
     plainer = unicodedata.normalize("NFKD", outline.title).encode("ascii", "ignore").decode().lower()
     host = (urlsplit(outline.url).hostname or "").encode("ascii", "ignore").decode()
     words = [_slug(plainer), _slug(host), "feed"]
@@ -90,13 +90,13 @@ def _slug(words: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A TOML string. A list that we were given must not name our secrets, so `${` is none in it."""
+    """A TOML string with `${` broken up: a stranger's list must not refer to the operator's secrets."""
     harmless = value.replace("${", "$%7B" if value.startswith(("http:", "https:")) else "$ {")
     return json.dumps(harmless, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _add(home: Path, tables: str) -> None:
-    """Put the tables behind what stands in notifier.toml, if the whole can be read then."""
+    """Append the tables to notifier.toml, if the result is valid."""
     path = home / FILE
     before = path.read_bytes()
     after = before + (b"" if before.endswith(b"\n") or not before else b"\n") + tables.encode()
@@ -105,8 +105,8 @@ def _add(home: Path, tables: str) -> None:
         try:
             load_settings(Path(trial), os.environ)
         except Misconfigured as error:
-            raise click.ClickException(f"nothing is added; it would be wrong then:\n{error}") from error
-    # Beside it first, so that a full disk leaves the settings as they were.
+            raise click.ClickException(f"nothing was added, since the result would be invalid:\n{error}") from error
+    # To a new file first: a full disk must not damage the settings.
     fresh = path.with_name(f".{FILE}.new")
     try:
         fresh.write_bytes(after)
@@ -114,15 +114,15 @@ def _add(home: Path, tables: str) -> None:
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise click.ClickException(f"{path}: {error.strerror}; nothing is added") from error
+        raise click.ClickException(f"{path}: {error.strerror}; nothing was added") from error
 
 
-@click.command("export", short_help="The feeds that are polled, as OPML.")
+@click.command("export", short_help="Print the polled feeds as OPML.")
 @click.pass_obj
 def export(home: Path) -> None:
     """
-    Write the feeds that are polled as OPML 2.0 on stdout, for other feed readers. Left out are what no other reader can
-    read (JSON answers, web pages), and addresses with a secret in them.
+    Print the feeds that are polled as OPML 2.0, for other feed readers. Left out are kinds that other readers cannot
+    read (JSON answers, web pages), and URLs with a secret in them.
 
     \b
     Examples:
@@ -134,13 +134,13 @@ def export(home: Path) -> None:
     click.echo(opml_of(shown, wall_clock()), nl=False)
     for feed in settings.feeds:
         if feed.id in secret:
-            aside(f"left out: {feed.id}, whose address holds a secret")
+            aside(f"left out: {feed.id}, whose URL contains a secret")
         elif feed.kind not in KINDS:
             aside(f"left out: {feed.id}, which other readers cannot read as a feed")
 
 
 def _with_secrets(home: Path) -> set[str]:
-    """The ids of the feeds whose address names something of the environment."""
+    """The ids of feeds whose URL refers to an environment variable."""
     file = toml.read(home / FILE, FILE, SIZE) if (home / FILE).exists() else None
     tables = file.values.get("feed", []) if isinstance(file, TomlFile) else []
     return {str(table.get("id")) for table in tables if "${" in str(table.get("url", ""))}

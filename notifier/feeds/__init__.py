@@ -1,1 +1,1 @@
-"""Reading what is published: fetch, parse, detect."""
+"""Feeds: fetch what publishers publish, parse it, and detect what is new."""

@@ -1,8 +1,8 @@
 """
-A hub's word that a feed has news → that feed, polled at once (WebSub, W3C Recommendation of 23 January 2018).
+Poll a feed as soon as its hub announces news (WebSub, W3C Recommendation of 23 January 2018).
 
-We subscribe at the hub that a feed names, and answer it at a public address. What it brings is never read: it is only
-a reason to ask the publisher himself, early. Polling goes on beneath, so a hub that is silent, lies or dies costs
+We subscribe at the hub that a feed names and answer it at a public address. Content from a hub is never read: it is
+only a reason to poll the publisher early. Regular polling continues, so a hub that is silent, lies or dies costs
 nothing.
 """
 
@@ -28,21 +28,22 @@ from notifier.secret import Secret
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(days=10)  # that we ask for; the hub decides
-SHORTEST = timedelta(minutes=5)  # a shorter one is renewed no more often than that
-PATIENCE = timedelta(hours=1)  # until a hub that did not answer, or not as it should, is asked again
-REFUSED = timedelta(days=1)  # until one that said no is
+LEASE = timedelta(days=10)  # as requested; the hub decides
+SHORTEST = timedelta(minutes=5)  # between renewals, however short the lease
+PATIENCE = timedelta(hours=1)  # until the next request to a hub that did not answer or confirm
+REFUSED = timedelta(days=1)  # until the next request to a hub that refused
 SECONDS = 20.0  # for one request to a hub
 REDIRECTS = 3
-MAX_CONCURRENT = 8  # requests to hubs under way together
-CHALLENGE = 4_000  # characters of a challenge that we echo
-METHODS = ("sha256", "sha384", "sha512", "sha1")  # of signatures; SHA-1 is what most hubs still send
+MAX_CONCURRENT = 8  # requests to hubs
+CHALLENGE = 4_000  # characters of a challenge, at most
+METHODS = ("sha256", "sha384", "sha512", "sha1")  # of signatures; most hubs still use SHA-1
 
 
 class Subscription(msgspec.Struct, kw_only=True):
     """
-    What we asked a hub for, and how it stands. `token` ends our address for it, `secret` signs what it sends there;
-    both follow from the operator's secret, so a restart renews what there is. It is asked again at `next_at`.
+    One subscription at a hub. `token` ends our callback URL, `secret` signs what the hub sends there; both derive from
+    the operator's secret, so that a restart renews the same subscription. The next request is due at `next_at`; the hub
+    confirmed a lease until `active_until`.
     """
 
     feed: str
@@ -56,8 +57,10 @@ class Subscription(msgspec.Struct, kw_only=True):
 
 class Hubs:
     """
-    The hubs of all feeds. `callback` is our public address, `news` is told the id of a feed that may have some, and
-    `allow` are networks inside that may be reached all the same. Close it at the end.
+    The hubs of all feeds. Close it at the end.
+
+    `callback` is our public URL; `news` is called with the id of a feed that may have news; `allow` are networks that
+    may be reached although they are not public.
     """
 
     def __init__(
@@ -78,69 +81,70 @@ class Hubs:
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
-    # ---------------------------------------------------------------- asking
+    # ---------------------------------------------------------------- subscribing
 
-    def heard(self, feed: str, hub: str, topic: str) -> None:
-        """A feed names this hub for this topic. What it named before is no longer wanted."""
+    def follow(self, feed: str, hub: str, topic: str) -> None:
+        """Subscribe a feed at this hub for this topic with the next `run`, instead of what it named before."""
         before = self._feeds.get(feed)
         if before and (before.hub, before.topic) == (hub, topic):
             return
         if before:
             del self._tokens[before.token]
         token, secret = (self._derived(purpose, feed, hub, topic) for purpose in ("token", "secret"))
-        wanted = Subscription(feed=feed, hub=hub, topic=topic, token=token, secret=secret, next_at=self._clock())
-        self._feeds[feed] = self._tokens[token] = wanted
+        subscription = Subscription(feed=feed, hub=hub, topic=topic, token=token, secret=secret, next_at=self._clock())
+        self._feeds[feed] = self._tokens[token] = subscription
 
     def _derived(self, *parts: str) -> str:
-        """Forty characters that nobody can guess, the same after a restart."""
+        """Forty characters that nobody can guess and that stay the same after a restart."""
         named = "\n".join(f"{len(part)}:{part}" for part in parts)
         return hmac.new(self._key.reveal().encode(), named.encode(), hashlib.sha256).hexdigest()[:40]
 
     async def run(self) -> None:
-        """Subscribe where it is due: for the first time, before a lease ends, and again where it failed."""
-        places = asyncio.Semaphore(MAX_CONCURRENT)
+        """Send the requests that are due: for new subscriptions, before a lease ends, and after a failure."""
+        slots = asyncio.Semaphore(MAX_CONCURRENT)
 
-        async def one(wanted: Subscription) -> None:
-            async with places:
-                await self._ask(wanted)
+        async def one(subscription: Subscription) -> None:
+            async with slots:
+                await self._subscribe(subscription)
 
         now = self._clock()
-        await asyncio.gather(*(one(wanted) for wanted in list(self._feeds.values()) if wanted.next_at <= now))
+        due = [subscription for subscription in self._feeds.values() if subscription.next_at <= now]
+        await asyncio.gather(*map(one, due))
 
-    async def _ask(self, wanted: Subscription) -> None:
-        # Until the hub asks back whether it was us, nothing has come of it.
-        wanted.next_at = self._clock() + PATIENCE
-        host = urlsplit(wanted.hub).hostname
+    async def _subscribe(self, subscription: Subscription) -> None:
+        # Not subscribed until the hub verifies the request at our callback.
+        subscription.next_at = self._clock() + PATIENCE
+        host = urlsplit(subscription.hub).hostname
         try:
-            status = await self._post(wanted)
+            status = await self._post(subscription)
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError, NotifierError) as error:
-            logger.debug("%s: no answer of its hub %s: %s", wanted.feed, host, type(error).__name__)
+            logger.debug("%s: no answer from its hub %s: %s", subscription.feed, host, type(error).__name__)
             return
         if not 200 <= status < 300:
-            wanted.next_at = self._clock() + REFUSED
-            logger.info("%s: its hub %s answered %d; polling continues without it", wanted.feed, host, status)
+            subscription.next_at = self._clock() + REFUSED
+            logger.info("%s: its hub %s answered %d; polling continues without it", subscription.feed, host, status)
 
-    async def _post(self, wanted: Subscription) -> int:
-        """The status that a hub answers a request for a subscription with, where it leads us in the end (5.1.2)."""
-        hub, status = wanted.hub, 0
+    async def _post(self, subscription: Subscription) -> int:
+        """Request a subscription, following redirects (5.1.2); return the hub's last status."""
+        hub, status = subscription.hub, 0
         for _ in range(REDIRECTS + 1):
             form = {
                 "hub.mode": "subscribe",
-                "hub.topic": wanted.topic,
-                "hub.callback": f"{self._callback}/{wanted.token}",
+                "hub.topic": subscription.topic,
+                "hub.callback": f"{self._callback}/{subscription.token}",
                 "hub.lease_seconds": str(int(LEASE.total_seconds())),
             }
             if self._may_hear_secrets(hub):
-                form["hub.secret"] = wanted.secret
+                form["hub.secret"] = subscription.secret
             async with self._opened().post(hub, data=form, allow_redirects=False) as answer:
-                status, there = answer.status, absolute(answer.headers.get("Location", ""), hub)
-            if status not in {307, 308} or not there:
+                status, target = answer.status, absolute(answer.headers.get("Location", ""), hub)
+            if status not in {307, 308} or not target:
                 break
-            hub = there
+            hub = target
         return status
 
     def _may_hear_secrets(self, hub: str) -> bool:
-        """A secret is told to a hub over TLS, or to one inside that the operator allows (5.1)."""
+        """May a secret be sent to a hub: over TLS (5.1), or to one in a network that the operator allows?"""
         parts = urlsplit(hub)
         host = parts.hostname or ""
         return parts.scheme == "https" or (is_public(host, self._allow) and not is_public(host))
@@ -155,65 +159,65 @@ class Hubs:
             )
         return self._session
 
-    # ---------------------------------------------------------------- being asked
+    # ---------------------------------------------------------------- answering hubs
 
     async def listen(self, host: str, port: int) -> int:
-        """Answer hubs at this address of our machine, until `close`; the port, which is the system's choice for 0."""
+        """Answer hubs at this local address until `close`. Return the port; for 0, the system chooses one."""
         app = web.Application(client_max_size=BYTES)
-        app.router.add_get("/{way:.*}", self._verify)
-        app.router.add_post("/{way:.*}", self._take)
+        app.router.add_get("/{path:.*}", self._verify)
+        app.router.add_post("/{path:.*}", self._take)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
         return int(self._runner.addresses[0][1])
 
-    def _meant(self, request: web.Request) -> Subscription:
-        # The last part alone: what stands before it may be changed by a proxy.
-        wanted = self._tokens.get(request.path.rpartition("/")[2])
-        if wanted is None:
+    def _subscription(self, request: web.Request) -> Subscription:
+        # Only the last segment of the path: a proxy may change the rest.
+        subscription = self._tokens.get(request.path.rpartition("/")[2])
+        if subscription is None:
             raise web.HTTPNotFound
-        return wanted
+        return subscription
 
     async def _verify(self, request: web.Request) -> web.Response:
-        """A hub asks whether it was us who subscribed (5.3), or says that it will not have us (5.2)."""
-        wanted, said = self._meant(request), request.query
-        if said.get("hub.topic") != wanted.topic:
+        """Answer a hub that verifies our request (5.3) or denies it (5.2)."""
+        subscription, query = self._subscription(request), request.query
+        if query.get("hub.topic") != subscription.topic:
             raise web.HTTPNotFound
         now = self._clock()
-        if said.get("hub.mode") == "denied":
-            wanted.active_until, wanted.next_at = None, now + REFUSED
-            logger.info("%s: its hub refused the subscription; polling continues without it", wanted.feed)
+        if query.get("hub.mode") == "denied":
+            subscription.active_until, subscription.next_at = None, now + REFUSED
+            logger.info("%s: its hub refused the subscription; polling continues without it", subscription.feed)
             return web.Response()
-        challenge = said.get("hub.challenge", "")
-        if said.get("hub.mode") != "subscribe" or not 0 < len(challenge) <= CHALLENGE:
+        challenge = query.get("hub.challenge", "")
+        if query.get("hub.mode") != "subscribe" or not 0 < len(challenge) <= CHALLENGE:
             raise web.HTTPNotFound
-        lease = _lease(said.get("hub.lease_seconds", ""))
-        if wanted.active_until is None:
-            logger.info("%s: its hub will tell us of news", wanted.feed)
-        wanted.active_until = now + lease
-        wanted.next_at = now + max(lease * 0.8, SHORTEST)
+        lease = _lease(query.get("hub.lease_seconds", ""))
+        if subscription.active_until is None:
+            logger.info("%s: subscribed at its hub", subscription.feed)
+        subscription.active_until = now + lease
+        subscription.next_at = now + max(lease * 0.8, SHORTEST)
         return web.Response(text=challenge, headers={"X-Content-Type-Options": "nosniff"})
 
     async def _take(self, request: web.Request) -> web.Response:
-        """A hub brings what is new (7). It is thanked whatever it brings, and believed when the signature is right."""
-        wanted = self._meant(request)
+        """Take content from a hub (7): always accepted, and acted on only if the signature is right."""
+        subscription = self._subscription(request)
         body = await request.read()
-        if self._may_hear_secrets(wanted.hub) and not signed(
-            body, request.headers.get("X-Hub-Signature", ""), wanted.secret
+        if self._may_hear_secrets(subscription.hub) and not signed(
+            body, request.headers.get("X-Hub-Signature", ""), subscription.secret
         ):
-            logger.debug("%s: what came in its hub's name is not signed by it", wanted.feed)
+            logger.debug("%s: content for its hub's subscription has a wrong signature", subscription.feed)
         else:
-            self._news(wanted.feed)
+            self._news(subscription.feed)
         return web.Response(status=202)
 
     def active(self) -> frozenset[str]:
-        """The feeds whose hubs tell us of news at present."""
+        """The feeds with an active subscription at a hub."""
         now = self._clock()
         return frozenset(each.feed for each in self._feeds.values() if each.active_until and each.active_until > now)
 
     async def close(self) -> None:
-        """Listen no more, and let go of the connections. Leases run out by themselves."""
+        """Stop listening and close all connections. Leases expire by themselves."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -223,7 +227,7 @@ class Hubs:
 
 
 def signed(body: bytes, signature: str, secret: str) -> bool:
-    """Is this the signature of a body (8): `method=hex`, an HMAC of one of four methods?"""
+    """Is this the signature of a body (8): `method=hex`, an HMAC by one of `METHODS`?"""
     method, _, digits = signature.strip().partition("=")
     if method.lower() not in METHODS:
         return False
@@ -231,7 +235,7 @@ def signed(body: bytes, signature: str, secret: str) -> bool:
     return hmac.compare_digest(expected.encode(), digits.lower().encode("utf-8", "replace"))
 
 
-def _lease(said: str) -> timedelta:
-    """The time that a hub grants; what we asked for, where it does not say so."""
-    known = said.isascii() and said.isdecimal() and 0 < len(said) <= 9
-    return min(timedelta(seconds=int(said)), timedelta(days=365)) if known else LEASE
+def _lease(seconds: str) -> timedelta:
+    """The lease that a hub grants, at most a year; the one requested if the hub does not state it."""
+    known = seconds.isascii() and seconds.isdecimal() and 0 < len(seconds) <= 9
+    return min(timedelta(seconds=int(seconds)), timedelta(days=365)) if known else LEASE

@@ -80,7 +80,7 @@ def test_what_would_not_be_read_is_not_written(tmp_path: Path):
     told = imported(tmp_path, ("Gazette", "https://g.example/rss"), write=True, settings=settings)
 
     assert told.code == 1
-    assert "nothing is added" in told.err
+    assert "nothing was added" in told.err
     assert "notifier.toml, line " in told.err
     assert (tmp_path / "notifier.toml").read_text() == settings
 

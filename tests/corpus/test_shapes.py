@@ -152,7 +152,7 @@ async def test_a_page_of_another_publisher_is_refused(parser: Parser, file: str,
         await read(parser, file, preset(id))
 
     assert refused.value.outcome == "parse-error"
-    assert "shape has changed" in str(refused.value)
+    assert "structure has changed" in str(refused.value)
 
 
 @pytest.mark.parametrize("file", PAGES)

@@ -100,7 +100,7 @@ def test_a_selector_that_finds_nothing_is_told() -> None:
     """The page has got another shape, which the operator has to know."""
     outcome, told = refusal(page(), selector="article.release")
 
-    assert (outcome, told) == ("parse-error", "the page's shape has changed: nothing on it is “article.release”")
+    assert (outcome, told) == ("parse-error", "the page's structure has changed: nothing matches “article.release”")
 
 
 @pytest.mark.parametrize("selector", ["", "main"], ids=["extractor", "selector"])
@@ -110,7 +110,7 @@ def test_a_page_that_checks_for_humans_is_a_wall(selector: str) -> None:
 
     outcome, told = refusal(body, selector=selector)
 
-    assert (outcome, told) == ("blocked", "a page that checks for humans stands before the one wanted")
+    assert (outcome, told) == ("blocked", "a page that checks for humans is served instead")
 
 
 def test_a_statement_on_such_checks_is_no_wall() -> None:
@@ -121,9 +121,9 @@ def test_a_statement_on_such_checks_is_no_wall() -> None:
 @pytest.mark.parametrize(
     ("body", "outcome", "told"),
     [
-        ("<html><body><div id='root'></div><script>load()</script></body></html>", "parse-error", "a browser may see"),
-        ("", "not-a-feed", "no web page"),
-        ('{"title": "Special status ends"}', "not-a-feed", "no web page"),
+        ("<html><body><div id='root'></div><script>load()</script></body></html>", "parse-error", "a browser may show"),
+        ("", "not-a-feed", "not a web page"),
+        ('{"title": "Special status ends"}', "not-a-feed", "not a web page"),
         (b"PK\x03\x04\0\0\0\0<w:document>", "not-a-feed", "neither a web page nor a PDF"),
     ],
     ids=["script", "empty", "json", "zip"],
@@ -159,9 +159,9 @@ LOCKED = b"/Encrypt<</Filter/Standard/V 1/R 2/O(%s)/U(%s)/P -4>>/ID[(a)(a)]" % (
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (pdf([], []), "the PDF has no text layer: its pages are pictures"),
-        (pdf(["Secret."], extra=LOCKED), "the PDF is locked with a password"),
-        (pdf(["Cut short."])[:90], "the PDF cannot be read; it is broken or cut short"),
+        (pdf([], []), "the PDF has no text layer: its pages are images"),
+        (pdf(["Secret."], extra=LOCKED), "the PDF needs a password"),
+        (pdf(["Cut short."])[:90], "the PDF cannot be read; it is damaged or cut short"),
     ],
     ids=["pictures", "locked", "broken"],
 )
@@ -184,7 +184,7 @@ async def test_a_page_is_read_in_a_child_as_in_this_process() -> None:
         await parser.close()
 
     assert told == read(page())
-    assert str(caught.value) == "the PDF has no text layer: its pages are pictures"
+    assert str(caught.value) == "the PDF has no text layer: its pages are images"
 
 
 def test_what_the_extractor_says_of_a_page_stays_with_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.feeds.reading.charset import letters
+from notifier.feeds.reading.charset import decode_text
 
 
 def declaring(charset: str, text: str, codec: str) -> bytes:
@@ -33,7 +33,7 @@ def declaring(charset: str, text: str, codec: str) -> bytes:
 )
 def test_a_declared_charset_is_believed(charset: str, text: str, codec: str):
     """Bytes that are not UTF-8 are read by the declaration, a superset standing in for its ancestors."""
-    read, warning = letters(declaring(charset, text, codec))
+    read, warning = decode_text(declaring(charset, text, codec))
 
     assert f"<title>{text}</title>" in read
     assert warning == ""
@@ -44,7 +44,7 @@ def test_a_declared_charset_is_believed(charset: str, text: str, codec: str):
 )
 def test_utf_8_is_read_as_utf_8_whatever_it_declares(charset: str):
     """A wrong declaration, or one that is no charset, spoils nothing."""
-    read, warning = letters(declaring(charset, "Hong Kong – “dual‑use” 香港", "utf-8"))
+    read, warning = decode_text(declaring(charset, "Hong Kong – “dual‑use” 香港", "utf-8"))
 
     assert "Hong Kong – “dual‑use” 香港" in read
     assert warning == ""
@@ -53,7 +53,7 @@ def test_utf_8_is_read_as_utf_8_whatever_it_declares(charset: str):
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_document_of_wide_letters_is_recognised(codec: str):
     """A byte order mark, or the first bracket, says how wide the letters are; the mark is no letter of the text."""
-    read, warning = letters("<title>香港</title>".encode(codec))
+    read, warning = decode_text("<title>香港</title>".encode(codec))
 
     assert (read, warning) == ("<title>香港</title>", "")
 
@@ -62,8 +62,8 @@ def test_the_header_counts_where_the_document_is_silent():
     """A charset of the Content-Type is believed for bytes that are not UTF-8, after the document's own word."""
     body = "<title>Гонконг</title>".encode("cp1251")
 
-    assert letters(body, 'text/xml; charset="Windows-1251"') == ("<title>Гонконг</title>", "")
-    assert "Гонконг" in letters(declaring("windows-1251", "Гонконг", "cp1251"), "text/xml; charset=koi8-r")[0]
+    assert decode_text(body, 'text/xml; charset="Windows-1251"') == ("<title>Гонконг</title>", "")
+    assert "Гонконг" in decode_text(declaring("windows-1251", "Гонконг", "cp1251"), "text/xml; charset=koi8-r")[0]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_header_counts_where_the_document_is_silent():
 )
 def test_a_guess_is_told_to_the_operator(body: bytes, said: str):
     """Without a usable declaration the text is read as Western European, and a warning says so."""
-    read, warning = letters(body)
+    read, warning = decode_text(body)
 
     assert "<title>République</title>" in read
     assert said in warning
@@ -87,12 +87,12 @@ def test_one_broken_byte_does_not_change_the_alphabet():
     """A text in UTF-8 with a stray byte stays UTF-8, and the byte becomes U+FFFD."""
     body = "香港特別行政區政府公布國家安全法".encode() + b"\xff</title>"
 
-    assert letters(body) == ("香港特別行政區政府公布國家安全法\ufffd</title>", "")
+    assert decode_text(body) == ("香港特別行政區政府公布國家安全法\ufffd</title>", "")
 
 
 def test_a_text_cut_in_a_character_is_still_utf_8():
     """A transfer that broke off inside a letter does not turn the rest into gibberish."""
-    read, warning = letters("<title>Beschluß".encode()[:-1])
+    read, warning = decode_text("<title>Beschluß".encode()[:-1])
 
     assert (read, warning) == ("<title>Beschlu\ufffd", "")
 
@@ -100,6 +100,6 @@ def test_a_text_cut_in_a_character_is_still_utf_8():
 @given(st.binary(max_size=200), st.text(max_size=40))
 def test_any_bytes_have_letters(body: bytes, content_type: str):
     """Nothing is raised, and what comes back can be written again."""
-    read, _ = letters(body, content_type)
+    read, _ = decode_text(body, content_type)
 
     read.encode()

@@ -176,7 +176,7 @@ async def test_what_a_page_would_yield_is_shown_before_it_is_followed(tmp_path: 
     assert len(some.splitlines()) == 4
     assert [entry["title"] for entry in as_json.rows[0]["first"]] == ["Notice 3"]
     assert rebuilt == 3
-    assert "the page's shape has changed" in " ".join(out.split())
+    assert "the page's structure has changed" in " ".join(out.split())
     assert not (home / "data").exists()
 
 

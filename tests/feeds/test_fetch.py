@@ -100,7 +100,7 @@ async def test_a_publisher_can_tell_who_asks() -> None:
 
 
 async def test_a_feeds_own_headers_replace_ours() -> None:
-    """A header that the operator sets is sent once, in his words, however he writes its name."""
+    """A header that the operator sets is sent once, with their value, in whatever case its name is written."""
     async with serving({"/feed": PAGE}) as server, fetching() as fetcher:
         feed = server.feed(headers={"accept": "application/json;charset=utf-8", "X-Key": "k"})
         await fetcher.fetch(feed, NOTHING)

@@ -107,7 +107,7 @@ def test_a_day_of_slots_is_polled_in_time() -> None:
 
 
 def test_bounds_are_the_operators() -> None:
-    """A feed that he wants every half minute is not slowed by them, and one every hour is quickened to them."""
+    """A feed polled every half minute is not slowed by the bounds; one polled every hour is sped up to them."""
     habit = Habit(slots=(600,), hours=frozenset({10}))
 
     assert waits(feed(every=30), at(10), habit) == 30

@@ -136,7 +136,7 @@ def shown(*numbers: int) -> list[Entry]:
     ids=["none left", "one left", "all left", "with one twice", "one before", "one now", "empty before", "empty now"],
 )
 def test_windows_without_overlap_leave_a_gap(before: tuple[int, ...], now: tuple[int, ...], gap: bool) -> None:
-    """Who shows only his newest has no window to compare."""
+    """A feed that shows only its newest entry has no window to compare."""
     known = Known()
     for event in detect(Reading(entries=tuple(shown(*before))), FEED, known, NOW, baseline=True):
         known.apply(event)

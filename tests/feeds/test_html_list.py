@@ -191,11 +191,11 @@ def test_a_page_gives_its_next():
 @pytest.mark.parametrize(
     ("body", "outcome", "said"),
     [
-        (actions(), "parse-error", "shape has changed: nothing on it is “.search-result.views-row”"),
+        (actions(), "parse-error", "structure has changed: nothing matches “.search-result.views-row”"),
         (actions('<div class="search-result views-row"></div>'), "parse-error", "no entry has a title at “a”"),
         ("<!doctype html><p>Access denied. Please complete the captcha.", "blocked", "checks for humans"),
-        ("Not found", "not-a-feed", "no web page"),
-        ("", "not-a-feed", "no web page"),
+        ("Not found", "not-a-feed", "not a web page"),
+        ("", "not-a-feed", "not a web page"),
         ("<!-- -->", "not-a-feed", "the page is empty"),
         ("<div>" * 300 + actions(action("x", "/x")), "parse-error", "nested over 255 deep"),
     ],

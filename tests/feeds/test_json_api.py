@@ -325,7 +325,7 @@ def test_an_answer_of_no_hits_is_empty(body: object):
         ({}, "it holds nothing"),
         ([rule()], "it is a list"),
         ({"results": "none"}, "without entries at “results”"),
-        ({"results": ["a", 1, None]}, "something else than objects at “results”"),
+        ({"results": ["a", 1, None]}, "something other than objects at “results”"),
         ({"results": [rule() | {"document_number": None}]}, "no id at “document_number”"),
         ({"results": [{"document_number": "1", "headline": "x"}]}, "no title at “title”"),
     ],

@@ -109,7 +109,7 @@ async def test_a_refusal_arrives_with_its_outcome():
         before = child_of(parser)
         refused = await failure(parser, b"<html><body>Sign in</body></html>")
 
-        assert (refused.outcome, str(refused)) == ("not-a-feed", "a web page and not a feed")
+        assert (refused.outcome, str(refused)) == ("not-a-feed", "a web page, not a feed")
         assert await title(parser) == "Good"
         assert child_of(parser) == before
 
@@ -160,7 +160,7 @@ async def test_a_document_that_takes_all_memory_is_refused():
         refused = await failure(parser, HUGE)
 
         assert refused.outcome == "parse-error"
-        assert str(refused).startswith("it takes too much to read")
+        assert str(refused).startswith("it is too large or too deep to parse")
         assert await title(parser) == "Good"
 
 
@@ -329,7 +329,7 @@ async def test_it_is_found_in_an_archive(bare: str, tmp_path: Path):
 
 
 async def test_a_file_where_the_notifier_runs_is_not_imported(tmp_path: Path):
-    """The working directory is the operator's home: a `json.py` of his is not our json."""
+    """The working directory is the operator's home: a `json.py` there is not imported."""
     for name in ("json", "msgspec", "feedparser", "notifier"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')")
 

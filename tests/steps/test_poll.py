@@ -379,7 +379,7 @@ async def test_what_is_no_feed_is_not_no_news() -> None:
     """A login page in place of a feed is a change of health, and its validators are not kept."""
     desk = await baselined()
 
-    poll = await desk.poll(etag='"login"', refused=Refused("a web page and not a feed", outcome="not-a-feed"))
+    poll = await desk.poll(etag='"login"', refused=Refused("a web page, not a feed", outcome="not-a-feed"))
 
     assert poll.outcome == "not-a-feed"
     assert [each.outcome for each in await events(desk.log, FeedHealthChanged)] == ["ok", "not-a-feed"]
@@ -566,7 +566,7 @@ async def test_pages_elsewhere_are_not_asked_for(address: str) -> None:
 
 
 async def test_no_more_pages_are_read_than_the_operator_allows() -> None:
-    """Where news goes on beyond them, he is told; of a baseline that is expected."""
+    """If there is more news, the operator learns of it; a longer baseline is expected."""
     desk = Desk()
     lists(desk, *([entry(str(n), f"Statement {n}")] for n in range(9)))
     first = await desk.again(LISTED)

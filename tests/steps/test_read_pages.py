@@ -183,12 +183,12 @@ async def test_long_words_are_kept_once(log_in: LogIn, tmp_path: Path) -> None:
 async def test_a_refusal_is_told_with_its_reason() -> None:
     """It is final: nothing is asked twice, and the alerts on title and summary stand."""
     desk = Desk()
-    desk.pages.answers[link()] = [Refused("the PDF has no text layer: its pages are pictures")]
+    desk.pages.answers[link()] = [Refused("the PDF has no text layer: its pages are images")]
 
     await desk.told(published())
     await desk.later(3_600)
 
-    assert await desk.reasons() == ["the PDF has no text layer: its pages are pictures"]
+    assert await desk.reasons() == ["the PDF has no text layer: its pages are images"]
     assert desk.pages.asked == [link()]
 
 

@@ -478,7 +478,7 @@ async def test_a_host_that_does_not_answer_is_asked_for_one_page() -> None:
     ids=["long-ago", "at-publication", "now"],
 )
 async def test_an_edit_that_the_publisher_does_not_mark_is_silent(changed_at: datetime, silent: bool) -> None:
-    """Whether he says that he changed it officially since the words before."""
+    """Does the publisher record an official change since the words before?"""
     desk = await Desk.open(FIRST, READ)
     desk.shows(EDITED)
     desk.pages.publisher[LINK] = PublisherRecord(changed_at=changed_at)

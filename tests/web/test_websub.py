@@ -107,7 +107,7 @@ async def subscribed(hub: Hub, *, verified: bool = True) -> AsyncIterator[Desk]:
     desk = Desk(f"http://{HOST}:{port}/websub")
     await desk.hubs.listen(HOST, port)
     try:
-        desk.hubs.heard("us-press", hub.url, TOPIC)
+        desk.hubs.follow("us-press", hub.url, TOPIC)
         await desk.hubs.run()
         if verified:
             assert await hub.verifies() == (200, "c-17")
@@ -234,9 +234,9 @@ async def test_a_hub_may_lead_elsewhere() -> None:
 async def test_a_dead_hub_disturbs_nobody() -> None:
     """Nobody listens, or it is inside and not allowed: the other is asked all the same."""
     async with a_hub() as hub, subscribed(hub, verified=False) as desk:
-        desk.hubs.heard("dead", f"http://{HOST}:{await closed_port()}/hub", TOPIC)
-        desk.hubs.heard("inside", "http://10.0.0.1/hub", TOPIC)
-        desk.hubs.heard("well", hub.url, f"{TOPIC}/2")
+        desk.hubs.follow("dead", f"http://{HOST}:{await closed_port()}/hub", TOPIC)
+        desk.hubs.follow("inside", "http://10.0.0.1/hub", TOPIC)
+        desk.hubs.follow("well", hub.url, f"{TOPIC}/2")
         await desk.hubs.run()
 
     assert [form["hub.topic"] for form in hub.asked] == [TOPIC, f"{TOPIC}/2"]
@@ -247,10 +247,10 @@ async def test_a_restart_asks_under_the_same_address() -> None:
     first, again, other = (Desk("https://us.example/websub", secret) for secret in ("one" * 9, "one" * 9, "two" * 9))
     async with a_hub() as hub:
         for desk in (first, again, other):
-            desk.hubs.heard("us-press", hub.url, TOPIC)
+            desk.hubs.follow("us-press", hub.url, TOPIC)
             await desk.hubs.run()
             await desk.hubs.close()
-        again.hubs.heard("us-press", hub.url, f"{TOPIC}/moved")
+        again.hubs.follow("us-press", hub.url, f"{TOPIC}/moved")
         await again.hubs.run()
         await again.hubs.close()
 
@@ -262,7 +262,7 @@ async def test_a_restart_asks_under_the_same_address() -> None:
 async def test_what_a_feed_names_no_more_is_not_heard() -> None:
     """Once it names another hub, the former's word counts no longer."""
     async with a_hub() as hub, subscribed(hub) as desk:
-        desk.hubs.heard("us-press", "https://hub.example/", TOPIC)
+        desk.hubs.follow("us-press", "https://hub.example/", TOPIC)
         status = await hub.brings()
         news, active = desk.news, desk.hubs.active()
 

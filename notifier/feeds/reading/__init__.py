@@ -1,1 +1,1 @@
-"""Reading documents of publishers. What parses runs in a child process with limits."""
+"""What runs in the child process: parsers of publishers' documents, under limits."""

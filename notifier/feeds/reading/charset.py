@@ -1,17 +1,16 @@
 """
-Bytes → letters: which character set is it really?
+Decode a document whose declared character set may be wrong.
 
-Declarations lie. UTF-8 hardly ever comes about by chance, so bytes that are UTF-8 are read as UTF-8 whatever they
-declare; a declaration counts for the others, and Western European is the last guess.
+Bytes are hardly ever valid UTF-8 by chance, so bytes that are valid UTF-8 are decoded as such whatever they declare; a
+declaration counts for others, and Western European is the last guess.
 """
 
 from __future__ import annotations
 
 import re
 
-# What publishers call their character sets, and the codec that reads what they mean by it: as in the WHATWG's
-# Encoding standard, a superset stands in for its ancestors. Only these, since Python takes names that are no
-# character sets (`zip`, `undefined`, `punycode`).
+# Names of character sets and the codec for each: as in the WHATWG's Encoding standard, a superset replaces the sets
+# that it extends. Only these: Python also has codecs that are not character sets (`zip`, `undefined`, `punycode`).
 _CODECS = {
     "utf-8": "utf-8", "utf8": "utf-8", "utf-16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be",
     "us-ascii": "cp1252", "ascii": "cp1252", "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252",
@@ -33,12 +32,12 @@ _IN_XML = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([^"'>]{0,40}
 _IN_HEADER = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.I)
 
 
-def letters(body: bytes, content_type: str = "") -> tuple[str, str]:
+def decode_text(body: bytes, content_type: str = "") -> tuple[str, str]:
     """
-    The text of a document, and a warning ("" if all is well) for the operator where it had to be guessed.
+    The text of a document, and a warning for the operator if its character set was guessed, else "".
 
-    In this order: a byte order mark, UTF-8 if that is what the bytes are, the XML declaration, the `Content-Type`
-    header, windows-1252. What cannot be decoded becomes U+FFFD.
+    In this order: a byte order mark, UTF-8 if the bytes are valid, the XML declaration, the `Content-Type` header,
+    windows-1252. What cannot be decoded becomes U+FFFD.
     """
     for mark, codec in _MARKS:
         if body.startswith(mark):
@@ -53,8 +52,8 @@ def letters(body: bytes, content_type: str = "") -> tuple[str, str]:
         if _mostly_right(text):
             return text, ""
     if not codec or codec.startswith("utf"):
-        said = f"declares {declared[0]}" if declared else "does not declare its charset"
-        return body.decode("cp1252", "replace"), f"it {said}, and is not UTF-8; it is read as Western European"
+        charset = f"declares {declared[0]}" if declared else "does not declare its charset"
+        return body.decode("cp1252", "replace"), f"it {charset}, and is not UTF-8; it is read as Western European"
     return body.decode(codec, "replace"), ""
 
 
@@ -67,7 +66,7 @@ def _declared(body: bytes, content_type: str) -> list[str]:
 
 
 def _mostly_right(text: str) -> bool:
-    """Is this UTF-8, but for the odd broken byte, or for a last character that was cut in two?"""
+    """Is this UTF-8 apart from a few broken bytes, or a last character that was cut in two?"""
     wrong = text.count("\ufffd")
     if not wrong:
         return True

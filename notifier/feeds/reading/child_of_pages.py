@@ -1,7 +1,8 @@
 """
 The child that reads the pages of statements, as a process: `python -m notifier.feeds.reading.child_of_pages`.
 
-Apart from that of feeds, since what it loads takes most of a second and 45 MB, and a slow page holds up no poll.
+Separate from the child for feeds: its libraries take most of a second and 45 MB to import, and a slow page must not
+delay a poll.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-Dates as publishers write them, read strictly: right, or not at all.
+Parse dates as publishers write them, strictly: a date that is not certain is not returned.
 
-Liberal readers take `HKT` for UTC and find a date in anything; an alert with a wrong time is worse than one without.
+Lenient parsers take `HKT` for UTC and find a date in anything; an alert with a wrong time is worse than one without.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _MONTHS = {
     for name in names.split()
 }
 
-# Hours east of Greenwich. RFC 822 fixes the American ones; left out is what means several things (IST, AST), since
-# half of the readers would be told a wrong hour. A feed's own zone comes first: CST is +8 to one in Shanghai.
+# Hours east of Greenwich. RFC 822 fixes the American ones; ambiguous abbreviations (IST, AST) are left out. A feed's
+# own zone comes first: CST is +8 in Shanghai.
 _ZONES = {
     "ut": 0, "utc": 0, "gmt": 0, "z": 0, "wet": 0, "west": 1, "bst": 1, "cet": 1, "cest": 2, "mez": 1, "mesz": 2,
     "eet": 2, "eest": 3, "msk": 3, "sast": 2, "hkt": 8, "sgt": 8, "awst": 8, "jst": 9, "kst": 9, "aest": 10,
@@ -69,11 +69,11 @@ _HAN = re.compile(
 
 def read_date(raw: str, formats: Iterable[str] = (), zone: str = "UTC") -> datetime | None:
     """
-    The moment that a feed's date means, in UTC; None when it cannot be told for certain.
+    The time in UTC that a feed's date means; None if that is not certain.
 
-    `formats` are strptime formats that the feed is known to use, tried first. `zone` (IANA) holds where the text
-    names none, or names it by an abbreviation. Read are RFC 822/5322 dates with their usual breakages, RFC 3339/ISO
-    8601, `June 29, 2020` and `2020年6月30日`; a date without a time is the midnight that began it.
+    `formats` are strptime formats that the feed is known to use, tried first. `zone` (IANA name) is used if the text
+    has no zone, or has the abbreviation of this one. Other known forms are RFC 822/5322 with the usual mistakes,
+    RFC 3339/ISO 8601, `June 29, 2020` and `2020年6月30日`; a date without a time means 00:00.
     """
     text = " ".join(raw.split())
     if not text or len(text) > 100:
@@ -106,7 +106,7 @@ def _moment(parts: dict[str, str | None], zone: str) -> datetime | None:
         # RFC 5322 4.3.
         year += 2000 if year < 50 else 1900
     if year < 1900:
-        # Some software writes the year 1 where it has no date.
+        # Some software writes the year 1 for a missing date.
         return None
     second = int(parts.get("second") or 0)
     try:
@@ -125,16 +125,16 @@ def _moment(parts: dict[str, str | None], zone: str) -> datetime | None:
 
 
 def _zone(name: str, digits: str, year: int, own: ZoneInfo) -> tzinfo:
-    """The zone that a date names by number or abbreviation; the feed's own when it names none. Else ValueError."""
+    """A date's zone by offset or abbreviation, or the feed's own. Raises ValueError for an unknown one."""
     name = name.casefold()
     if digits and (not name or name in _ZONES):
         sign = -1 if digits[0] == "-" else 1
         plain = digits[1:].replace(":", "")
         hours, minutes = (int(plain), 0) if len(plain) <= 2 else (int(plain[:-2]), int(plain[-2:]))
         if hours > 14 or minutes > 59:
-            raise ValueError(f"no place on earth is at {digits}")
+            raise ValueError(f"not an offset from UTC: {digits}")
         return timezone(sign * timedelta(hours=hours, minutes=minutes))
-    # Summer and winter: some label every date EST, all year, and mean the clock on their wall.
+    # Summer and winter names: some publishers write EST all year and mean their local time.
     if not name or name in {str(datetime(year, month, 1, tzinfo=own).tzname()).casefold() for month in (1, 7)}:
         return own
     if name not in _ZONES:

@@ -1,8 +1,8 @@
 """
-A document's bytes → its entries.
+Parse a feed's document into entries.
 
-feedparser reads the XML kinds, after a look at the document's shape; JSON Feed is read by us, and so is what a feed
-declares a shape for. This runs in a child process (parse.py), because what a stranger sends may still be made to hurt.
+feedparser parses XML feeds after prescan.py has checked their shape; jsonfeed.py parses JSON Feed, json_api.py and
+html_list.py documents of a declared shape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
 from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.reading import html_list as page
 from notifier.feeds.reading import json_api, jsonfeed
-from notifier.feeds.reading.charset import letters
+from notifier.feeds.reading.charset import decode_text
 from notifier.feeds.reading.dates import read_date
 from notifier.feeds.reading.plain import one_line, tag_of_language, to_text
 from notifier.feeds.reading.prescan import cut_short, deleted, ends_inside_item, prescan, within
@@ -38,15 +38,15 @@ _ENDED = "this feed has ended"
 
 def read(document: Document, feed: Feed) -> Reading:
     """
-    The document's entries, newest first as it gives them.
+    The document's entries in its own order.
 
-    Raises `Refused` with outcome not-a-feed, blocked (a human-check page), retired (the publisher says that the feed
-    has ended) or parse-error (a hostile shape, or nothing that can be read).
+    Raises `Refused` with outcome not-a-feed, blocked (a human-check page), retired (an entry says that the feed has
+    ended) or parse-error (a hostile shape, or not readable at all).
     """
     reading = _read(document, feed)
     if not reading.lang or feed.lang:
         return reading
-    # What the channel says of itself holds for its entries, unless the operator knows better.
+    # The channel's language is that of its entries, unless the operator has set another.
     entries = (entry if entry.lang else msgspec.structs.replace(entry, lang=reading.lang) for entry in reading.entries)
     return msgspec.structs.replace(reading, entries=tuple(entries))
 
@@ -56,7 +56,7 @@ def _read(document: Document, feed: Feed) -> Reading:
         return json_api.read(document, feed, feed.json)
     if feed.html is not None:
         return page.read(document, feed, feed.html)
-    text, guessed = letters(document.body, document.content_type)
+    text, guessed = decode_text(document.body, document.content_type)
     if text.lstrip()[:1] in ("{", "["):
         return jsonfeed.read(text.encode(), document.url, feed)
     body = _mended(text)
@@ -91,22 +91,22 @@ def _read(document: Document, feed: Feed) -> Reading:
 
 
 def _related(channel: Mapping[str, Any], relation: str, url: str) -> str:
-    """The address of a relation that the feed names in a link of its own, as Atom has them."""
+    """The address of the feed's own link with a relation, as in Atom; "" if it has none."""
     links = (link.get("href") for link in channel.get("links", ()) if link.get("rel") == relation)
     return absolute(str(next(links, "") or ""), url)
 
 
 def _mended(text: str) -> bytes:
-    """The document as UTF-8, without what is no XML and would make a parser read wrongly, or raise."""
+    """The document as UTF-8, without characters that XML does not allow and that mislead or stop a parser."""
     text = _REFERENCE.sub(_reference, _NOT_IN_XML.sub("", text))
     before = _XML.match(text)
     end = before.end() if before else 0
-    # Lines keep their numbers: the operator is told where a fault is.
+    # Line numbers stay the same: errors name them.
     return ('<?xml version="1.0" encoding="utf-8"?>' + "\n" * text.count("\n", 0, end) + text[end:]).encode()
 
 
 def _reference(found: re.Match[str]) -> str:
-    """A character reference, as it is if XML knows the character, without if not, and U+FFFD if there is none."""
+    """A reference to a character: unchanged if XML allows it, "" if not, U+FFFD if there is no such character."""
     digits = (found.group(1) or found.group(2)).lstrip("0")
     if 0 < len(digits) < 9:
         number = int(digits, 16 if found.group(1) else 10)
@@ -116,16 +116,16 @@ def _reference(found: re.Match[str]) -> str:
 
 
 def _refuse_other(body: bytes) -> None:
-    """Raise for what is plainly no feed, by what it is and not by what the server calls it."""
+    """Raise `Refused` if the content is plainly not a feed, whatever its Content-Type."""
     start = body.partition(b"?>")[2][:65_536]
     if not start.strip():
         raise Refused("the document is empty", outcome="not-a-feed")
     if _FEED.search(start):
         return
     if checks_for_humans(start):
-        raise Refused("a page that checks for humans stands before the feed", outcome="blocked")
+        raise Refused("a page that checks for humans is served instead of the feed", outcome="blocked")
     if _HTML.search(start[:4096]):
-        raise Refused("a web page and not a feed", outcome="not-a-feed")
+        raise Refused("a web page, not a feed", outcome="not-a-feed")
     if b"<" not in start[:4096]:
         raise Refused("neither XML nor JSON, so not a feed", outcome="not-a-feed")
 
@@ -133,22 +133,22 @@ def _refuse_other(body: bytes) -> None:
 def _parsed(body: bytes) -> Mapping[str, Any]:
     options = {"sanitize_html": False, "resolve_relative_uris": False}
     try:
-        # A stream, never bytes or text: those feedparser may take for the name of a file or an address.
+        # A stream: feedparser may take bytes or text for a file name or a URL.
         parsed: Mapping[str, Any] = feedparser.parse(io.BytesIO(body), **options)
     except (ValueError, LookupError, OverflowError, AssertionError, TypeError, AttributeError) as error:
-        raise Refused(f"the parser gave up: {type(error).__name__}", outcome="parse-error") from error
+        raise Refused(f"the parser failed: {type(error).__name__}", outcome="parse-error") from error
     return parsed
 
 
 def _base_of(parsed: Mapping[str, Any], url: str) -> str:
-    """What relative links of a feed start from: its own address in Atom (RFC 4287), its site's in RSS by custom."""
+    """The base of relative links: the feed's own address in Atom (RFC 4287), its site's in RSS by custom."""
     if str(parsed.get("version", "")).startswith("atom"):
         return url
     return absolute(str(parsed["feed"].get("link", "")), url) or url
 
 
 def _entry(raw: dict[str, Any], feed: Feed, base: str, *, whole: bool) -> Entry:
-    # A plain dict: feedparser's own answers `updated` with `published` where there is none.
+    # A plain dict: feedparser's own returns `published` for a missing `updated`.
     published_raw = one_line(str(raw.get("published", "") or raw.get("updated", "")), 100)
     summary, text = _words(raw)
     return Entry(
@@ -168,7 +168,7 @@ def _entry(raw: dict[str, Any], feed: Feed, base: str, *, whole: bool) -> Entry:
 
 
 def _words(raw: Mapping[str, Any]) -> tuple[str, str]:
-    """Summary and text: the longest content is the text, unless it says just what the summary says."""
+    """Summary and text. The text is the longest content, or "" if that is the same as the summary."""
     summary = to_text(str(raw.get("summary", "")))
     contents = [to_text(str(content.get("value", ""))) for content in raw.get("content", ())[:5]]
     text = max(contents, key=len, default="")
@@ -183,7 +183,7 @@ def _own_base(raw: Mapping[str, Any], base: str) -> str:
 
 
 def _link(raw: Mapping[str, Any], base: str) -> str:
-    """The entry's page: the alternate link of a web page before any other, an http(s) address or nothing."""
+    """The entry's http(s) link, or "": preferably the alternate link to a web page."""
     links = [link for link in raw.get("links", ()) if link.get("rel") in (None, "alternate") and link.get("href")]
     pages = [link["href"] for link in links if link.get("type") in (None, "", "text/html", "application/xhtml+xml")]
     for href in [*pages, raw.get("link", ""), *(link["href"] for link in links)]:
@@ -201,7 +201,7 @@ def _warnings(entries: Iterable[Entry], guessed: str) -> tuple[str, ...]:
     text = "".join(entry.title + entry.summary for entry in entries)
     warnings = [guessed] if guessed else []
     if text.count("\ufffd") > max(5, len(text) // 200):
-        warnings.append("many characters could not be decoded: is its charset declared wrongly?")
+        warnings.append("many characters could not be decoded: is its declared charset wrong?")
     if text.count("?") > max(20, len(text) // 10):
-        warnings.append("one character in ten is a question mark: has it lost its own script?")
+        warnings.append("one character in ten is a question mark: were its characters lost?")
     return tuple(warnings)

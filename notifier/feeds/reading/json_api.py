@@ -1,7 +1,7 @@
 """
-A JSON answer of a publisher's own shape → entries, by a declaration of where they are.
+Parse a publisher's JSON answer into entries by a declaration of where they are.
 
-What is not as declared is refused with what was expected: a field that has got another name must not look like a day
+An answer that does not fit the declaration is refused with what was expected: a renamed field must not look like a day
 without news (promise P2).
 """
 
@@ -15,7 +15,7 @@ from notifier.errors import Refused
 from notifier.feeds.feed import ITEMS, Document, Entry, Feed, Reading
 from notifier.feeds.links import LONGEST, absolute
 from notifier.feeds.paths import find, texts_at
-from notifier.feeds.reading.charset import letters
+from notifier.feeds.reading.charset import decode_text
 from notifier.feeds.reading.dates import read_date
 from notifier.feeds.reading.jsonfeed import decoded
 from notifier.feeds.reading.next_page import next_page
@@ -27,23 +27,23 @@ from notifier.feeds.shape import JsonShape
 
 def read(document: Document, feed: Feed, shape: JsonShape) -> Reading:
     """
-    The entries of a JSON answer, in its order, and where its next page is.
+    The entries of a JSON answer in its order, and the address of its next page.
 
-    Raises `Refused` with outcome not-a-feed (another shape, or an error in place of an answer), blocked (a human-check
-    page), or parse-error (no JSON, or over the limits).
+    Raises `Refused` with outcome not-a-feed (not JSON, another shape, or an error message), blocked (a human-check
+    page), or parse-error (broken JSON, or over the limits).
     """
-    text, guessed = letters(document.body, document.content_type)
+    text, guessed = decode_text(document.body, document.content_type)
     if text.lstrip()[:1] not in ("{", "["):
         if checks_for_humans(document.body[:65_536]):
-            raise Refused("a page that checks for humans stands before the answer", outcome="blocked")
-        raise Refused("no JSON, where a JSON answer was expected", outcome="not-a-feed")
+            raise Refused("a page that checks for humans is served instead of the answer", outcome="blocked")
+        raise Refused("not JSON, which was expected", outcome="not-a-feed")
     top = decoded(text.encode())
     found = _entries(top, shape)
     within(len(found), ITEMS, "items")
     entries = tuple(_Entry(item, top, document.url, feed).read(shape) for item in found if isinstance(item, dict))
     _refuse_strange(found, entries, shape)
     if all(entry.gone for entry in entries):
-        # It is the field that has gone, or got another name, and not all that was published.
+        # The field was dropped or renamed: they were not all withdrawn.
         entries = tuple(msgspec.structs.replace(entry, gone="") for entry in entries)
     lost = bool(entries and shape.link and not any(entry.link for entry in entries))
     following = next(texts_at(shape.paging.next, top, top), "") if shape.paging else ""
@@ -55,20 +55,19 @@ def read(document: Document, feed: Feed, shape: JsonShape) -> Reading:
 
 
 def _entries(top: object, shape: JsonShape) -> list[object]:
-    """What stands where the entries are declared to be; nothing, in an answer that says that there are none."""
+    """The values at the declared path of entries; none if the answer says that there are none."""
     found = list(find(shape.entries, top, top))
     if len(found) == 1 and isinstance(found[0], list):
         return found[0]
     if found and all(isinstance(each, dict) for each in found):
         return found
-    shown = _shown(top)
     if not found and any(number == "0" or not number.isdecimal() for number in texts_at(shape.known_by, top, top)):
         return []
-    raise Refused(f"JSON without entries at “{shape.entries}”: {shown}", outcome="not-a-feed")
+    raise Refused(f"JSON without entries at “{shape.entries}”: {_shown(top)}", outcome="not-a-feed")
 
 
 def _shown(top: object) -> str:
-    """An answer of another shape, in short: what it complains of, or what it holds."""
+    """An answer of another shape in short: its error message, or its keys."""
     if not isinstance(top, dict):
         return "it is a list"
     for name in ("errors", "error", "message"):
@@ -79,9 +78,9 @@ def _shown(top: object) -> str:
 
 
 def _refuse_strange(found: list[object], entries: tuple[Entry, ...], shape: JsonShape) -> None:
-    """Raise where the entries are there, and a field that tells them apart is in none of them."""
+    """Raise `Refused` if the entries are not objects, or if none has an id or a title as declared."""
     if found and not entries:
-        raise Refused(f"JSON with something else than objects at “{shape.entries}”", outcome="not-a-feed")
+        raise Refused(f"JSON with something other than objects at “{shape.entries}”", outcome="not-a-feed")
     for name in ("id", "title"):
         path = getattr(shape, name)
         if entries and path and not any(getattr(entry, name) for entry in entries):
@@ -89,7 +88,7 @@ def _refuse_strange(found: list[object], entries: tuple[Entry, ...], shape: Json
 
 
 class _Entry:
-    """One object of an answer, read field by field."""
+    """One object of an answer, from which an entry is read."""
 
     def __init__(self, item: dict[str, Any], top: object, url: str, feed: Feed) -> None:
         self._item, self._top, self._url, self._feed = item, top, url, feed
@@ -120,7 +119,7 @@ class _Entry:
         return [word for template in templates for word in texts_at(template, self._item, self._top)]
 
     def _text(self, templates: tuple[str, ...]) -> str:
-        # Each by itself: markup that is left open in one must not take in the next.
+        # Each on its own: unclosed markup in one must not affect the next.
         return joined(filter(None, map(to_text, self._all(templates))))
 
     def _names(self, templates: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""JSON Feed 1.0 and 1.1 (jsonfeed.org) → entries."""
+"""Parse JSON Feed 1.0 and 1.1 (jsonfeed.org) into entries."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from notifier.feeds.reading.dates import read_date
 from notifier.feeds.reading.plain import one_line, tag_of_language, to_text
 from notifier.feeds.reading.prescan import within
 
-# Escapes of half a character, as a text cut between the two leaves them. Whole ones, and escaped backslashes, stay.
+# Escapes of half a character, as left by a cut between the two. Whole ones and escaped backslashes stay.
 _HALVES = re.compile(rb"(\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)|\\u[dD][89a-fA-F]\w\w")
 
 
 def read(body: bytes, url: str, feed: Feed) -> Reading:
     """
-    The entries of a JSON Feed (UTF-8) found at `url`. An item that is no object is left out.
+    The entries of a JSON Feed (UTF-8) found at `url`. Items that are not objects are left out.
 
-    Raises `Refused` with outcome not-a-feed or parse-error; one that is cut short cannot be read at all.
+    Raises `Refused` with outcome not-a-feed or parse-error; a feed that is cut short cannot be read at all.
     """
     found = decoded(body)
     items = found.get("items") if isinstance(found, dict) else None
     if not isinstance(items, list) or "jsonfeed.org" not in str(found.get("version", "")):
         raise Refused("JSON, but not a JSON Feed", outcome="not-a-feed")
     within(len(items), ITEMS, "items")
-    link, hubs = absolute(_said(found, "home_page_url"), url), _objects(found.get("hubs"))
+    link, hubs = absolute(_text_at(found, "home_page_url"), url), _objects(found.get("hubs"))
     return Reading(
         entries=tuple(_entry(item, feed, link or url) for item in items if isinstance(item, dict)),
-        title=one_line(to_text(_said(found, "title"))),
+        title=one_line(to_text(_text_at(found, "title"))),
         link=link,
-        lang=tag_of_language(_said(found, "language")),
-        hub=next((absolute(_said(hub, "url"), url) for hub in hubs if _said(hub, "type").lower() == "websub"), ""),
-        topic=absolute(_said(found, "feed_url"), url),
+        lang=tag_of_language(_text_at(found, "language")),
+        hub=next(
+            (absolute(_text_at(hub, "url"), url) for hub in hubs if _text_at(hub, "type").lower() == "websub"), ""
+        ),
+        topic=absolute(_text_at(found, "feed_url"), url),
     )
 
 
 def decoded(body: bytes) -> Any:
-    """JSON (UTF-8) as plain values. Raises `Refused("parse-error")`."""
+    """Decode JSON (UTF-8) to plain values. Raises `Refused("parse-error")`."""
     try:
         return msgspec.json.decode(_HALVES.sub(_mended, body))
     except (msgspec.DecodeError, RecursionError) as error:
@@ -54,26 +56,26 @@ def _mended(found: re.Match[bytes]) -> bytes:
 
 
 def _entry(item: dict[str, Any], feed: Feed, base: str) -> Entry:
-    summary = to_text(_said(item, "summary"))
-    text = to_text(_said(item, "content_html")) or to_text(_said(item, "content_text"))
-    published_raw = one_line(_said(item, "date_published"), 100)
+    summary = to_text(_text_at(item, "summary"))
+    text = to_text(_text_at(item, "content_html")) or to_text(_text_at(item, "content_text"))
+    published_raw = one_line(_text_at(item, "date_published"), 100)
     return Entry(
-        id=one_line(_said(item, "id"), LONGEST),
-        title=one_line(to_text(_said(item, "title"))),
-        link=absolute(_said(item, "url"), base) or absolute(_said(item, "external_url"), base),
+        id=one_line(_text_at(item, "id"), LONGEST),
+        title=one_line(to_text(_text_at(item, "title"))),
+        link=absolute(_text_at(item, "url"), base) or absolute(_text_at(item, "external_url"), base),
         published=read_date(published_raw, feed.dates, feed.timezone),
-        updated=read_date(_said(item, "date_modified"), feed.dates, feed.timezone),
+        updated=read_date(_text_at(item, "date_modified"), feed.dates, feed.timezone),
         published_raw=published_raw,
         summary=summary or text,
         text="" if not summary or text == summary else text,
-        authors=_distinct(_said(who, "name") for who in _objects(item.get("authors") or [item.get("author")])),
+        authors=_distinct(_text_at(who, "name") for who in _objects(item.get("authors") or [item.get("author")])),
         tags=_distinct(tag for tag in _list(item.get("tags")) if isinstance(tag, str)),
-        lang=tag_of_language(_said(item, "language")),
+        lang=tag_of_language(_text_at(item, "language")),
     )
 
 
-def _said(item: dict[str, Any], name: str) -> str:
-    """What stands under a name, if it is text or a number: some publishers number their items."""
+def _text_at(item: dict[str, Any], name: str) -> str:
+    """The text or number at a key as text, else "": some publishers number their items."""
     value = item.get(name)
     return str(value) if isinstance(value, str | int | float) else ""
 

@@ -1,4 +1,4 @@
-"""Where an answer's next page is, by its declaration."""
+"""Find the address of a document's next page by its declaration."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from notifier.feeds.shape import Paging
 
 def next_page(url: str, paging: Paging | None, following: str) -> str:
     """
-    The address of the page after the one at `url`, "" where there is none: what the answer gave as `following`, or
-    the same address counted up.
+    The address of the page after the one at `url`, or "": `following`, as the document gives it, or `url` with its
+    declared parameter increased.
     """
     if paging is None:
         return ""
@@ -19,13 +19,13 @@ def next_page(url: str, paging: Paging | None, following: str) -> str:
         return absolute(following, url)
     try:
         parts = urlsplit(url)
-        said = dict(parse_qsl(parts.query)).get(paging.parameter, str(paging.first))
+        value = dict(parse_qsl(parts.query)).get(paging.parameter, str(paging.first))
     except ValueError:
         return ""
-    if not (said.isascii() and said.isdecimal() and len(said) <= 9):
+    if not (value.isascii() and value.isdecimal() and len(value) <= 9):
         return ""
-    # Piece by piece: to take a query apart and put it together anew may change it for a server that is particular.
+    # Piece by piece: parsing a query and encoding it again may change it, which some servers do not accept.
     pieces = filter(None, parts.query.split("&"))
     others = [piece for piece in pieces if unquote_plus(piece.partition("=")[0]) != paging.parameter]
-    query = "&".join([*others, f"{quote(paging.parameter)}={int(said) + paging.step}"])
+    query = "&".join([*others, f"{quote(paging.parameter)}={int(value) + paging.step}"])
     return absolute(parts._replace(query=query).geturl(), url)

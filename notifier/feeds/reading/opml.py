@@ -14,7 +14,7 @@ import msgspec
 from notifier.errors import Refused
 from notifier.feeds.feed import ID
 from notifier.feeds.links import LONGEST
-from notifier.feeds.reading.charset import letters
+from notifier.feeds.reading.charset import decode_text
 from notifier.feeds.reading.plain import one_line, tag_of_language
 from notifier.feeds.reading.prescan import ATTRIBUTES, DEPTH, within
 
@@ -42,7 +42,7 @@ def read(body: bytes) -> tuple[list[Outline], list[str]]:
     Raises `Refused` with outcome not-a-feed (not OPML) or parse-error (not well formed, or over the limits).
     """
     within(len(body), BYTES, "bytes")
-    text, _ = letters(body)
+    text, _ = decode_text(body)
     scan = _OpmlScan()
     try:
         # Decoded already: the declared charset no longer counts.

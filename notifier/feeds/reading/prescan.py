@@ -1,9 +1,9 @@
 """
-A look at a document's shape before anything expensive reads it.
+Check the shape of an XML document before an expensive parser reads it.
 
-Feed parsers are quadratic in some shapes: attributes, namespaces, depth. A strict parser that keeps nothing counts
-them first, and refuses what no publisher needs. It sees a document up to its first fault; past that, the limits of
-the child process hold.
+Feed parsers are quadratic in attributes, namespaces and depth. A strict parser that stores nothing counts these first,
+and refuses more than any publisher needs. It sees the document up to its first error; beyond that, the limits of the
+child process apply.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from notifier.feeds.feed import ITEMS
 
 DEPTH, ATTRIBUTES, NAMESPACES, TEXT = 200, 100, 64, 2_000_000
 
-# A tag that tells where we are in a feed. CDATA is passed over: an article on feeds may quote such tags.
+# A tag of a feed's structure. CDATA is skipped: an article on feeds may quote such tags.
 _TAG = re.compile(
     rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<(?P<close>/?)\s*(?:[\w.-]+:)?(?P<name>rss|feed|rdf|channel|item|entry)[\s/>]",
     re.I | re.S,
 )
-# What ends a feed, by the element it began with. In RSS 1.0 the channel ends before the items begin.
+# The elements whose end ends a feed, by its root. In RSS 1.0 the channel ends before the items begin.
 _ENDS = {b"rss": {b"rss", b"channel"}, b"channel": {b"channel"}, b"feed": {b"feed"}, b"rdf": {b"rdf"}}
 _ITEMS = {b"item", b"entry"}
 _TOMBSTONE = "http://purl.org/atompub/tombstones/1.0\x1fdeleted-entry"
@@ -31,10 +31,10 @@ _TOMBSTONE = "http://purl.org/atompub/tombstones/1.0\x1fdeleted-entry"
 
 def prescan(body: bytes) -> str:
     """
-    Refuse a document (UTF-8) of a hostile shape; else say why it is not well-formed XML, "" when it is.
+    The reason why a document (UTF-8) is not well-formed XML, "" if it is.
 
-    Raises `Refused("parse-error")` that names the limit: entity declarations, depth 200, 100 attributes in one element,
-    64 namespaces an item, 5,000 items, two million characters of text in one element.
+    Raises `Refused("parse-error")` for a hostile shape: entity declarations, or more than 200 levels, 100 attributes of
+    an element, 64 namespaces for each item, 5,000 items, two million characters of text in an element.
     """
     scan = _XmlScan()
     try:
@@ -72,7 +72,7 @@ class _XmlScan:
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
         self._namespaces += 1
-        # Counted as declared: some feeds declare the same few on every item, so the bound is a feed's, times items.
+        # Some feeds declare the same few on every item: the limit grows with the items.
         within(self._namespaces, NAMESPACES * max(self._items, 1), "namespace declarations")
 
     def _entity(self, *declared: object) -> None:
@@ -80,7 +80,7 @@ class _XmlScan:
 
 
 def deleted(body: bytes) -> tuple[str, ...]:
-    """The ids of entries that an Atom feed says it deleted (RFC 6721), as far as it is well-formed XML."""
+    """The ids of entries that an Atom feed reports as deleted (RFC 6721), up to its first XML error."""
     found: list[str] = []
     if b"deleted-entry" not in body:
         return ()
@@ -97,26 +97,26 @@ def deleted(body: bytes) -> tuple[str, ...]:
 
 
 def within(number: int, limit: int, what: str) -> None:
-    """Raise `Refused("parse-error")` for a document that has more of something than a publisher needs."""
+    """Raise `Refused("parse-error")` if a document's `number` of something is over the limit."""
     if number > limit:
         raise Refused(f"the document has over {limit:,} {what}; it is not read", outcome="parse-error")
 
 
 def cut_short(body: bytes) -> bool:
-    """Does an XML feed end before its root element does?"""
+    """Does an XML feed end before its root element?"""
     tags = list(_tags(body))
     root = next((name for name, closes in tags if name in _ENDS and not closes), None)
     return root is not None and not any(closes and name in _ENDS[root] for name, closes in tags)
 
 
 def ends_inside_item(body: bytes) -> bool:
-    """Is the last item or entry of a document without its end?"""
+    """Does a document end inside its last item or entry?"""
     closed = [closes for name, closes in _tags(body) if name in _ITEMS]
     return bool(closed) and not closed[-1]
 
 
 def _tags(body: bytes) -> Iterator[tuple[bytes, bool]]:
-    """The names of a document's root, channel, items and entries as they come, and whether each tag closes."""
+    """The tags of a document's root, channel, items and entries in order: name, and whether it is an end tag."""
     for found in _TAG.finditer(body):
         if name := found["name"]:
             yield name.lower(), bool(found["close"])

@@ -1,4 +1,4 @@
-"""Is this a page that checks for humans, and stands before what was asked for?"""
+"""Recognise pages that check for humans, served instead of a document."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _SIGNS = re.compile(
 
 
 def checks_for_humans(start: bytes) -> bool:
-    """Does the start of a document bear the signs of such a page? Ask only of what is not the document expected."""
+    """Does the start of a document look like such a page? Use it only on documents of an unexpected kind."""
     return bool(_SIGNS.search(start))
