@@ -1,10 +1,9 @@
 """
-What does a poll cost that finds nothing new?
+The cost of a poll that finds nothing new.
 
-A thousand feeds on twenty hosts of loopback, all answering 304 from another process, are polled by everything of ours
-that runs then: rounds, habits, poller, fetcher and what is known, over a log on disk. Beside it, in the same run and in
-turn, the same requests by aiohttp alone: the rates of both are compared, and so is this process's CPU, which a busy
-machine disturbs less.
+A thousand feeds on twenty loopback hosts, all answering 304 from another process, are polled as the service does it:
+rounds, habits, poller, fetcher and known statements, with a log on disk. In turn with that, aiohttp alone sends the
+same requests. Both rates are compared, and the CPU time of this process, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ DOCUMENT = (
 FRESH = (
     f"HTTP/1.1 200 OK\r\nContent-Type: application/rss+xml\r\nETag: {ETAG}\r\nContent-Length: {len(DOCUMENT)}\r\n\r\n"
 ).encode() + DOCUMENT
-# What a server of the kind sends beside it.
+# With the headers that such a server usually sends.
 UNCHANGED = (
     f"HTTP/1.1 304 Not Modified\r\nServer: nginx\r\nDate: Mon, 29 Jun 2020 21:00:00 GMT\r\nETag: {ETAG}\r\n"
     "Cache-Control: max-age=300, public\r\nConnection: keep-alive\r\n\r\n"
@@ -49,7 +48,7 @@ UNCHANGED = (
 
 
 class Server(asyncio.Protocol):
-    """Answers 304 to whoever names the tag, and the document to others."""
+    """Answers 304 to a request with the ETag, and the document to any other."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -64,10 +63,10 @@ class Server(asyncio.Protocol):
 
 
 async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
-    """Every feed polled once, as the running service does it."""
+    """Poll each feed once, as the running service does."""
     done, left = asyncio.Event(), len(feeds)
 
-    def told(feed: Feed, poll: PollResult) -> None:
+    def on_poll(feed: Feed, poll: PollResult) -> None:
         nonlocal left
         assert poll.outcome == outcome, f"{feed.id}: {poll.outcome}: {poll.detail}"
         left -= 1
@@ -78,7 +77,7 @@ async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
         now = datetime.now(UTC)
         return (next_due(feed, poller.habit(feed), Bounds(), now) - now).total_seconds()
 
-    rounds = Rounds(feeds, poller.poll, lambda: 0.5, ticks=lambda: 0.0, on_poll=told, pace=pace)
+    rounds = Rounds(feeds, poller.poll, lambda: 0.5, ticks=lambda: 0.0, on_poll=on_poll, pace=pace)
     await rounds.start_due()
     async with asyncio.timeout(120):
         await done.wait()
@@ -86,7 +85,7 @@ async def all_polled(poller: Poller, feeds: list[Feed], outcome: str) -> None:
 
 
 async def all_asked(session: aiohttp.ClientSession, feeds: list[Feed]) -> None:
-    """The same requests, by aiohttp alone."""
+    """Send the same requests with aiohttp alone."""
 
     async def ask(feed: Feed) -> None:
         async with session.get(feed.url, headers={"If-None-Match": ETAG}) as answer:
@@ -98,7 +97,7 @@ async def all_asked(session: aiohttp.ClientSession, feeds: list[Feed]) -> None:
 
 
 async def cost(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
-    """Milliseconds of this process's CPU, all threads, for each feed; and feeds a second."""
+    """CPU milliseconds of this process, all threads, per feed; and feeds per second."""
     before, began = time.process_time(), time.perf_counter()
     await work()
     seconds = time.perf_counter() - began

@@ -1,9 +1,9 @@
 """
-Is a poll lost when very many are due together, and what does it cost to know when each is due?
+The cost of scheduling very many feeds, and whether a poll is lost when all are due at once.
 
-Fifty thousand feeds, a tenth of them with slots, are due in one second; then the clock runs on through one interval, a
-second at a time, and each is polled again at its own moment. The polls themselves do nothing, so what is measured is
-scheduling alone: as a share of a core over that interval, and beside as many bare tasks of asyncio in the same run.
+Fifty thousand feeds, a tenth of them with slots, are due in one second; then the clock runs through one interval, a
+second at a time, and each is polled again at its own time. The polls do nothing, so only scheduling is measured: as a
+share of a core over that interval, and against as many bare asyncio tasks in the same run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ START = datetime(2020, 6, 29, 3, 0, tzinfo=UTC)  # no slot is near
 
 
 async def scheduled() -> tuple[float, float, Counter[str], Counter[str]]:
-    """CPU seconds of the one second and of the interval after it, and how often each feed was polled in either."""
+    """CPU seconds of the first second and of the interval after it, and the polls of each feed in both."""
     slots = ("08:45", "16:15")
     feeds = [
         Feed(
@@ -56,7 +56,7 @@ async def scheduled() -> tuple[float, float, Counter[str], Counter[str]]:
     burst, first = time.process_time() - began, polled.copy()
     polled.clear()
     began = time.process_time()
-    # By the end of it the last has come, whose chance was to be late by a tenth.
+    # Long enough for the last feed, which may be late by a tenth of its interval.
     for second in range(1, int(EVERY * 1.1) + 2):
         now = float(second)
         await rounds.start_due()
