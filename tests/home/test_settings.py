@@ -281,7 +281,7 @@ timezone = "Nowhere/Land"
         "1", "2", "4", "11", "12", "13", "17", "17", "20", "21", "22", "23", "24",
     ]  # fmt: skip
     assert 'did you mean "Asia/Hong_Kong"?' in found[1]
-    assert "asks for a human" in found[3]
+    assert "checks for humans" in found[3]
     assert 'did you mean "us-whitehouse-news"?' in found[4]
     assert "/etc/passwd" not in found[9]
 
