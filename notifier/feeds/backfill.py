@@ -18,7 +18,7 @@ from notifier.feeds.known import Known
 from notifier.feeds.paging import Fetch, Parse, with_further_pages
 
 BACKFILL = 50  # pages that are read back, at most
-GAP = "nothing that the last poll showed is left"
+GAP = "no entry of the last poll is left"
 
 
 async def filled(feed: Feed, reading: Reading, known: Known, fetcher: Fetch, parser: Parse) -> tuple[Reading, str]:

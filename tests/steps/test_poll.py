@@ -637,7 +637,7 @@ async def test_a_gap_is_filled_from_further_pages() -> None:
     poll = await desk.again(LISTED)
 
     assert (poll.outcome, poll.published) == ("gap", 10)
-    assert poll.detail == "nothing that the last poll showed is left; 7 more were found further back"
+    assert poll.detail == "no entry of the last poll is left; 7 more were found further back"
     assert await titles(desk) == [f"News {n}" for n in range(10, 20)]
     assert desk.publisher.asked_at == [page(number) for number in range(1, 12)]
 
