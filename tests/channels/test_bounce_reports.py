@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from base64 import encodebytes
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from notifier.channels.mail.bounce_reports import BYTES, HEAD, PARTS, RECIPIENTS, Outcome, Report, meaning, read_report
 from tests.channels.returned import TO, VERP, complaint, exchange, gmail, postfix, qmail, vacation
+from tests.work import ends
 
 TOKEN = VERP.partition("+")[2].partition("@")[0]
 
@@ -210,16 +210,10 @@ NESTED = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % 
     ids=lambda mail: mail[:12].decode("latin-1") + str(len(mail)),
 )
 def test_no_mail_takes_long(mail: bytes):
-    """A megabyte of anything is read, or not, well within a second; a pass over it is all that there is."""
-    took = []
-    for _ in range(3):
-        began = time.process_time()
+    """A megabyte of anything is read, or not, in one pass; what looked back over it again and again would not end."""
+    with ends():
         report = read_report(mail)
-        took.append(time.process_time() - began)
-        if took[-1] < 0.5:
-            break
 
-    assert min(took) < 0.5
     assert report is None or (len(report.outcomes) <= RECIPIENTS and len(report.tokens) <= 10)
 
 

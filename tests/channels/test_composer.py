@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 import re
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from notifier.channels.mail.composer import ALERTS, Composer, Sender, composed, encoded
 from notifier.message import Message, without_controls
 from tests.channels.messages import HOSTILE, WRITTEN_AT, message
+from tests.work import calls
 
 HOUSE = Sender("Policy alerts", "alerts@house.example")
 
@@ -389,20 +389,19 @@ def test_a_slot_may_stand_anywhere(last: str, fill: str) -> None:
 
 
 def test_what_is_said_to_all_is_encoded_once() -> None:
-    """A hundred recipients cost a hundredth of a hundred mails, or so."""
+    """Whoever gets the same as others costs a third of the calls of one who gets a text of their own, or less."""
     text = "Curbs on “exports” are = suspended.\n" * 200
     parts = {"subject.txt": "Curbs", "body.txt": f"{text}@@name@@\n", "body.html": f"<p>{text}@@name@@</p>\n"}
     shared = [said(n, parts, {"body.txt": {"@@name@@": f"Desk {n}"}, "body.html": {}}) for n in range(400)]
     apart = [msgspec.structs.replace(of, parts=dict(of.parts)) for of in shared]
 
-    assert 4 * seconds(shared) < seconds(apart)
+    assert 3 * calls(lambda: compose(shared)) < calls(lambda: compose(apart))
 
 
-def seconds(messages: list[Message]) -> float:
-    composer, began = Composer(HOUSE), time.process_time()
+def compose(messages: list[Message]) -> None:
+    composer = Composer(HOUSE)
     for of in messages:
         composer.composed(of, "desk@bank.example")
-    return time.process_time() - began
 
 
 def test_marks_are_those_of_the_message() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -263,7 +262,6 @@ async def test_a_server_that_says_nothing_holds_up_no_other() -> None:
         to(silent, timeout=0.3) as stuck,
         to(well) as free,
     ):
-        began = time.monotonic()
         waiting = asyncio.create_task(ended(stuck))
         await free.send(message(), DESK)
         went_first = not waiting.done()
@@ -271,7 +269,6 @@ async def test_a_server_that_says_nothing_holds_up_no_other() -> None:
 
         assert went_first
         assert (type(error), error.outcome) == (TryLater, "unreachable")
-        assert time.monotonic() - began < 5
         assert silent.said == []
         assert recipients(well) == [DESK]
 

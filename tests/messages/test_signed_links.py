@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from itertools import product
 
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.messages.signed_links import LENGTH, Link, SignedLinks
+from tests.work import calls
 
 SECRET = "0123456789abcdef"
 LINKS = SignedLinks("https://alerts.example.org/", SECRET)
@@ -148,14 +148,8 @@ def test_a_bounce_is_of_one_alert_channel_and_address():
     assert not LINKS.matches(LINKS.bounce(other, "email", TO)[:26] + made[26:], other, "email", TO)
 
 
-def test_a_message_costs_microseconds():
-    """A link that was made before is at hand: 15 µs at most for each message."""
-    for _ in range(3):
-        began = time.perf_counter()
-        for _ in range(1_000):
-            LINKS.unsubscribe("desk", "email", TO)
-        cost = (time.perf_counter() - began) / 1_000
-        if cost < 15e-6:
-            break
+def test_a_link_that_was_made_before_is_at_hand():
+    """The next message for the same reader signs nothing: a thousand readers of a thousand alerts are no million."""
+    LINKS.unsubscribe("desk", "email", TO)
 
-    assert cost < 15e-6
+    assert calls(lambda: LINKS.unsubscribe("desk", "email", TO)) <= 10

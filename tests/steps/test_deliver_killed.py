@@ -115,7 +115,7 @@ async def test_f31_who_asks_for_peace_has_it_and_gets_all_in_order(tmp_path: Pat
             await hook.has_read(1)
             asked_at = time.monotonic()
             await around.mailroom.has(3)
-            mailed_at, meanwhile = time.monotonic(), len(hook.requests)
+            meanwhile = len(hook.requests)
             await hook.has_read(2)
             waited = time.monotonic() - asked_at
             await hook.has_read(4)
@@ -123,7 +123,6 @@ async def test_f31_who_asks_for_peace_has_it_and_gets_all_in_order(tmp_path: Pat
     titles = [json.loads(body)["text"].split(" —")[0] for _, _, body in hook.requests]
     assert [next(n for n in "123" if f"Kong, {n}" in title) for title in titles] == ["1", "1", "2", "3"]
     assert waited >= 3
-    assert mailed_at - asked_at < 3
     assert meanwhile == 1
 
 

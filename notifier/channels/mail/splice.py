@@ -1,9 +1,9 @@
 """
 A text that is encoded once for many, with slots where they differ.
 
-An alert says the same to hundreds of people but for a name and a reason. What it says to all is put into the encoding
-of mail (RFC 2045) once; for each of them only his own words are, and set in between. No line of what comes out begins
-with a dot, so that nothing has to be stuffed on its way (RFC 5321, 4.5.2), and none is longer than 76.
+Hundreds of readers get the same alert, except for a name and a link. The common text is encoded for mail (RFC 2045)
+once; each reader's own text is encoded and set in between. No line of the result begins with a dot, so that none has to
+be stuffed (RFC 5321, 4.5.2), and none is longer than 76.
 """
 
 from __future__ import annotations
