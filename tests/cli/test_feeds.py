@@ -60,7 +60,7 @@ def test_a_document_of_each_kind_is_read(document: str):
 
 
 def test_a_document_saved_as_it_came_over_the_wire_is_read():
-    """A gzip body is unpacked, as a poll would; one that is broken is told by name."""
+    """A gzip body is decompressed, as in a poll; one that is broken is an error with the file's name."""
     packed = gzip.compress(RSS.encode())
 
     whole, broken = read(packed, "--json"), read(packed[:-20])
@@ -71,7 +71,7 @@ def test_a_document_saved_as_it_came_over_the_wire_is_read():
 
 
 def test_a_document_is_read_as_one_of_the_catalogue():
-    """What is no feed is read by the declaration of one that is listed, also of one that cannot be polled."""
+    """A document that is not a feed is read by a catalogue entry's declaration, even if that cannot be polled."""
     details = '{"change_history": [{"note": "New."}]}'
     page = f'{{"content_id": "5c8", "title": "Licences", "base_path": "/x", "details": {details}}}'
 
@@ -114,7 +114,7 @@ def test_for_people_an_entry_is_a_line():
 
 
 def test_a_damaged_document_is_read_and_says_so():
-    """Whole entries count, a half one is marked; the damage is told on stderr, by the file's name, and exits 0."""
+    """Complete entries count, an incomplete one is marked; the problem goes to stderr with the file's name; exit 0."""
     cut = RSS[: RSS.index("more is said")]
 
     told = read(cut, "--json")
@@ -244,7 +244,7 @@ async def test_before_the_first_poll_there_is_no_state(tmp_path: Path):
 
 
 def test_the_catalogue_comes_with_reasons(tmp_path: Path):
-    """All of it is listed, without a home too; what cannot be polled says why."""
+    """All of it is listed, even without a home; sources that cannot be polled have their reason."""
     told = run("--home", tmp_path, "feeds", "list", "--all")
     rows = run("--home", tmp_path, "feeds", "list", "--all", "--json").rows
 
@@ -267,7 +267,7 @@ def test_on_a_terminal_reasons_are_read_to_the_end(tmp_path: Path, columns: int)
 
 
 def test_a_feed_that_is_polled_is_listed_once(tmp_path: Path):
-    """One of the catalogue that is enabled stands among the polled ones only."""
+    """A catalogue feed that is enabled is listed among the polled ones only."""
     usable = next(source.id for source in catalogue().values() if source.usable)
     (tmp_path / "notifier.toml").write_text(f'[feeds]\nenabled = ["{usable}"]\n')
 
@@ -291,7 +291,7 @@ def test_without_a_home_it_says_how_to_make_one(tmp_path: Path, words: tuple[str
 
 
 async def test_checking_asks_every_feed_and_records_nothing(tmp_path: Path):
-    """The well and the ill are told apart, exit code 3 says that one is ill, and the home stays as it was."""
+    """Healthy and unhealthy feeds are marked, exit code 3 means that one is unhealthy, and the home is unchanged."""
     async with world() as around:
         home = make_home(tmp_path, around, {"trade": "rss", "page": "rss", "gone": "rss"})
         around.publisher.publish("trade", rss(("two", "Controls", "…"), ("one", "Controls change", "…")))
@@ -324,7 +324,7 @@ async def test_a_wrong_id_is_put_right(tmp_path: Path):
 
 
 def test_what_cannot_be_polled_is_not_asked(tmp_path: Path):
-    """One of the catalogue that is of no use says why."""
+    """A catalogue source that cannot be polled gives its reason."""
     (tmp_path / "notifier.toml").write_text("")
     source = next(source for source in catalogue().values() if not source.usable)
 
@@ -335,7 +335,7 @@ def test_what_cannot_be_polled_is_not_asked(tmp_path: Path):
 
 
 def test_checking_nothing_says_what_to_do(tmp_path: Path):
-    """A home without feeds is told where feeds are listed."""
+    """A home without feeds gets a hint where feeds are listed."""
     (tmp_path / "notifier.toml").write_text("")
 
     told = run("--home", tmp_path, "feeds", "check")

@@ -58,7 +58,7 @@ def test_a_list_is_printed_as_tables(tmp_path: Path):
 
 
 def test_a_list_is_added_to_the_settings(tmp_path: Path):
-    """Behind what stands there, which stays as it was; a second time adds nothing."""
+    """After the existing text, which is unchanged; a second time adds nothing."""
     (tmp_path / "notifier.toml").touch(mode=0o600)
     told = imported(tmp_path, ("Gazette", "https://g.example/rss"), ("Gazette", "https://g.example/atom"), write=True)
     again = run("--home", tmp_path, "feeds", "import", tmp_path / "list.opml", "--write")
@@ -74,7 +74,7 @@ def test_a_list_is_added_to_the_settings(tmp_path: Path):
 
 
 def test_what_would_not_be_read_is_not_written(tmp_path: Path):
-    """Settings that end in a list of feeds of another form stay as they were, and are told why."""
+    """Settings that end in a list of feeds of another form are unchanged, and the error gives the reason."""
     settings = 'feed = [{ id = "m", url = "https://m.example/", issuer = "M" }]'
 
     told = imported(tmp_path, ("Gazette", "https://g.example/rss"), write=True, settings=settings)

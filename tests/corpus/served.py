@@ -41,7 +41,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Publisher:
-    """Gives each document at its number, with an ETag, and 304 to whoever shows that."""
+    """Serves each document at its number, with an ETag, and 304 for that ETag."""
 
     def __init__(self, files: list[Path]) -> None:
         self._answers = [(file.read_bytes(), TYPES.get(file.suffix, "application/xml")) for file in files]

@@ -221,7 +221,7 @@ async def test_dockets_are_dated_as_by_the_free_law_project(parser: Parser, row:
 
 
 async def test_dates_without_a_standard_are_read_by_declaration(parser: Parser):
-    """The Ninth Circuit writes MM/DD/YYYY: a hundred entries are kept undated, or dated once the feed says how."""
+    """The Ninth Circuit writes MM/DD/YYYY: a hundred entries are kept undated, or dated once the feed declares it."""
     file = "feeds/gov-feed/us-uscourts-ca9-published.rss"
 
     guessed = await reading_of(parser, file)
@@ -266,7 +266,7 @@ async def test_letters_are_those_of_its_language(parser: Parser, file: str):
 
 
 async def test_good_entries_of_broken_documents_are_kept(parser: Parser):
-    """A bare ampersand, literal `\\n` behind the tags: the fault is told, and the entries are read."""
+    """A bare ampersand, literal `\\n` after the tags: the error is reported, and the entries are read."""
     circuits = ("us-uscourts-ca1-oralargs.xml", "us-uscourts-ca9-published.rss")
     for file, entries in zip(circuits, (21, 100), strict=True):
         reading = await reading_of(parser, f"feeds/gov-feed/{file}")
@@ -315,7 +315,7 @@ async def test_a_script_in_a_title_is_gone(parser: Parser):
 
 
 async def test_a_lie_about_letters_spoils_none(parser: Parser):
-    """v06: typographic signs of a document that is UTF-8 and says Latin-1 are intact."""
+    """v06: typographic signs of a document that is UTF-8 and declares Latin-1 are intact."""
     (statement,) = recorded(await reading_of(parser, "hostile/v06_mojibake.xml"))
 
     assert statement.title == "Hong Kong – “dual‑use” exports"
@@ -330,7 +330,7 @@ async def test_a_title_stays_on_its_line(parser: Parser):
 
 
 async def test_two_wordings_under_one_guid_are_both_recorded(parser: Parser):
-    """v04: a statement and its revision, so that a subscriber is told once of something new."""
+    """v04: a statement and its revision, so that a subscriber is alerted once to something new."""
     events = detect(await reading_of(parser, "hostile/v04_duplicate_guids.xml"), feed(), Known(), NOW, baseline=False)
 
     assert [type(event) for event in events] == [StatementPublished, StatementRevised]

@@ -199,7 +199,7 @@ async def test_both_validators_reach_a_server_that_honours_one() -> None:
 
 
 async def test_a_cache_does_not_set_the_pace() -> None:
-    """`max-age-one-day`: how long an answer may be kept says nothing about when we ask again."""
+    """`max-age-one-day`: how long an answer may be cached does not change when we poll again."""
     scene = await played(SCENES["max-age-one-day"])
 
     assert [poll.after for poll in scene.polls] == [None, None]

@@ -82,7 +82,7 @@ async def test_a_pair_gives_the_revision_that_its_note_calls_for(page: str, chan
 
 
 async def test_a_page_that_goes_back_raises_nothing_more() -> None:
-    """A, B, A, B of a real page: the one edit is told once."""
+    """A, B, A, B of a real page: the one edit is recorded once."""
     before, after = html("us-epa-adaptation-a.html"), html("us-epa-adaptation-b.html")
 
     _, read, changes = await history(before, after, before, after)
@@ -99,7 +99,7 @@ async def test_a_page_that_goes_back_raises_nothing_more() -> None:
     ],
 )
 def test_gov_uk_s_own_answers_are_read(name: str, changed_on: str) -> None:
-    """Official changes alone count, and a notice that is empty is no withdrawal."""
+    """Only official changes count, and an empty notice is not a withdrawal."""
     told = govuk.record_of((DATA / "gov-json" / name).read_bytes())
 
     assert told.changed_at is not None

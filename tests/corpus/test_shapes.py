@@ -78,7 +78,7 @@ async def test_documents_of_the_federal_register_are_read(parser: Parser):
 
 
 async def test_an_answer_of_the_federal_register_without_hits_is_empty(parser: Parser):
-    """It has no `results` at all, and says that it counts none."""
+    """It has no `results` at all, and a count of 0."""
     reading = await read(parser, "derived/us-federalregister-empty-answer.json", preset("us-fr-documents-json"))
 
     assert outcome_of(reading) == "ok-empty"
@@ -131,7 +131,7 @@ async def test_an_answer_is_read_by_its_own_shape_or_refused(parser: Parser, fil
 
 
 async def test_the_news_of_a_page_is_read_in_unclosed_markup(parser: Parser):
-    """Japan's Joint Staff leaves its links open; what stands in the menu and in a template is no news."""
+    """Japan's Joint Staff leaves its links unclosed; text of the menu and of a template is not news."""
     reading = await read(parser, "gov-html/jp-mod-homepage-trimmed.html", DEFENCE)
 
     newest = reading.entries[0]
@@ -147,7 +147,7 @@ async def test_the_news_of_a_page_is_read_in_unclosed_markup(parser: Parser):
 @pytest.mark.parametrize("file", PAGES)
 @pytest.mark.parametrize("id", ["us-ofac-recent-actions", "us-bis-press"])
 async def test_a_page_of_another_publisher_is_refused(parser: Parser, file: str, id: str):
-    """A site that was rebuilt looks like this; it is told, and is never a day without news."""
+    """A site that was rebuilt looks like this: it is an error, and never a day without news."""
     with pytest.raises(Refused) as refused:
         await read(parser, file, preset(id))
 
@@ -157,7 +157,7 @@ async def test_a_page_of_another_publisher_is_refused(parser: Parser, file: str,
 
 @pytest.mark.parametrize("file", PAGES)
 async def test_all_links_of_a_real_page_are_read(parser: Parser, file: str):
-    """Whatever the markup, each is text on one line, and leads to a web page or nowhere."""
+    """Whatever the markup, each is text on one line, with a link to a web page or none."""
     links = Feed(id="x", url="https://x.example/", issuer="X", kind="html", html=PageShape(entries="a"))
 
     reading = await read(parser, file, links)

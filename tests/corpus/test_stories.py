@@ -35,7 +35,7 @@ _NUMBER, _NAME = re.compile(r"\b\d+\b"), re.compile(r"\b[A-Z][a-z]{5,}\b")
 
 @pytest.fixture(scope="module")
 async def entries() -> list[tuple[str, Statement]]:
-    """Every statement of every feed, with the file it stands in; each the only one of a feed of its own."""
+    """Every statement of every feed, with the file it is in; each the only one of a feed of its own."""
     parser, found = Parser(), dict[tuple[str, str], Statement]()
     try:
         for row in ROWS:

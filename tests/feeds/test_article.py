@@ -62,7 +62,7 @@ def test_a_break_within_a_paragraph_parts_no_phrase() -> None:
 
 
 def test_a_reading_tells_title_language_and_reader() -> None:
-    """The reader's version stands with it, since another may find other words."""
+    """The extractor's version is kept, since another may find other words."""
     reading = read(page())
 
     assert (reading.title, reading.lang) == ("Press release | Commerce", "en-US")
@@ -87,7 +87,7 @@ def test_words_are_bounded() -> None:
 
 
 def test_a_selector_of_the_feed_finds_the_words() -> None:
-    """Where the operator says where they stand, nobody guesses; what the reader is called says so."""
+    """With a selector from the operator nothing is guessed, and the selector is named as the extractor."""
     body = page(around='<div class="annex"><p>Annex one.</p><p>Annex two.</p></div>')
 
     reading = read(body, selector=".annex p")
@@ -129,7 +129,7 @@ def test_a_statement_on_such_checks_is_no_wall() -> None:
     ids=["script", "empty", "json", "zip"],
 )
 def test_a_page_without_words_says_so(body: bytes | str, outcome: str, told: str) -> None:
-    """What a browser would have to build, and what is no page, is refused with the reason."""
+    """A page that only a browser could build, and a document that is not a page, are refused with the reason."""
     found, reason = refusal(body)
 
     assert (found, told in reason) == (outcome, True)
@@ -166,7 +166,7 @@ LOCKED = b"/Encrypt<</Filter/Standard/V 1/R 2/O(%s)/U(%s)/P -4>>/ID[(a)(a)]" % (
     ids=["pictures", "locked", "broken"],
 )
 def test_a_pdf_without_words_says_why(body: bytes, told: str) -> None:
-    """No text layer, a password and a broken file are told apart."""
+    """A PDF without a text layer, with a password, or damaged has its own error each."""
     assert refusal(body) == ("parse-error", told)
 
 
@@ -188,7 +188,7 @@ async def test_a_page_is_read_in_a_child_as_in_this_process() -> None:
 
 
 def test_what_the_extractor_says_of_a_page_stays_with_it() -> None:
-    """A page without words is told by us once, not by a library on the operator's terminal."""
+    """We report a page without text once, and no library does on the operator's terminal."""
     done = ran("import asyncio; from tests.feeds.test_article import refused; asyncio.run(refused())")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "parse-error\n", "")

@@ -81,7 +81,7 @@ def test_what_is_seen_working_is_offered():
 
 
 def test_what_has_an_address_of_one_s_own_is_a_preset():
-    """Two are declared and cannot be enabled as they stand: their reason says how they are used."""
+    """Two are declared and cannot be enabled unchanged: their reason explains how to use them."""
     presets = [source for source in SOURCES if (source.json or source.html) and not source.usable]
 
     assert {source.id for source in presets} == {"us-govinfo-api", "uk-govuk-content-api"}
@@ -90,7 +90,7 @@ def test_what_has_an_address_of_one_s_own_is_a_preset():
 
 @pytest.mark.parametrize("source", [each for each in SOURCES if each.json or each.html], ids=lambda source: source.id)
 def test_every_declaration_can_be_read_by(source: Source):
-    """Its paths are paths and its selectors selectors, and it stands under the name of its kind."""
+    """Its paths are paths, its selectors selectors, and its key is the name of its kind."""
     shape = source.json or source.html
 
     assert shape is not None
@@ -107,7 +107,7 @@ def test_what_is_json_or_a_page_is_not_offered_without_a_declaration():
 
 
 def test_what_cannot_be_polled_says_why():
-    """A source that is no use today gives its reason where it is asked for its feed."""
+    """A source that cannot be used gives its reason when its feed is requested."""
     retired = catalogue()["int-nato"]
 
     with pytest.raises(ValueError, match="NATO"):
@@ -124,7 +124,7 @@ def test_issuers_can_be_told_apart_without_their_country():
 
 
 def test_the_operators_rhythm_gives_way_to_the_publishers():
-    """A source that asks for its own rhythm keeps it; any other is polled as the operator says."""
+    """A source with a rhythm of its own keeps it; any other is polled at the operator's pace."""
     slow, plain = catalogue()["us-fr-rss-bis"], catalogue()["us-ustr"]
 
     assert slow.feed(every=60).every == 900

@@ -43,7 +43,7 @@ def test_a_declared_charset_is_believed(charset: str, text: str, codec: str):
     "charset", ["iso-8859-1", "us-ascii", "windows-1252", "big5", "bogus", "undefined", "zip", "\x00"]
 )
 def test_utf_8_is_read_as_utf_8_whatever_it_declares(charset: str):
-    """A wrong declaration, or one that is no charset, spoils nothing."""
+    """A wrong declaration, or one that is not a charset, does no harm."""
     read, warning = decode_text(declaring(charset, "Hong Kong – “dual‑use” 香港", "utf-8"))
 
     assert "Hong Kong – “dual‑use” 香港" in read
@@ -52,7 +52,7 @@ def test_utf_8_is_read_as_utf_8_whatever_it_declares(charset: str):
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_document_of_wide_letters_is_recognised(codec: str):
-    """A byte order mark, or the first bracket, says how wide the letters are; the mark is no letter of the text."""
+    """A byte order mark, or the first bracket, shows the width of characters; the mark is not part of the text."""
     read, warning = decode_text("<title>香港</title>".encode(codec))
 
     assert (read, warning) == ("<title>香港</title>", "")
@@ -76,7 +76,7 @@ def test_the_header_counts_where_the_document_is_silent():
     ids=["silent", "wrong", "unknown"],
 )
 def test_a_guess_is_told_to_the_operator(body: bytes, said: str):
-    """Without a usable declaration the text is read as Western European, and a warning says so."""
+    """Without a usable declaration the text is read as Western European, with a warning."""
     read, warning = decode_text(body)
 
     assert "<title>République</title>" in read

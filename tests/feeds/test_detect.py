@@ -94,7 +94,7 @@ def test_a_stale_cache_is_not_news():
 
 
 def test_what_left_the_window_is_nothing():
-    """An entry that a document no longer lists has not been withdrawn, and is no news when it returns."""
+    """An entry that a document no longer lists was not withdrawn, and is not news when it returns."""
     old, new = entry("Old", id="1"), entry("New", id="2")
 
     assert told(news(new, known=knowing([old]))) == [("published", "New")]
@@ -157,7 +157,7 @@ def test_an_old_entry_alerts_nobody_on_arrival(published: object, updated: objec
 
 
 def test_a_changed_old_entry_is_news():
-    """However old a statement is: that its words change today is told."""
+    """However old a statement is, a change of its words is news."""
     old = entry(published=NOW - 400 * DAY)
 
     (event,) = news(with_(old, title="Silently edited"), known=knowing([old]))
@@ -198,7 +198,7 @@ def test_two_versions_of_one_text_stay_one_statement():
 
 
 def test_a_guid_that_becomes_ambiguous_keeps_what_we_hold():
-    """A second item under a known guid is news, and the first is not told again."""
+    """A second item under a known guid is news, and the first is not recorded again."""
     first, second = entry("Monday's list", id="x", summary="One"), entry("An order of the court", id="x", summary="Two")
 
     assert told(news(second, first, known=knowing([first]))) == [("published", "An order of the court")]
@@ -305,7 +305,7 @@ def test_wholesale_renaming_is_not_news(renamed, moved: timedelta):
     ids=["one", "two, all there are", "two of three", "three, all there are", "three of five", "three of six"],
 )
 def test_so_many_entries_are_a_renaming(renamed: int, others: int, news_of: int):
-    """Three at least, and most of the document; fewer on another day are warnings that were given again, and told."""
+    """Three at least, and most of the document; fewer, on another day, are warnings issued again, and alert."""
     stayed = [entry(f"Other {n}", id=f"other-{n}") for n in range(others)]
     old = [entry(f"Warning {n}", id=f"before-{n}") for n in range(renamed)]
     new = [with_(each, id=each.id.replace("before", "after"), published=NOW + DAY) for each in old]
@@ -340,7 +340,7 @@ def test_a_new_name_is_remembered():
 
 
 def test_a_new_name_leads_to_the_old_one():
-    """The event of it says which event told the statement before."""
+    """Its event names the event that recorded the statement before."""
     old = entry(id="1")
     (published,) = news(old)
 
@@ -406,7 +406,7 @@ def test_two_wordings_under_a_new_name_are_told_once():
 
 
 def test_a_renaming_beside_a_shared_name_is_told_once():
-    """One link stands on two entries now, one of which had it alone: the next poll of the same finds nothing new."""
+    """Two entries share a link that one had alone before: the next poll of the same finds nothing new."""
     alone, shared = "https://a.example/1", "https://a.example/2"
     held = [
         entry("", id="", link="", published=None, summary="First notice"),
@@ -515,7 +515,7 @@ def test_a_page_holds_news_where_detection_finds_some(held: list[Entry], shown: 
 @examples(100)
 @given(st.lists(ENTRIES, min_size=1, max_size=6))
 def test_a_page_that_was_read_holds_nothing_but_what_is_known(shown: list[Entry]):
-    """Read once more, it is no news, and it overlaps with itself where it says anything."""
+    """Read again, it has no news, and it overlaps with itself if it has any entry."""
     known = knowing(shown)
 
     assert not holds_news(reading(*shown), FEED, known)

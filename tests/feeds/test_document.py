@@ -192,7 +192,7 @@ def test_good_entries_of_a_degraded_document_are_kept(body: str):
 
 
 def test_a_degraded_document_says_so():
-    """The reading tells what is wrong and where; a well-formed one has no problem."""
+    """The reading has the error and its line; a well-formed document has no problem."""
     assert reading_of(rss(GOOD)).problem == ""
     assert reading_of(rss(GOOD, "\n<item><title>R&D</title></item>")).problem.startswith("not well-formed XML: line 3")
 
@@ -272,7 +272,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_an_item_never_counts(kind: str):
-    """Wherever a document is cut inside its last item: that item is not whole, and the one before it stands."""
+    """Wherever a document is cut inside its last item, that item is not whole, and the one before is."""
     body = KINDS[kind]
     begins = max(body.rfind("<item"), body.rfind("<entry"))
     ends = max(body.rfind("</item>"), body.rfind("</entry>"))
@@ -371,7 +371,7 @@ def test_a_feed_that_says_that_it_has_ended_is_retired():
     ids=["atom", "rss", "jsonfeed"],
 )  # fmt: skip
 def test_a_feed_names_its_hub(body: str):
-    """Who tells of changes, and of what (WebSub, 4)."""
+    """The hub and the topic (WebSub, 4)."""
     reading = reading_of(body)
 
     assert (reading.hub, reading.topic) == ("https://hub.example/", "https://commerce.example/f")
@@ -479,7 +479,7 @@ def test_a_document_is_not_kept():
 
 
 def test_what_a_feed_deleted_is_read_beside_its_entries():
-    """A tombstone (RFC 6721) is no entry."""
+    """A tombstone (RFC 6721) is not an entry."""
     tombstone = (
         '<at:deleted-entry xmlns:at="http://purl.org/atompub/tombstones/1.0" ref="tag:gone">'
         "<at:comment>Withdrawn</at:comment></at:deleted-entry>"

@@ -68,7 +68,7 @@ def test_the_newest_of_the_history_counts():
     ids=["none", "in-force", "explained", "dated", "undated"],
 )
 def test_a_notice_of_withdrawal_is_told_in_its_words(notice: object, reason: str):
-    """An empty one stands on pages that are in force."""
+    """A page in force may have an empty notice."""
     assert record_of(content(withdrawn_notice=notice)).withdrawn == reason
 
 

@@ -159,12 +159,12 @@ def test_news_that_comes_at_a_time_makes_a_slot() -> None:
     ids=["one day", "four days", "all day long"],
 )
 def test_chance_makes_no_slot(came: Sequence[datetime]) -> None:
-    """Much news of one day, or some at any hour, is no time at which it comes."""
+    """Much news on one day, or some at every hour, does not make a slot."""
     assert habit_of(came, NEW_YORK).slots == ()
 
 
 def test_what_alerts_nobody_was_no_news() -> None:
-    """A baseline of a hundred entries says nothing of when they came; revisions do."""
+    """A baseline of a hundred entries does not show when they arrived; revisions do."""
     arrivals = Arrivals()
 
     for event in (

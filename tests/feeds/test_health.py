@@ -34,7 +34,7 @@ def test_a_reading_has_an_outcome(reading: Reading, outcome: str) -> None:
 
 
 def test_health_is_an_event_when_it_changes() -> None:
-    """The event tells what it was, what it is, since when, and why."""
+    """The event has the outcome before, the outcome now, the time and the reason."""
     event = changed(FEED, "ok", "blocked", NOW, "403")
 
     assert event is not None
@@ -43,18 +43,18 @@ def test_health_is_an_event_when_it_changes() -> None:
 
 
 def test_a_feeds_first_poll_is_a_change() -> None:
-    """Before it there was no outcome, so the log tells of every feed from the start."""
+    """Before the first poll there was no outcome, so the log has an event for every feed from the start."""
     assert changed(FEED, "", "ok", NOW) is not None
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_stays_as_it_was_is_no_event(outcome: str) -> None:
-    """However often a feed fails in the same way, that is told once."""
+    """However often a feed fails in the same way, there is one event."""
     assert changed(FEED, outcome, outcome, NOW, "again") is None
 
 
 def test_two_changes_are_two_events() -> None:
-    """A feed that breaks twice in the same way, with a good time between, is told of twice."""
+    """A feed that fails twice in the same way, healthy in between, makes two events."""
     first = changed(FEED, "ok", "blocked", NOW)
     second = changed(FEED, "ok", "blocked", NOW.replace(hour=22))
 
@@ -64,7 +64,7 @@ def test_two_changes_are_two_events() -> None:
 
 
 def test_every_outcome_is_explained() -> None:
-    """Operators are told what each outcome means, and only what brought word of the feed is healthy."""
+    """Each outcome has a meaning for operators, and only outcomes of successful polls are healthy."""
     assert all(OUTCOMES.values())
     assert set(OUTCOMES) > HEALTHY == {"ok", "ok-empty", "unchanged"}
     assert set(OUTCOMES) > READ > HEALTHY

@@ -56,7 +56,7 @@ def actions(*rows: str) -> str:
 
 
 def test_recent_actions_of_ofac_are_read():
-    """Title, page, day in Washington and topic; what stands around the entries is none."""
+    """Title, page, day in Washington and topic; what surrounds the entries is not an entry."""
     reading = shown(
         OFAC,
         actions(action("Hong Kong-related Designations", "/recent-actions/20200630"), action("Guidance", "/node/97")),
@@ -121,7 +121,7 @@ def test_fields_are_found_by_their_selectors():
     ],
 )
 def test_a_date_is_read_beside_other_words(markup: str, day: int):
-    """All of the element, or what stands before the first element in it, in the feed's own format."""
+    """All the text of the element, or that before its first child, in the feed's own format."""
     feed = msgspec.structs.replace(site(published="i"), dates=("%d.%m.%Y",))
 
     made = entry(feed, f"<a href=1>News</a>{markup}")
@@ -152,7 +152,7 @@ def test_a_link_leads_to_a_web_page_or_nowhere(item: str, link: str):
 
 
 def test_links_start_from_the_page_s_own_base():
-    """Where a page says what its links start from, they do."""
+    """If a page declares a base for its links, it is used."""
     reading = shown(site(), '<base href="https://static.example/a/"><ul><li><a href="1.html">News</a></ul>')
 
     assert reading.entries[0].link == "https://static.example/a/1.html"

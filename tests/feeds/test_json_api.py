@@ -132,7 +132,7 @@ def test_a_result_of_a_gov_uk_search_is_read():
 
 
 def test_changes_of_one_page_are_read_from_its_history():
-    """The content API of GOV.UK: an entry a note, with what the page says of itself beside."""
+    """The content API of GOV.UK: each change note is an entry, with the page's title and link."""
     history = catalogue()["uk-govuk-content-api"]
     feed = Feed(id="x", url="https://www.gov.uk/api/content/guidance/x", issuer="GOV.UK", **history.how)
     notes = [{"public_timestamp": "2020-06-30T09:00:00Z", "note": "Hong Kong added."}, {"note": "First published."}]
@@ -264,7 +264,7 @@ OTHER = filing(document_number="2020-99999", title="Hours of the reading room")
 
 
 def test_a_filing_that_lost_its_date_of_publication_was_taken_back():
-    """It is no revision; who sees it first without one is told of it as it is."""
+    """It is not a revision; one seen first without that value is an ordinary entry."""
     known, dateless = Known(), filing(publication_date=None)
     reading = answer(DESK, {"count": 2, "results": [dateless, OTHER]})
     first = detect(reading, DESK, known, NOW, baseline=False)
@@ -288,7 +288,7 @@ def test_a_field_that_is_gone_from_all_takes_nothing_back():
 
 
 def test_what_is_not_declared_changes_nothing():
-    """A counter of views, or the size of a PDF, is no word of the statement."""
+    """A counter of views, or the size of a PDF, is not among a statement's words."""
     known = Known()
     news(DESK, known, filing(page_views={"count": 3}, pdf_file_size=1))
 
@@ -343,7 +343,7 @@ def test_an_answer_of_no_hits_is_empty(body: object):
     ],
 )
 def test_an_answer_of_another_shape_is_no_feed(body: object, said: str):
-    """It says what was expected, and what is there; what fails is never an empty answer."""
+    """The error names what was expected and what was found; a failure is never an empty answer."""
     with pytest.raises(Refused) as refused:
         answer(REGISTER, body)
 
@@ -364,7 +364,7 @@ def test_an_answer_of_another_shape_is_no_feed(body: object, said: str):
     ids=["a wall", "a page", "nothing", "cut short", "depth", "a number without end"],
 )
 def test_what_is_no_answer_is_called_so(body: bytes, outcome: str):
-    """Whatever its content type says."""
+    """Whatever its Content-Type."""
     with pytest.raises(Refused) as refused:
         answer(REGISTER, body)
 
@@ -381,7 +381,7 @@ def test_too_many_entries_are_refused():
 
 
 def test_good_entries_beside_odd_ones_are_kept():
-    """One that is no object is left out, and one without a number has its link for a name."""
+    """An item that is not an object is left out, and one without a number has its link for an id."""
     reading = answer(REGISTER, {"results": ["?", rule(), rule() | {"document_number": ""}]})
 
     assert [each.id for each in reading.entries] == ["2020-14278", ""]
@@ -425,7 +425,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_answer_is_read_or_refused(body: object):
-    """Nothing else is raised, whatever stands where."""
+    """Nothing but Refused is raised, whatever the values."""
     reading = Reading(entries=())
     with contextlib.suppress(Refused):
         reading = answer(REGISTER, body)

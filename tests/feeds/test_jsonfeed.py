@@ -72,7 +72,7 @@ def test_version_one_is_read():
 
 
 def test_an_item_about_another_page_links_there():
-    """`external_url` stands in where there is no `url`; where there is neither, there is no link."""
+    """`external_url` replaces a missing `url`; without both there is no link."""
     first, second = reading_of(made_of({"id": "1", "external_url": "https://b.example/x"}, {"id": "2"})).entries
 
     assert (first.link, second.link) == ("https://b.example/x", "")
@@ -80,7 +80,7 @@ def test_an_item_about_another_page_links_there():
 
 @pytest.mark.parametrize("bad", [None, "text", 7, [], ["x"]], ids=["null", "text", "number", "list", "list of text"])
 def test_good_items_beside_a_bad_one_are_kept(bad: object):
-    """What is no item is left out, and costs no other."""
+    """An item that is not an object is left out, and costs no other."""
     entries = reading_of(made_of(bad, {"id": "1", "title": "Good"})).entries
 
     assert [entry.title for entry in entries] == ["Good"]
@@ -91,7 +91,7 @@ def test_good_items_beside_a_bad_one_are_kept(bad: object):
     "value", [None, [], {}, True, 1e300, "\u009b\r\n"], ids=["null", "list", "object", "true", "number", "codes"]
 )
 def test_a_field_of_the_wrong_kind_costs_no_item(field: str, value: object):
-    """Publishers put anything anywhere; the rest of the item stands."""
+    """Publishers put anything anywhere; the rest of the item is kept."""
     (entry,) = reading_of(made_of({"content_text": "Words", field: value})).entries
 
     assert "Words" in (entry.summary, entry.text)

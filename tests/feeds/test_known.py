@@ -34,7 +34,7 @@ def test_wordings_are_kept_in_order():
 
 
 def test_words_are_known_with_their_day():
-    """All words of a feed, the day of each and the event that told it, but for statements that are left out."""
+    """All wordings of a feed with their days and events, except those of statements left out."""
     undated = entry("Undated", id="c-2", published=None)
     known = knowing([entry(), undated])
 

@@ -84,7 +84,7 @@ def test_a_host_in_another_script_is_written_in_ascii():
 
 @given(st.text(max_size=60), st.sampled_from(["", BASE, "not an address", "https://[x"]))
 def test_any_text_gives_a_safe_link_or_none(href: str, base: str):
-    """Whatever stands in a link: an http(s) address of printable ASCII without quotes or brackets, or nothing."""
+    """Any link becomes an http(s) address of printable ASCII without quotes or brackets, or ""."""
     found = absolute(href, base)
 
     assert found == "" or re.fullmatch(r"https?://[!#-&(-;=?-~]+", found)

@@ -22,7 +22,7 @@ URL = "https://fr.example/api/documents.json"
     ],
 )
 def test_an_answer_gives_the_address_of_the_next(following: str, address: str):
-    """Whole or relative to its own; what is no address leads nowhere."""
+    """Absolute, or relative to the page; an invalid address yields none."""
     assert next_page(URL, Paging(next="next_page_url"), following) == address
 
 

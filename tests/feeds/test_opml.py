@@ -32,7 +32,7 @@ def feed(id: str = "m", **more: object) -> Feed:
 
 
 def test_feeds_are_found_in_any_folder():
-    """Folders are passed through, an address that stands in several is one feed, with its first title."""
+    """Folders are passed through; an address in several folders is one feed, with its first title."""
     body = listed(
         '<outline text="Governments">',
         outline(),
@@ -75,7 +75,7 @@ def test_what_readers_write_is_read(written: str, found: Outline):
     ["javascript:alert(1)", "file:///etc/passwd", "https://", "http://[", "https://a b/", "//m.example/", "x"],
 )
 def test_what_is_no_web_address_is_left_out(address: str):
-    """And told, beside the good ones."""
+    """They are returned beside the good ones."""
     assert read(listed(outline(address), outline())) == ([Outline("https://m.example/rss", "Ministry")], [address])
 
 
@@ -184,7 +184,7 @@ def test_what_is_written_is_opml_two():
 
 @given(st.text(), st.text())
 def test_what_was_written_is_read_again(issuer: str, path: str):
-    """Whatever stands in a name or an address: one outline in, one outline out, and nothing of it acts."""
+    """Any text in a name or an address: one outline in, one outline out, and nothing of it acts as markup."""
     written = opml_of([feed(issuer=issuer, url=f"https://m.example/{path}"), feed("n")], NOW)
 
     found, strange = read(written.encode("utf-8", "replace"))

@@ -103,7 +103,7 @@ async def test_a_document_is_read_as_in_this_process():
 
 
 async def test_a_refusal_arrives_with_its_outcome():
-    """What is no feed is refused through the child too, and the child lives on."""
+    """A document that is not a feed is refused through the child too, and the child survives."""
     async with a_parser() as parser:
         assert await title(parser) == "Good"
         before = child_of(parser)
@@ -166,7 +166,7 @@ async def test_a_document_that_takes_all_memory_is_refused():
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
 async def test_a_child_that_is_killed_is_replaced(how: signal.Signals):
-    """Killed in the middle of a document, it costs that document alone, and the reason says what happened."""
+    """A child killed in the middle of a document costs that document alone, and the error gives the reason."""
     async with a_parser() as parser:
         reading = asyncio.create_task(failure(parser, ENDLESS))
         await until(lambda: parser._child is not None and is_busy(parser._child.pid))
@@ -263,7 +263,7 @@ async def test_documents_that_wait_their_turn_get_their_own_answers():
 
 
 async def test_closing_ends_the_child():
-    """After close there is no process left, busy or idle; to close twice, or before anything was read, is nothing."""
+    """After close no process is left, busy or idle; closing twice, or before any document, is harmless."""
     parser = Parser()
     await parser.close()
     assert await title(parser) == "Good"
@@ -311,7 +311,7 @@ def bare() -> str:
 
 
 async def test_it_is_found_where_only_the_parent_knows(bare: str, tmp_path: Path):
-    """An interpreter that is told by PYTHONPATH where its libraries are: the child is told as well."""
+    """An interpreter that finds its libraries by PYTHONPATH passes these paths to the child."""
     assert (
         await said([bare, "-c", READS], {"PYTHONPATH": os.pathsep.join([CHECKOUT, *PACKAGES])}, cwd=tmp_path) == "Good"
     )

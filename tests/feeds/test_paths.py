@@ -64,7 +64,7 @@ def test_a_list_at_the_top_is_reached_too():
     ],
 )  # fmt: skip
 def test_what_is_no_path_is_refused(path: str):
-    """A slip of the pen is told with a mend, and is not read as something else."""
+    """A mistake is reported with a correction, and not read as something else."""
     with pytest.raises(ValueError, match="not a path") as told:
         check_path(path)
 

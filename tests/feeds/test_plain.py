@@ -92,7 +92,7 @@ def test_a_text_is_cut_at_its_limit_and_not_in_a_character():
     ids=["terminal", "line ends", "controls", "half a character"],
 )
 def test_controls_are_left_out(raw: str, kept: str):
-    """What moves a terminal, or is no character, is gone; line ends are all alike."""
+    """Terminal controls and noncharacters are removed; all line ends become the same."""
     assert cleaned(raw) == kept
 
 

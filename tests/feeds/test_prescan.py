@@ -41,7 +41,7 @@ def attributes(number: int) -> str:
     ids=["depth", "attributes", "namespaces", "items", "text"],
 )
 def test_what_no_publisher_needs_is_refused(body: bytes, limit: str):
-    """Each limit ends the reading before anything is built, and says which it was."""
+    """Each limit stops the scan before anything is built, and the error names the limit."""
     with pytest.raises(Refused, match=limit) as refused:
         prescan(body)
 
@@ -75,7 +75,7 @@ def test_what_is_just_within_a_limit_is_read(body: bytes):
     ids=["internal", "file", "parameter", "address"],
 )
 def test_entity_declarations_are_refused(declaration: str):
-    """No feed declares entities; whoever does wants to see a parser expand them."""
+    """No feed declares entities; a document that does wants a parser to expand them."""
     body = f"<!DOCTYPE rss [{declaration}]>{rss(ONE).partition('?>')[2]}".encode()
 
     with pytest.raises(Refused, match="entities") as refused:
@@ -94,7 +94,7 @@ def test_a_plain_doctype_is_harmless():
 
 
 def test_a_fault_is_named_with_its_line():
-    """A document that is not well formed is no refusal: the fault is told, with where it is."""
+    """A document that is not well formed is not refused: its error is returned with the line."""
     assert (
         prescan(b"<rss>\n<channel>\n<title>R&D</title>")
         == "not well-formed XML: line 3, not well-formed (invalid token)"

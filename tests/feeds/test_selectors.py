@@ -18,7 +18,7 @@ from notifier.feeds.selectors import LONGEST, check_selector, translated
     ],
 )
 def test_a_selector_may_name_an_attribute(selector: str, attribute: str):
-    """It stands at the end, and an at-sign within the selector is none."""
+    """An attribute is at the end; an at-sign within the selector is not one."""
     xpath, named = translated(selector)
 
     assert named == attribute
@@ -34,7 +34,7 @@ def test_an_attribute_alone_is_that_of_the_entry():
     "selector", ["", "li..news", "a[href", "> a", "@", "a::nothing(", "a@", "a" * (LONGEST + 1), "(" * 200]
 )
 def test_what_is_no_selector_is_refused(selector: str):
-    """A slip of the pen is told with a mend."""
+    """A mistake is reported with a correction."""
     with pytest.raises(ValueError, match=r"is not a selector|is a selector of over") as told:
         check_selector(selector)
 

@@ -23,7 +23,7 @@ PAGE = answer(200, page().encode(), Content_Type="text/html; charset=utf-8")
 
 @asynccontextmanager
 async def a_visitor(*allowed: str) -> AsyncIterator[Visitor]:
-    """A visitor for as long as the block lasts, who may go to loopback, or where a test says."""
+    """A visitor for the duration of the block, allowed on loopback, or where the test allows it."""
     fetcher, parsers = Fetcher(allow=networks(allowed or ["127.0.0.0/8"])), Parsers(child=PAGES)
     try:
         yield Visitor(fetcher, parsers)
@@ -67,7 +67,7 @@ async def test_a_feed_s_own_headers_stay_with_its_host() -> None:
 
 
 async def test_a_selector_of_the_feed_is_heeded() -> None:
-    """`article` says where the words stand."""
+    """`article` selects the text."""
     async with serving({"/1": PAGE}) as server, a_visitor() as visitor:
         told = await visitor.read(server.url("/1"), msgspec.structs.replace(server.feed(), article="h1"))
 
@@ -89,7 +89,7 @@ async def test_a_selector_of_the_feed_is_heeded() -> None:
     ids=["404", "410", "403", "202", "wall", "500", "429", "inside"],
 )
 async def test_what_goes_wrong_is_told_as_of_a_feed(said: bytes, error: type[Exception], outcome: str) -> None:
-    """Gone, blocked, busy and leading inside are told apart, and no page is read of them."""
+    """Gone, blocked, busy and not public have their own outcomes, and no page is read."""
     async with serving({"/1": said}) as server, a_visitor() as visitor:
         with pytest.raises(error) as caught:
             await visitor.read(server.url("/1"), server.feed())

@@ -44,7 +44,7 @@ def test_what_is_due_comes_in_parts_the_longest_overdue_first():
 
 
 def test_too_many_are_not_watched(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    """The oldest are let go, and the operator is told once."""
+    """The oldest are dropped, and the operator is warned once."""
     monkeypatch.setattr(watch, "MOST", 3)
 
     all = watching(1, 2, 3, 4, 5)

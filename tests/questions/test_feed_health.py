@@ -48,7 +48,7 @@ def health(outcome: str, before: str = "", detail: str = "", at: datetime = NOON
 
 
 async def state(*told: Event) -> FeedState:
-    """What the log tells of the feed of Commerce."""
+    """The state of the feed of Commerce by the log."""
     log = MemoryLog(Clock())
     await log.append(told)
     return (await feed_states(log, [COMMERCE, USTR]))[COMMERCE.id]
@@ -89,7 +89,7 @@ async def test_a_recovery_leaves_no_reason_behind() -> None:
     ids=["a baseline", "news", "old news", "a revision", "a quiet revision", "of another feed"],
 )
 async def test_statements_and_news_are_counted(told: Sequence[Event], statements: int, last_news_at: object) -> None:
-    """A revised statement is one; what alerts nobody is no news."""
+    """A revised statement counts once; muted ones are not news."""
     now = await state(*told)
 
     assert (now.statements, now.last_news_at) == (statements, last_news_at)
@@ -173,7 +173,7 @@ async def test_the_first_entries_are_shown_when_wanted() -> None:
 
 
 async def test_further_pages_are_asked_too() -> None:
-    """As a first poll would read them; one that fails is told."""
+    """As a first poll would read them; a failure has its outcome."""
     shape = JsonShape(entries="results", title="title", paging=Paging(next="next", pages=3))
     listed = [msgspec.structs.replace(COMMERCE, url=f"{COMMERCE.url}?{page}", json=shape) for page in range(3)]
     publisher = Publisher()
@@ -200,7 +200,7 @@ async def test_an_empty_feed_has_no_newest_date() -> None:
 )
 @pytest.mark.parametrize("read", [True, False], ids=["when read", "when fetched"])
 async def test_a_failure_is_an_answer(failure: TryLater | Refused, read: bool) -> None:
-    """Its outcome and its reason are told, and the next feed is asked."""
+    """It has its outcome and its reason, and the next feed is polled."""
     publisher = Publisher()
     publisher.shows(refused=failure)
     if not read:

@@ -86,7 +86,7 @@ def many(count: int, words: str = "") -> list[Entry]:
 
 
 async def test_a_first_poll_is_a_baseline() -> None:
-    """All it shows is recorded, oldest first, and alerts nobody; one event says that it is done."""
+    """All entries are recorded, oldest first, and alert nobody; one event marks the end of the baseline."""
     desk = Desk()
 
     poll = await desk.poll(entry("2", "Newer"), entry("1", "Older"))
@@ -112,7 +112,7 @@ async def test_what_a_later_poll_adds_is_news() -> None:
 
 
 async def test_changed_words_are_a_revision() -> None:
-    """It names the wording that it replaces, and is no second publication."""
+    """It names the wording that it replaces, and is not a second publication."""
     desk = await baselined()
     before = (await events(desk.log, StatementPublished))[0].statement
 
@@ -161,7 +161,7 @@ class Reader(Publisher):
     "second", [answer(200, b"<rss/>"), answer(304), answer(200, b"<rss/>", ETag='"2"')], ids=["as it was", "304", "tag"]
 )
 async def test_an_unchanged_body_never_reaches_the_parser(second: bytes) -> None:
-    """Be it that the server says so, or that it sends the same bytes again, under whatever tag."""
+    """Either the server says so, or it sends the same bytes again, under any tag."""
     reader, clock = Reader(), Clock()
     async with serving({"/feed": [answer(200, b"<rss/>", ETag='"1"'), second]}) as server:
         fetcher = Fetcher(networks(["127.0.0.0/8"]))
@@ -174,7 +174,7 @@ async def test_an_unchanged_body_never_reaches_the_parser(second: bytes) -> None
 
 
 async def test_the_hub_of_a_feed_is_remembered() -> None:
-    """Through unchanged polls and a restart; without a topic it tells of the feed's own address."""
+    """Through unchanged polls and a restart; without a topic, the feed's own address is the topic."""
     desk = Desk()
     desk.publisher.shows(entry("1"), etag='"1"', hub="https://hub.example/")
     first = await desk.again()
@@ -200,7 +200,7 @@ async def test_a_document_served_anew_adds_no_event() -> None:
 
 
 async def test_feeds_of_equal_entries_do_not_disturb_each_other() -> None:
-    """What one ministry says and another repeats is two statements, each of its own feed."""
+    """The same words from two ministries are two statements, each of its own feed."""
     desk = await baselined(COMMERCE, USTR)
 
     await desk.poll(entry("1", "Joint statement"), feed=COMMERCE)
@@ -243,7 +243,7 @@ async def test_what_its_feed_deleted_is_withdrawn_once() -> None:
 
 
 async def test_what_comes_back_can_be_taken_back_again() -> None:
-    """In other words it is said again, and its second withdrawal is told too."""
+    """Published again in other words, it can be withdrawn a second time."""
     desk = await baselined()
     await desk.poll(entry("1"))
     await desk.poll(deleted=("1",))
@@ -254,7 +254,7 @@ async def test_what_comes_back_can_be_taken_back_again() -> None:
 
 
 async def test_a_name_that_its_feed_does_not_go_by_takes_nothing_back() -> None:
-    """Where the link makes the statement, a deleted guid says nothing of it."""
+    """If the link identifies the statement, a deleted guid means nothing."""
     by_link = msgspec.structs.replace(COMMERCE, identity="link")
     desk = await baselined(by_link)
     await desk.poll(entry("1"), feed=by_link)
@@ -486,7 +486,7 @@ def page(number: int, host: str = "https://register.example") -> str:
 
 
 def lists(desk: Desk, *pages: Sequence[Entry] | Exception, etag: str = "", last_leads_to: str = "") -> None:
-    """From now on the register shows these pages, each of which leads to the next."""
+    """From now on the register has these pages, each with a link to the next."""
     for number, shown in enumerate(pages, 1):
         feed = msgspec.structs.replace(LISTED, url=page(number))
         if isinstance(shown, Exception):
@@ -596,7 +596,7 @@ async def healths(desk: Desk) -> list[tuple[str, str]]:
 
 
 async def test_a_window_without_overlap_is_a_gap() -> None:
-    """What it shows is news as ever; that something may have passed is told once, and over with the next poll."""
+    """Its entries are recorded as usual; the gap is reported once, and over with the next poll."""
     desk = await windowed()
 
     poll = await desk.poll(entry("9", "Y"), entry("8", "X"))
@@ -621,7 +621,7 @@ async def test_a_window_is_remembered(restarted: bool) -> None:
 
 
 async def test_a_gap_does_not_last_through_unchanged_polls() -> None:
-    """Nothing new is no second gap."""
+    """An unchanged poll is not a second gap."""
     desk = await windowed()
     await desk.poll(entry("9", "Y"), entry("8", "X"), etag='"9"')
 
@@ -708,7 +708,7 @@ async def test_a_gap_is_filled_from_the_feeds_archive() -> None:
 async def test_a_gap_is_called_filled_only_where_the_archive_leads_back_to_what_we_know(
     shown: tuple[int, ...], is_whole: bool
 ) -> None:
-    """An archive that ends before that may lack something too, and whoever must act on all of it is told so."""
+    """An archive that ends before that may miss something too, and the operator learns of it."""
     desk = await windowed(ruled(2), ruled(1), feed=REGISTER)
     desk.publisher.shows(*(ruled(n, archived=True) for n in shown), feed=ARCHIVE)
 
@@ -743,7 +743,7 @@ SILENT = [entry(str(n), f"Statement {n}", published=NOON - timedelta(days=400 + 
 @pytest.mark.parametrize("etag", ["", '"1"'], ids=["served anew", "304"])
 @pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
 async def test_a_feed_that_falls_silent_is_stale(etag: str, restarted: bool) -> None:
-    """Not on its first day, and told once, with the day of its newest word; a new word ends it."""
+    """Not on its first day, and once, with the day of its newest statement; news ends it."""
     desk = Desk()
     first = await desk.poll(*SILENT, etag=etag)
     same = await desk.again()
@@ -780,7 +780,7 @@ async def test_a_feed_that_is_empty_between_sessions_is_not_stale() -> None:
 
 
 async def test_when_a_feed_speaks_is_learned_from_the_log() -> None:
-    """While it runs and after a restart alike; its baseline is no news."""
+    """While it runs and after a restart alike; its baseline is not news."""
     desk = await baselined()
     for day in range(6):
         desk.clock.advance(86_400 - 300)
@@ -844,7 +844,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.outcome)
 async def test_a_page_that_cannot_be_read_takes_nothing_from_the_first(failure: TryLater | Refused) -> None:
-    """What came before it is recorded; the whole is not called whole, and says which page is missing."""
+    """The pages before it are recorded; the reading is not called whole, and names the missing page."""
     desk = await listed([entry("2", "B")], failure)
 
     poll = await desk.again(LISTED)
@@ -872,7 +872,7 @@ async def test_a_missed_page_is_read_although_the_first_is_known(restarted: bool
 
 
 async def test_a_missed_page_does_not_end_the_baseline() -> None:
-    """What it holds is no news when it is there at last."""
+    """Its entries are not news when they appear at last."""
     desk = Desk()
     lists(desk, [entry("2", "B")], FAILURES[0])
     await desk.again(LISTED)

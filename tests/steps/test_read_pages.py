@@ -92,7 +92,7 @@ async def until_asked(desk: Desk, count: int) -> None:
 
 
 async def test_the_words_of_a_page_come_behind_its_statement() -> None:
-    """An event of its own says them in place of the missing text, caused by the one that told of the statement."""
+    """A separate event has them instead of the missing text, caused by the statement's event."""
     desk = Desk()
     told = published()
 
@@ -123,7 +123,7 @@ async def test_a_page_is_read_once() -> None:
 
 
 async def test_new_words_in_the_feed_are_read_at_the_page_again() -> None:
-    """A revision that the feed told of has its own reading; one that was found on the page has it already."""
+    """A revision found by the feed has a reading of its own; one found on the page has it already."""
     desk = Desk()
     first = published()
     told = StatementRevised(statement=first.statement, replaces="0" * 24, seen_at=NOON)
@@ -208,7 +208,7 @@ async def test_what_fails_for_now_is_tried_again() -> None:
 
 
 async def test_what_keeps_failing_is_given_up_with_its_reason() -> None:
-    """Four tries within half an hour; the last one's reason is told."""
+    """Four tries within half an hour; the last one's reason is recorded."""
     desk = Desk()
     desk.pages.answers[link()] = [TryLater("commerce.example answered 500")]
 
@@ -247,7 +247,7 @@ async def test_a_try_that_is_due_survives_a_restart() -> None:
 
 
 async def test_a_bug_in_reading_is_loud_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """Its statement is told to be unread, and the next is read."""
+    """Its statement's page is recorded as unreadable, and the next is read."""
     desk = Desk()
     desk.pages.answers[link(1)] = [ZeroDivisionError("a bug")]
 
@@ -300,7 +300,7 @@ async def test_few_pages_are_asked_for_together() -> None:
 
 
 async def test_what_waits_is_bounded() -> None:
-    """The log keeps what there is no room for, and it is read in its turn."""
+    """Statements without room stay in the log, and are read in turn."""
     desk = Desk()
     count = MOST + 150
     told = [published(n) for n in range(count)]

@@ -226,7 +226,7 @@ async def test_each_edit_is_told_once_and_against_the_last() -> None:
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["goes-on", "restarted"])
 async def test_words_that_it_had_before_raise_nothing(restarted: bool) -> None:
-    """A, B, A, B: the edit is told and what a stale cache serves is not; a third wording is told against the newest."""
+    """A, B, A, B: the edit is recorded, a stale cache's copy is not; a third wording is compared with the newest."""
     desk = await Desk.open(FIRST, READ)
     desk.shows(EDITED, WORDS, EDITED, THIRD)
 
@@ -344,7 +344,7 @@ async def test_a_page_that_could_not_be_read_is_read_later() -> None:
 
 
 async def test_a_page_that_is_read_after_days_alerts_nobody() -> None:
-    """That is no news any more."""
+    """It is no longer news."""
     unread = PageUnreadable(cause=FIRST.id, statement_id="us-commerce/1", reason="404")
     desk = await Desk.open(FIRST, unread)
     desk.shows(Refused("blocked", outcome="blocked"), Refused("blocked", outcome="blocked"), WORDS)
@@ -356,7 +356,7 @@ async def test_a_page_that_is_read_after_days_alerts_nobody() -> None:
 
 
 async def test_where_the_feed_gave_all_the_page_is_a_baseline() -> None:
-    """Its first reading is quiet, and an edit after it is told."""
+    """Its first reading is muted, and an edit after it is recorded."""
     desk = await Desk.open(published(text="The whole text."))
     desk.shows(WORDS, EDITED)
 
@@ -372,7 +372,7 @@ async def test_where_the_feed_gave_all_the_page_is_a_baseline() -> None:
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["goes-on", "restarted"])
 async def test_a_page_that_is_gone_twice_was_withdrawn(restarted: bool) -> None:
-    """On two visits an hour apart; its last words are told, once, and it is asked no more."""
+    """On two visits an hour apart; its last words are recorded once, and it is not visited again."""
     desk = await Desk.open(FIRST, READ)
     desk.shows(GONE)
 
@@ -531,7 +531,7 @@ async def test_a_publisher_s_word_is_a_withdrawal_at_once() -> None:
 @pytest.mark.parametrize("failure", ["before", "after"])
 @pytest.mark.parametrize("restarted", [False, True], ids=["goes-on", "restarted"])
 async def test_a_failing_log_costs_no_edit_and_doubles_none(failure: str, restarted: bool) -> None:
-    """Whether it stored it or not before it failed, it stands there once in the end."""
+    """Whether it was stored or not before the failure, it is in the log once in the end."""
     desk = await Desk.open(FIRST, READ)
     desk.shows(EDITED)
     desk.log.failures = [failure]

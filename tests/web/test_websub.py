@@ -32,7 +32,7 @@ LOOPBACK = networks([f"{HOST}/32"])
 
 
 class Hub:
-    """A hub on loopback: takes subscriptions as told (`status`), and does what hubs do when the test says so."""
+    """A hub on loopback: answers subscriptions with `status`, and acts as a hub does when the test calls for it."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -158,7 +158,7 @@ async def test_a_subscription_stands_once_it_is_verified() -> None:
     ids=["another topic", "no topic", "unsubscribe", "no mode", "no challenge", "a long challenge"],
 )
 async def test_what_we_did_not_ask_for_is_not_verified(other: Mapping[str, str]) -> None:
-    """404, and nothing stands."""
+    """404, and no subscription is active."""
     async with a_hub() as hub, subscribed(hub, verified=False) as desk:
         status, _ = await hub.verifies(**other)
         active = desk.hubs.active()
