@@ -123,7 +123,10 @@ class Poller:
     async def _unchanged(self, feed: Feed, before: PollProgress, answer: Unchanged) -> PollResult:
         outcome, detail = _unless_stale(before.read_as or "ok", before.fresh, self._clock())
         after = msgspec.structs.replace(before, validators=answer.validators, outcome=outcome)
-        events = [*self._health(feed, before, outcome, detail), *self._moved(feed, before, answer.moved_to)]
+        events = [
+            *_health(feed, before, self._clock(), outcome, detail),
+            *_moved(feed, before, self._clock(), answer.moved_to),
+        ]
         if events:
             await self._record(feed, events, msgspec.structs.replace(after, moved_to=answer.moved_to))
         else:
@@ -139,7 +142,7 @@ class Poller:
         )
 
     async def _failed(self, feed: Feed, before: PollProgress, failure: TryLater | Refused) -> PollResult:
-        events = self._health(feed, before, failure.outcome, str(failure))
+        events = _health(feed, before, self._clock(), failure.outcome, str(failure))
         if events:
             await self._record(feed, events, msgspec.structs.replace(before, outcome=failure.outcome))
         wait = failure.after if isinstance(failure, TryLater) else None
@@ -160,8 +163,8 @@ class Poller:
         events = [
             *news,
             *([] if baseline else await self._withdrawn(feed, reading)),
-            *self._health(feed, before, outcome, detail),
-            *self._moved(feed, before, document.moved_to),
+            *_health(feed, before, self._clock(), outcome, detail),
+            *_moved(feed, before, self._clock(), document.moved_to),
         ]
         after = PollProgress(
             validators=document.validators,
@@ -214,16 +217,6 @@ class Poller:
                 events.append(StatementWithdrawn(statement=statement, revises=last.id, reason=reason, seen_at=now))
         return events
 
-    def _health(self, feed: Feed, before: PollProgress, outcome: str, detail: str) -> list[Event]:
-        change = health.changed(feed, before.outcome, outcome, self._clock(), detail)
-        return [change] if change else []
-
-    def _moved(self, feed: Feed, before: PollProgress, moved_to: str) -> list[Event]:
-        if not moved_to or moved_to == before.moved_to:
-            return []
-        url_before = before.moved_to or feed.url
-        return [FeedMoved(feed=feed.id, url=moved_to, url_before=url_before, moved_at=self._clock())]
-
     async def _record(self, feed: Feed, events: list[Event], after: PollProgress) -> None:
         consumer = self._consumer(NAME + feed.id)
         commit = consumer.moved_to(consumer.position, msgspec.json.encode(after))
@@ -258,6 +251,17 @@ class Poller:
     def _remember(self, consumer: Consumer, progress: PollProgress) -> None:
         self._consumers[consumer.name] = consumer
         self._progress[consumer.name.removeprefix(NAME)] = progress
+
+
+def _health(feed: Feed, before: PollProgress, now: datetime, outcome: str, detail: str) -> list[Event]:
+    change = health.changed(feed, before.outcome, outcome, now, detail)
+    return [change] if change else []
+
+
+def _moved(feed: Feed, before: PollProgress, now: datetime, moved_to: str) -> list[Event]:
+    if not moved_to or moved_to == before.moved_to:
+        return []
+    return [FeedMoved(feed=feed.id, url=moved_to, url_before=before.moved_to or feed.url, moved_at=now)]
 
 
 def _detail(reading: Reading, *, baseline: bool) -> str:
