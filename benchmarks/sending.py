@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +45,7 @@ from notifier.schedule import Schedule
 from notifier.secret import Secret
 from notifier.statement import Statement, fingerprint
 from notifier.steps.deliver import Deliverer
+from notifier.subscribers.book import Book
 from notifier.subscribers.subscriber import Contact, Subscriber
 from notifier.subscribers.timing import Timing
 
@@ -123,6 +124,13 @@ def subscriber(id: str) -> Subscriber:
     return Subscriber(id=id, name=id, timing=Timing(), watchlists=(), channels=(way,))
 
 
+class Everybody(Book):
+    """Whoever is asked for is a subscriber."""
+
+    def find(self, id: str) -> Subscriber:
+        return subscriber(id)
+
+
 def statement(number: int = 0) -> StatementPublished:
     title = f"Order {number}: Commerce suspends preferential treatment for Hong Kong"
     said = Statement(
@@ -177,11 +185,11 @@ def renderer() -> Renderer:
 
 
 @contextlib.asynccontextmanager
-async def deliverer(
-    log: SqliteLog, channel: EmailChannel, who: Callable[[str], Subscriber | None] = subscriber
-) -> AsyncIterator[Deliverer]:
+async def deliverer(log: SqliteLog, channel: EmailChannel, book: Book | None = None) -> AsyncIterator[Deliverer]:
     """The step that delivers, with a real channel; what is under way at the end may end."""
-    step = Deliverer(log, {"email": channel}, renderer(), who, clock=lambda: datetime.now(UTC), random=lambda: 0.5)
+    step = Deliverer(
+        log, {"email": channel}, renderer(), book or Everybody(), clock=lambda: datetime.now(UTC), random=lambda: 0.5
+    )
     yield step
     await step.stop(5)
     await channel.close()
@@ -193,7 +201,7 @@ async def whole_way_rate(port: int, alerts: int) -> float:
     with tempfile.TemporaryDirectory() as directory:
         log = await SqliteLog.open(Path(directory), lambda: datetime.now(UTC))
         await owe(log, alerts)
-        async with deliverer(log, EmailChannel(relay(port)), known.get) as step:
+        async with deliverer(log, EmailChannel(relay(port)), Book(known)) as step:
             began = time.perf_counter()
             await step.run()
             seconds = time.perf_counter() - began
