@@ -143,7 +143,7 @@ class ToldStories:
 
     async def told_before(self, recorded: Recorded) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """
-        The ids of the events that said the statement's words before, the newest first, and of the others that told the
+        The ids of the events with the statement's earlier wordings, the newest first, and of other statements with the
         same news, the oldest first.
         """
         if self._stories is None:

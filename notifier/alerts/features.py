@@ -23,10 +23,10 @@ LEAD, READ = 120, 600  # words of each text that are compared, and that are look
 
 class Features(msgspec.Struct, frozen=True, gc=False):
     """
-    A statement's event, as much of it as comparing takes: sets of hashes, packed.
+    What comparing needs of a statement's event: sets of hashes, packed.
 
-    `names` are the words that must not be missing in a copy, `figures` the numbers of the title in their order, `turns`
-    what the title says to have become of a thing, `shown` the identifiers it bears, by kind.
+    `names` are words that a copy must have too, `figures` the numbers of the title in order, `turns` what the title
+    says happened (suspended, lifted), `shown` the identifiers in it, by kind.
     """
 
     position: int

@@ -1,22 +1,22 @@
 """
-Which earlier statements told this news already?
+Which earlier statements had the same news?
 
-Governments say a thing several times: the bureau, its department and the gazette, each in its own feed. Two statements
-tell the same news when one is, for the most part, a copy of the other, and nothing in it speaks against that.
+Governments publish the same thing several times: the bureau, its department and the gazette, each in its own feed. Two
+statements have the same news if one is, for the most part, a copy of the other, and nothing in it speaks against that.
 
-Precision comes first, for notices are written after forms, and two that differ in one word may differ in all that
-matters. So every name and number of the shorter statement must stand in the longer one (where they are about equally
-long, also the other way round); numbers of documents must not contradict each other; and a correction is never the
-thing corrected. Only then do words count, as shares of runs of three (Broder 1997) at the beginning of a text, where
-copies agree: nearly all of them, or less where the titles or an identifier are shared as well. Within one feed, only
-the very same words are the same news.
+Precision comes first: notices follow forms, and two that differ in one word may differ in everything that matters. So
+every name and number of the shorter statement must be in the longer one (and the other way round, if they are about
+equally long); document numbers must not contradict each other; and a correction is never the thing corrected. Only then
+do words count, as shares of runs of three (Broder 1997) at the beginning of a text, where copies agree: nearly all of
+them, or fewer if the titles or an identifier are shared as well. Within one feed, only identical texts are the same
+news.
 
-Measured (tests/alerts/test_stories.py, tests/corpus/test_stories.py): of 68 written pairs that it was mended on, it
-joins 25 of 28 that tell the same and none of 40 others; of 24 written afterwards, 9 of 12 and none of 12. Of the
+Measured (tests/alerts/test_stories.py, tests/corpus/test_stories.py): of 68 written pairs that it was developed on, it
+joins 25 of 28 with the same news and none of 40 others; of 24 written afterwards, 9 of 12 and none of 12. Of the
 605,550 pairs of 1,101 real entries, each taken as another feed's, it joins 9, of which 8 are one text and one is a
-docket's line that was given twice. Of real texts of 15 words and more, it knows 99 % of their copies again (cut off, or
-with another beginning), and takes 0.6 % for a copy in which one name or number is another throughout. News that is told
-in other words each time it misses.
+docket line that was listed twice. Of real texts of 15 words and more, it recognises 99 % of their copies (cut off, or
+with another beginning), and takes 0.6 % for a copy in which one name or number is replaced throughout. News that each
+office words differently it misses.
 """
 
 from __future__ import annotations

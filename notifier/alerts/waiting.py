@@ -1,8 +1,8 @@
 """
-What waits for a digest, folded from the log, and when it is to be told.
+Alerts that wait for a digest, folded from the log, and when they are due.
 
-An alert is held from when it was raised until a digest names it. Nothing is kept elsewhere, so what is folded anew
-after a crash is the same.
+An alert waits from when it was raised until a digest names it. Nothing is kept elsewhere, so folding again after a
+crash gives the same.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """What is to be told in one digest: its moment, what most of its alerts waited for, and the alerts, in order."""
+    """The content of one digest: its moment, what most of its alerts waited for, and the alerts, in order."""
 
     due_at: datetime
     frequency: str
@@ -120,9 +120,7 @@ def released_at(waiting: Sequence[Waiting], timing: Timing, last: datetime | Non
 
 
 def gathered(waiting: Sequence[Waiting], timing: Timing, last: datetime | None, now: datetime) -> Gathered | None:
-    """
-    What is to be told now, together; None where nothing is. All that was missed is one digest, of the latest moment.
-    """
+    """The digest that is due now, or None. Everything that was missed is one digest, of the latest moment."""
     if quiet_until(timing, now):
         return None
     released = zip(waiting, released_at(waiting, timing, last), strict=True)
@@ -134,7 +132,9 @@ def gathered(waiting: Sequence[Waiting], timing: Timing, last: datetime | None, 
 
 
 def dropped(waiting: Sequence[Waiting], last: datetime | None) -> Gathered:
-    """All that is held for somebody who is no more, to be told in vain: so the log says what became of it."""
+    """
+    All alerts that wait for a subscriber who is gone: raised so that their delivery ends with a reason in the log.
+    """
     newest = waiting[-1]
     return Gathered(_later(newest.raised_at, last), newest.wait, tuple(waiting))
 

@@ -1,9 +1,9 @@
 """
-Alerts to whatever else there is: a hundred services behind one kind of URL, through the library Apprise.
+Alerts to a hundred other services, by one kind of URL, through the library Apprise.
 
-It is for what no channel of ours reaches. Apprise connects as it sees fit, so nothing guards where; it tells no more
-than whether all went well; and what a service makes of the text is between the two. So an operator switches it on
-(`[apprise]` in notifier.toml), and each URL names one recipient: of several, nobody could say whom to tell again.
+It is for services that no channel of ours reaches. Apprise opens its own connections, so they are not guarded; it
+reports only success or failure; and how a service interprets the text is not in our hands. So an operator has to switch
+it on (`[apprise]` in notifier.toml), and each URL names one recipient: of several, nobody could say which one failed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class AppriseChannel:
         """
         Hand one message to Apprise.
 
-        Raises `TryLater` where it says that it did not work, `unknown` where it said nothing in time, or `Refused`.
+        Raises `TryLater` if it reports failure, with `unknown` if it reports nothing in time, or `Refused`.
         """
         if problem := self._problem(address):
             raise Refused(f"the subscriber's Apprise URL cannot be used: {problem}")
@@ -111,7 +111,7 @@ class AppriseChannel:
         return "Apprise is installed; tried with the first alert"
 
     async def close(self) -> None:
-        """Begin nothing more; what is under way ends by itself."""
+        """Begin nothing more; what is under way ends on its own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,8 +1,8 @@
 """
-Alerts as entries of an Atom feed (RFC 4287), in a file that any web server can hand out.
+Alerts as entries of an Atom feed (RFC 4287), in a file that any web server can serve.
 
-The file is the whole memory: what stands in it is read, the new entry put first, and the file replaced in one step, so
-that a reader sees the old one or the new one, and a second copy of a message takes the place of the first.
+The file is the only state: its entries are read, the new one is put first, and the file is replaced atomically. So a
+reader sees the old file or the new one, and a second copy of a message replaces the first.
 """
 
 from __future__ import annotations

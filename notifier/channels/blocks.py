@@ -17,8 +17,8 @@ HEADER, SECTION, FALLBACK, WHOLE, BLOCKS = 150, 3000, 3000, 12_000, 50
 
 def within_limits(payload: dict[str, Any]) -> dict[str, Any]:
     """
-    The payload such that Slack takes it: texts cut to their limits and without control characters, no more than 50
-    blocks, 12,000 characters in all.
+    The payload within Slack's limits: texts cut and without control characters, at most 50 blocks and 12,000
+    characters.
     """
     fitted: dict[str, Any] = dict(payload, text=_text(str(payload.get("text", "")), FALLBACK, escaped=True))
     blocks = [_cut(block, SECTION) for block in payload.get("blocks", [])][:BLOCKS]

@@ -1,4 +1,6 @@
-"""A way out, as the deliver step sees it. A new channel is one file beside this one and one line in ways.py."""
+"""
+A channel as the deliver step sees it. A new kind is one file beside this one and one line in ports.py.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ class Channel(Protocol):
     at_once: int
 
     def place(self, address: str) -> str:
-        """Whose machine an address is on: the domain of a mailbox, the host of a URL; "" where that says nothing."""
+        """The host an address is on: the domain of a mailbox, the host of a URL; "" if there is none."""
         ...
 
     def refusal(self, address: str) -> str:
@@ -36,13 +38,15 @@ class Channel(Protocol):
         """
         Hand the message over. Raises `TryLater` or `Refused`, with a sentence that names no address or secret.
 
-        Where it is cancelled and the other side may have the whole message, it raises `TryLater(unknown=True)` instead
-        of `CancelledError`: whoever stops us must still hear that a second copy is possible.
+        If it is cancelled when the other side may already have the whole message, it raises `TryLater(unknown=True)`
+        instead of `CancelledError`, so that the caller knows that a second copy is possible.
         """
         ...
 
     async def check(self) -> str:
-        """Try the way out without sending (log in, say hello) and tell in a line how it went. Raises as `send`."""
+        """
+        Try the connection without sending (log in, say hello) and describe the result in a line. Raises as `send`.
+        """
         ...
 
     async def close(self) -> None:

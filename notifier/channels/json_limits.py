@@ -1,7 +1,7 @@
 """
-A JSON payload made small enough for whoever takes it.
+JSON payloads made small enough for their receiver.
 
-A receiver refuses a payload whole for a few bytes too many; a shortened alert with its link is better than none.
+A receiver refuses a payload that is a few bytes too large; a shortened alert with its link is better than none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-How fast one address may be written to.
+How fast messages may be sent to one address.
 
-Slack takes a message a second, others more, and each may ask for peace. Who does not keep to it is shut out, and with
-them everyone whose messages go to the same address; so it is the address that waits, whoever writes to it.
+Slack accepts a message a second, others more, and each may ask for a pause. A sender that ignores this is blocked, and
+with it everyone whose messages go to the same address; so the pause is kept for the address, whoever writes to it.
 """
 
 from __future__ import annotations

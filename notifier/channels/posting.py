@@ -86,7 +86,7 @@ class Posting:
         self._session: aiohttp.ClientSession | None = None
 
     def refusal(self, address: str) -> str:
-        """Why this is no webhook's URL, "" when it looks right. Asks nobody, and does not repeat the URL."""
+        """Why this is not a webhook's URL, "" if it looks right. Connects to nothing, and does not repeat the URL."""
         if re.search(r"[^!-~]", address):
             return f"a webhook's URL has neither spaces nor letters beyond ASCII; copy it whole from {self.origin}"
         try:
@@ -188,8 +188,8 @@ class Posting:
 
     def judged(self, answer: Answer, url: str, told: str = "") -> Receipt:
         """
-        The receipt, or the error that an answer amounts to; `told` is the answer in words, with what is worth
-        repeating of it. Raises `UnreadablePayload` where another payload may do.
+        The receipt, or the error for an answer; `told` describes the answer. Raises `UnreadablePayload` if another
+        payload may be accepted.
         """
         told = told or str(answer)
         match answer.status:

@@ -1,8 +1,8 @@
 """
-Alerts to a channel or chat of Microsoft Teams, through a workflow that takes Adaptive Cards.
+Alerts to a channel or chat of Microsoft Teams, through a workflow that accepts Adaptive Cards.
 
-Teams' own webhooks are retired; what takes their place is a workflow of Power Automate ("Send webhook alerts to a
-channel"), whose URL is the whole secret.
+Teams' own webhooks are retired; their successor is a workflow of Power Automate ("Send webhook alerts to a channel"),
+whose URL is the only secret.
 """
 
 from __future__ import annotations

@@ -34,10 +34,10 @@ _SECRETS = 'write secrets = ["${NAME}"], and the old one beside it while it is b
 
 class WebhookChannel(Posting):
     """
-    Posts events and signs them with every key of the endpoint: one, and a second while it is being replaced.
+    Posts events and signs them with every key of the endpoint: one, or two while one is being replaced.
 
-    An address is the URL and its keys, with spaces between. `clock` tells the time in seconds since 1970, for the
-    signature's sake: a receiver refuses old ones, so that nobody can send them again.
+    An address is the URL and its keys, separated by spaces. `clock` gives the time in seconds since 1970 for the
+    signature: receivers refuse old ones, so that nobody can replay them.
     """
 
     kind = "webhook"

@@ -18,7 +18,7 @@ _COLOURS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"
 
 
 def set_up(level: int) -> None:
-    """Tell on stderr what the notifier says from this level on, and of its libraries only warnings."""
+    """Log the notifier's own messages to stderr from this level on, and only warnings of its libraries."""
     # Libraries speak of addresses and URLs while they work.
     logging.basicConfig(handlers=[_Stderr()], level=logging.WARNING, force=True)
     logging.getLogger("notifier").setLevel(level)

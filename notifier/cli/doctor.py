@@ -58,7 +58,9 @@ MARKS = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "r
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one look found: `state` is good, warning or bad; `found` a sentence, with the mend where there is one."""
+    """
+    The result of one check: `state` is good, warning or bad; `found` is a sentence, with the mend if there is one.
+    """
 
     state: str
     looked_at: str

@@ -47,7 +47,7 @@ def one_line(console: Console, line: Text) -> None:
 
 
 def hanging(console: Console, head: Text, rest: Text) -> None:
-    """Print a head and what is said of it, which breaks beside the head on a terminal, and not at all in a pipe."""
+    """Print a head and its text, which wraps beside the head on a terminal, and not at all in a pipe."""
     if not console.is_terminal:
         console.print(head + rest)
         return
@@ -97,6 +97,6 @@ def _is_quiet() -> bool:
 
 
 def aside(words: str | Text) -> None:
-    """Say on stderr what is good to know and no error; under --quiet it is not said."""
+    """Print a remark on stderr that is no error; nothing under --quiet."""
     if not _is_quiet():
         stderr().print(words)

@@ -1,9 +1,9 @@
 """
-By which mark we know that a channel got another address in its subscriber's file since something happened to it.
+Marks by which we know that a channel's address has changed in its subscriber's file since something happened to it.
 
-A suspended one may be written to again then, and one that was confirmed is to be confirmed anew, also where the file
-was changed while nobody watched. A mark is kept beside the log and not in an event: those hold nothing that was made
-from an address.
+A suspended channel may be used again then, and a confirmed one has to be confirmed again, even if the file was changed
+while the service was stopped. A mark is a consumer's state in the log's file and not an event: events contain nothing
+made from an address.
 """
 
 from __future__ import annotations

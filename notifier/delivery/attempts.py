@@ -36,12 +36,12 @@ Compose = Callable[[Owed, Subscriber, Contact, tuple[str, ...]], Awaitable[Messa
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
-    One attempt, handed from step to step: what is `owed`, to whom and on which contact, at what time, at which place
-    (a host or a mail domain), and what has come of it.
+    One attempt, handed from step to step: what is `owed`, to whom and on which contact, at what time, at which place (a
+    host or a mail domain), and its result so far.
 
-    It is over once it has `events`, which say how it ended; once it is `parked` for so many seconds, as its address's
-    pace wants it; or once it has a time at which `quiet_hours` are to be looked at again. The last two count as none.
-    `answered` says whether the other side answered; None where the outcome says nothing of that place.
+    It is over once it has `events`, which say how it ended; once it is `parked` for a number of seconds, because of its
+    address's pace; or once it has a time at which to check `quiet_hours` again. The last two do not count as attempts.
+    `answered` says whether the other side answered; None if the outcome says nothing about that place.
     """
 
     owed: Owed

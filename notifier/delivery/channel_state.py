@@ -48,7 +48,7 @@ class ChannelStates:
             self._is_marked = True
 
     def suspended(self, subscriber: str, channel: str, now: datetime) -> ChannelSuspended | None:
-        """Why a channel takes nothing now; None where it does."""
+        """The suspension that a channel is under now, or None."""
         return self._suspensions.of((subscriber, channel), now)
 
     def all_suspended(self, subscriber: str, now: datetime) -> list[ChannelSuspended]:

@@ -101,9 +101,9 @@ class Outbox:
     """
     All that is owed, in lanes: one per subscriber and channel.
 
-    A lane keeps the order of the log. A postponed alert holds back the later ones of its lane, for two reasons: they
-    go to the same address and would most likely fail the same way, and whoever reads a correction before the
-    statement it corrects is misled. It holds back nobody else (promise P5), and at most until it expires.
+    A lane keeps the order of the log. A postponed alert holds back the later ones of its lane, for two reasons: they go
+    to the same address and would most likely fail the same way, and a reader who sees a correction before the statement
+    it corrects is misled. It holds back no other lane (promise P5), and only until it expires.
     """
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class Outbox:
             self._add(_owed(recorded, raised, wish.channel, since=wish.retried_at, retry=retried.id))
 
     def due(self, now: datetime) -> list[Owed]:
-        """What may be tried now, in the order of the log; within a lane nothing stands before what it waits for."""
+        """What may be tried now, in the order of the log; within a lane nothing comes before what it waits for."""
         ready: dict[Lane, Head] = {}
         found: list[Owed] = []
         while self._heads and self._heads[0][0] <= now:

@@ -54,10 +54,10 @@ def failed(
     owed: Owed, kind: str, failure: TryLater, now: datetime, random: Callable[[], float]
 ) -> DeliveryPostponed | DeliveryAbandoned:
     """
-    An attempt on a kind of channel that failed for now: when the next may be made, or why there is none.
+    The event for an attempt that failed for now: when the next may be made, or why there is none.
 
-    There is no third copy where it was unknown twice what became of the first ones, and no end of questions where the
-    other side goes on forbidding it.
+    There is no third copy if the result of the first ones was unknown twice, and no endless retry if the other side
+    keeps answering that it is forbidden.
     """
     attempt = owed.attempts + failure.counts
     if failure.unknown and owed.unknowns:

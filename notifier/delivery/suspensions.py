@@ -1,5 +1,5 @@
 """
-Which channels nothing may be sent on, and which failures make it so. Folded from the log.
+Which channels are suspended, and which failures suspend one. Folded from the log.
 
 A channel is suspended when its mailbox no longer exists or has been full for long, when its reader unsubscribed or
 reported our mail as spam, and when its webhook no longer exists. The event says why, and another one who resumed it.

@@ -131,10 +131,10 @@ class Turns:
         busy: bool = False,
     ) -> datetime:
         """
-        Give out nothing for a place (None: for the whole way out); until when.
+        Give out nothing for a place (None: for the whole kind of channel); returns until when.
 
-        For so many seconds, or as long as its failures in a row suggest where that is longer. After that one message
-        is tried; where it was only too `busy`, half as many as were under way.
+        The hold lasts the given seconds, or longer if its failures in a row suggest so. After that one message is
+        tried; if the place was only too `busy`, half as many as were under way.
         """
         at = self._route if place is None else self._at(place)
         if at.held_until is not None and at.held_until > now:

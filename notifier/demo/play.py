@@ -1,10 +1,9 @@
 """
-The replay: the real steps over real sockets, under a clock that leaps from scene to scene.
+The replay: the real steps over real sockets, with a clock that leaps from scene to scene.
 
-Two things are made up. The clock: it stands at the moment of a scene while the feeds are polled, matches found and
-alerts sent, and goes on in real time meanwhile, so what is shown as "detected after" is what it took. And what is seen
-on the pages of statements: their links lead to names that cannot exist, so a withdrawal goes into the log as reading
-the page again would put it there.
+Two things are made up. The clock: it is set to the moment of a scene while the feeds are polled, matched and delivered,
+and runs in real time meanwhile, so "detected after" is what it really took. And the pages of statements: their links
+name hosts that cannot exist, so a withdrawal is recorded as reading the page again would record it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-What the demo shows: a row for each statement that matched, why, and who was told; three bars that move below.
+What the demo shows: a row for each statement that matched, with the reason and the recipients, and three moving bars.
 
-Without a terminal the same rows are printed as plain lines, one by one, as they come.
+Without a terminal the same rows are printed as plain lines, one by one.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ WORDS = 4  # that hit, shown in a row
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One statement that somebody was told of. `label` says whether it was revised or withdrawn; `runs` is its title in
-    pieces, each with whether it hit; `changes` is what a revision changed, and `also` who else told the same in this
-    alert. `why` pairs a watchlist with the words that decided; so many `people` were told, in these `ways`.
+    One statement that was sent to somebody. `label` says whether it was revised or withdrawn; `runs` is its title in
+    pieces, each with whether it hit; `changes` is what a revision changed, and `also` the other issuers of the same
+    news in this alert. `why` pairs a watchlist with its matching words; it went to so many `people`, in these `ways`.
     """
 
     seen_at: datetime

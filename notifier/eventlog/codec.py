@@ -1,8 +1,8 @@
 """
 Events as bytes, and bytes as events: the exact CloudEvents 1.0 JSON that the log keeps.
 
-What is stored is never written anew. A changed event gets a new version in its type's name and a function here that
-lifts the old data to it, so old rows stay readable for ever.
+Stored bytes are never rewritten. A changed event gets a new version in its type's name and a function here that
+converts the old data, so old rows stay readable for ever.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Events that somebody beside the log's owner wants recorded: an operator's command, while the service runs.
+Events that another process wants recorded: an operator's command, while the service runs.
 
-One process writes the log. Another puts its event into a folder beside it, whole or not at all, and the owner takes it
-in. An event's id follows from its cause, so taking one in twice records it once.
+One process writes the log. Another puts its event into a folder beside the log, atomically, and the owner records it.
+An event's id follows from its cause, so recording one twice has no effect.
 """
 
 from __future__ import annotations

@@ -112,11 +112,11 @@ class EventLog(LogReader, Protocol):
         self, events: Sequence[Event], *, blobs: Sequence[bytes] = (), commit: Commit | None = None
     ) -> list[Appended | Duplicate]:
         """
-        Record events, with the blobs they name and a consumer's next place, all or nothing; return once durable.
+        Record events, with the blobs they name and a consumer's next position, all or nothing; return once durable.
 
-        An event whose id is in the log with the same words (when we saw and recorded it aside) is a `Duplicate`.
-        `events` may be empty where there is a commit. Raises `Conflict`, `Overtaken`, `TooLarge` or `LogFull`, and
-        has stored nothing then.
+        An event whose id is in the log with the same content (apart from when we saw and recorded it) is a `Duplicate`.
+        `events` may be empty if there is a commit. Raises `Conflict`, `Overtaken`, `TooLarge` or `LogFull`, and has
+        stored nothing then.
         """
         ...
 

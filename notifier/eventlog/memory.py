@@ -102,7 +102,7 @@ class MemoryLog:
         return [self._consumers[name] for name in sorted(self._consumers) if name.startswith(prefix)]
 
     async def close(self) -> None:
-        """What was recorded can still be read; there is nobody whom that could hurt."""
+        """Refuse further appends; what was recorded can still be read."""
         self._closed = True
         async with self._grown:
             self._grown.notify_all()

@@ -208,7 +208,7 @@ class SqliteLog:
         return self._reader
 
     async def close(self) -> None:
-        """Store what is waiting, then let go. Who waits for the log to grow is told by a `LogError`."""
+        """Store what is waiting, then close. Whoever waits for the log to grow gets a `LogError`."""
         self._closed = True
         self._wake()
         # Before the writer's: the last to close takes the WAL into the file, and a reader may not write.

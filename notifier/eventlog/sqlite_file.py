@@ -1,5 +1,5 @@
 """
-Opening the event log's file: who owns it, what it must be, and what to say where it cannot be opened.
+Opening the event log's file: its one owner, what it must be, and the errors if it cannot be opened.
 """
 
 from __future__ import annotations

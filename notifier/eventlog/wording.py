@@ -44,7 +44,7 @@ async def wording(log: LogReader, event: StatementEvent) -> Statement:
 
 
 async def wording_before(log: LogReader, event: StatementEvent) -> Statement | None:
-    """What a revision replaced, with all its words; None of what is new, or where the log does not say."""
+    """The full text that a revision replaced; None for other events, or if the log does not have it."""
     if not isinstance(event, StatementRevised) or not event.revises:
         return None
     before = await log.find(event.revises)

@@ -60,10 +60,10 @@ def shown(word: str) -> str:
 
 def checked(file: TomlFile, place: Place, struct: type[T], mistakes: list[Mistake]) -> T | None:
     """
-    What stands at a place of a file, as a value of this type; None where something was wrong and went to `mistakes`.
+    The value at a place of a file as this type; None if something is wrong, which goes to `mistakes`.
 
-    Unknown keys, missing ones, wrong types and values out of bounds are told, each with its line. A type whose keys
-    have a name of their own (`no channel "slak"`) says so as `keys_are`.
+    Unknown keys, missing ones, wrong types and values out of bounds are reported, each with its line. A type whose keys
+    have a name of their own (`no channel "slak"`) gives it as `keys_are`.
     """
     values = _at(file, place)
     if not isinstance(values, dict):

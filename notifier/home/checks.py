@@ -1,5 +1,5 @@
 """
-Gathers what is wrong with a file, by the place where it stands, so that all of it is reported together.
+Gathers the mistakes of a file with their places, so that all are reported together.
 """
 
 from __future__ import annotations

@@ -34,10 +34,11 @@ class PackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(folder: Path, mistakes: list[Mistake]) -> Mapping[str, Pack]:
     """
-    The packs that queries may name: ours, and in their place or beside them those of the folder, which may be missing.
+    The packs that queries may name: the built-in ones, and those of the folder, which replace or join them. It may be
+    missing.
 
-    What is wrong with a file goes to `mistakes`; its name stands for something all the same, so that a query that names
-    it is not called wrong as well.
+    Mistakes in a file go to `mistakes`; its name counts as known all the same, so that queries that name it are not
+    reported as well.
     """
     packs = dict(built_in())
     for path in sorted(folder.glob("[!.#]*.toml")):

@@ -1,8 +1,8 @@
 """
-The subscribers: who they are, what they watch, how they are reached. One TOML file each, in `subscriptions/`.
+Reading the subscribers' files: one TOML file each, in `subscriptions/`.
 
-All files are good or none counts: a folder with a mistake in it changes nothing, and every mistake is told at once,
-with its file, line and mend (promise P7). A file's name, without `.toml`, is how the log speaks of the subscriber; an
+All files must be valid, or none is used: a folder with a mistake changes nothing, and all mistakes are reported
+together, with file, line and mend (promise P7). A file's name, without `.toml`, is the subscriber's name in the log; an
 address never goes there, nor anything made from one (promise P6).
 """
 
@@ -53,9 +53,9 @@ class Subscriptions(msgspec.Struct, frozen=True):
     """
     All subscribers, in order of their ids.
 
-    `digest` changes with what is watched and by whom, and holds nothing of an address: it goes to the log. `warnings`
-    are sentences on what is no mistake but may not be meant. `places` tell where each watchlist's query stands: file
-    and line, by the watchlist's key.
+    `digest` changes with the subscribers and their watchlists, and contains nothing of an address: it goes to the log.
+    `warnings` are sentences on what is valid but may not be intended. `places` has file and line of each watchlist's
+    query, by the watchlist's key.
     """
 
     subscribers: Mapping[str, Subscriber]
@@ -78,9 +78,9 @@ def load(
     timezone: str = "UTC",
 ) -> Subscriptions:
     """
-    Every subscriber's file in a folder, all or nothing. An empty or missing folder is no subscribers, and a warning.
+    Every subscriber's file in a folder, all or nothing. An empty or missing folder gives no subscribers, and a warning.
 
-    Beside the folder is that of the packs of terms which queries may name, `aliases/`; it may be missing. `feeds` are
+    Beside the folder is that of the packs of terms that queries may name, `aliases/`; it may be missing. `feeds` are
     those that are polled; `refusal(kind, address)` says why an address cannot work on a kind of channel, or "";
     `timezone` is for files that name none. Raises `Misconfigured` with all mistakes in all files.
     """

@@ -34,7 +34,9 @@ class WatchlistTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[[channel]]`: one way to reach the subscriber. Exactly one of the keys says which kind, and is the address."""
+    """
+    `[[channel]]`: one channel of the subscriber. Exactly one of the keys gives its kind, and its value is the address.
+    """
 
     keys_are: ClassVar[str] = "channel"
 
@@ -53,7 +55,7 @@ class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SubscriberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One subscriber: who it is, what is watched, and the channels to tell it on."""
+    """One subscriber: name, timing, watchlists and channels."""
 
     watchlist: tuple[WatchlistTable, ...]
     channel: tuple[ChannelTable, ...]

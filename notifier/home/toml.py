@@ -1,8 +1,8 @@
 """
 A TOML file, with the line of every value in it.
 
-The standard library reads TOML but forgets where each value stood. Whoever wrote the file wants the line, so the lines
-come from a second look at the text, which also sees what is set twice.
+The standard library reads TOML but forgets the lines, which whoever wrote the file needs. So the lines come from a
+second look at the text, which also finds keys that are set twice.
 """
 
 from __future__ import annotations

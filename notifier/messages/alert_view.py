@@ -1,8 +1,8 @@
 """
-An alert as its templates see it: plain values, nothing to call and nothing to look up.
+An alert as its templates see it: plain values, with nothing to call and nothing to look up.
 
-It follows from the log and the subscriber's file alone, not from the time of sending, so that every attempt at a
-delivery carries the same words.
+It depends on the log and the subscriber's file alone, not on the time of sending, so that every attempt at a delivery
+sends the same text.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ class Recipient(msgspec.Struct, frozen=True):
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a template may use (docs/templates.md). All texts are single lines without control characters, and are still
-    foreign: a template's form escapes them.
+    What a template may use (docs/templates.md). All texts are single lines without control characters; they are
+    untrusted, and a template's form escapes them.
 
-    `kind` is `new`, `revised` or `withdrawn`. Of a revision, `redline` are the changes where we hold the words before;
-    `on_page`: they were found on the statement's page, and the feed did not tell of them; `silent`: a publisher
-    who marks changes elsewhere did not mark this one. `reason` is how we know of a withdrawal, "" of the others.
+    `kind` is `new`, `revised` or `withdrawn`. Of a revision, `redline` has the changes if the text before is known;
+    `on_page`: the change was found on the statement's page, and the feed did not show it; `silent`: a publisher who
+    marks changes elsewhere did not mark this one. `reason` is the evidence for a withdrawal, "" for others.
 
-    `also` are further statements that tell the same news, `also_left_out` how many there was no room for; `follows` is
-    the statement of the first alert on it, None where this is the first.
+    `also` are further statements with the same news, `also_left_out` how many more there are; `follows` is the
+    statement of the first alert on this news, None if this is the first.
 
-    `passages` quote the statement around the hits; `link` is an http(s) address in printable ASCII, or "". `published`
-    and `detected` are moments in words, in UTC and the reader's zone, "" where the feed gave none; `detected_after` is
-    a length of time in words, "" where it says nothing. `position` is that of the statement's event in the log.
-    `unsubscribe` is a link that ends such messages, "" where there is none. `data` is the same alert for programs.
+    `passages` quote the statement around the hits; `link` is an http(s) URL in printable ASCII, or "". `published` and
+    `detected` are times in words, in UTC and the reader's zone, "" without a date; `detected_after` is a duration in
+    words, or "". `position` is that of the statement's event in the log. `unsubscribe` is a link, or "". `data` is the
+    same alert for programs.
     """
 
     kind: Literal["new", "revised", "withdrawn"]
@@ -227,7 +227,7 @@ def span_of_time(seconds: float) -> str:
 
 
 def kind_of(told: Event) -> Literal["new", "revised", "withdrawn"]:
-    """What a statement's event is to somebody who is told of nothing else."""
+    """The kind of a statement's event: new, revised or withdrawn."""
     if isinstance(told, StatementWithdrawn):
         return "withdrawn"
     return "revised" if isinstance(told, StatementRevised) else "new"

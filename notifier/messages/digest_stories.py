@@ -39,9 +39,7 @@ class DigestedAlert(msgspec.Struct, frozen=True):
 
 
 class StoryWords(msgspec.Struct, frozen=True):
-    """
-    A statement with its words attached, where they hit, by field, and what it said before the first alert of a digest.
-    """
+    """A statement with its full text, its hits by field, and its text before the first alert of a digest."""
 
     statement: Statement
     spans: Mapping[str, Sequence[Span]]
@@ -52,8 +50,8 @@ class DigestStory(msgspec.Struct, frozen=True, kw_only=True):
     """
     All alerts of a digest on the same news, the oldest first.
 
-    `words` are those of its latest wording, None where it is told by its title alone; `also` and `follows` the events
-    of further statements that its alerts name, and of that which an earlier message was about.
+    `words` has the latest text, None for a story that is shown by its title alone; `also` are the events of further
+    statements that its alerts name, and `follows` the event that an earlier message was about.
     """
 
     pieces: tuple[DigestedAlert, ...]

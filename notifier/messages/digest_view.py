@@ -1,9 +1,9 @@
 """
-A digest as its templates see it: plain values, as those of an alert.
+A digest as its templates see it: plain values, like those of an alert.
 
-Many alerts become few entries. A statement stands there once, in its latest wording, however often it was revised; who
-told the same news stands beneath. Entries come by watchlist. However much there is, a mail stays small: the first
-entries are told in full, further ones by their titles, and of the rest there is a number.
+Many alerts become few entries. A statement has one entry, in its latest wording, however often it was revised; others
+with the same news are listed below it. Entries are grouped by watchlist. To keep a mail small, the first entries are
+shown in full, further ones by their titles, and the rest are counted.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ FEED_STATES = {
 
 class DigestView(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a template of a digest may use (docs/templates.md). Texts are as those of an alert: single lines, and foreign.
+    What a template of a digest may use (docs/templates.md). Texts are like those of an alert: single lines, and
+    untrusted.
 
-    `frequency` is what the alerts waited for, and `called` says it in words; `due` is the moment of the digest and
-    `period` what it covers, in the reader's zone. `statements` are all entries, `new`, `revised` and `withdrawn` of
-    which kind, `left_out` those that are in no group; `headline` is the first of them, or the first that was withdrawn,
-    None where there are none. `feeds` are those that are not well, of `feeds_asked` in all.
+    `frequency` is what the alerts waited for, and `called` its name; `due` is the time of the digest and `period` what
+    it covers, in the reader's zone. `statements` counts all entries, `new`, `revised` and `withdrawn` those of each
+    kind, `left_out` those in no group; `headline` is the first of them, or the first that was withdrawn, None without
+    any. `feeds` are those that fail, of `feeds_asked` in all. `data` is the same digest for programs.
     """
 
     called: str

@@ -1,5 +1,5 @@
 """
-What stands in the log about an alert, gathered for the templates that tell of it.
+Gathers from the log what the templates of an alert or a digest need.
 """
 
 from __future__ import annotations

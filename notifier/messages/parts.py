@@ -20,7 +20,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Other(msgspec.Struct, frozen=True, kw_only=True):
-    """Another statement that an alert names: what it says, who, where, and when (published, or else seen)."""
+    """Another statement that an alert names: its title, issuer, link, and when it was published, or else seen."""
 
     title: str
     issuer: str
@@ -29,7 +29,7 @@ class Other(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DigestTelling(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement in a line: what it is, its title, who spoke, where, and when (published, or else seen)."""
+    """A statement in a line: its kind, title, issuer, link, and when it was published, or else seen."""
 
     kind: Kind
     title: str
@@ -42,14 +42,13 @@ class DigestEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
     One statement of a digest.
 
-    `kind` is what it is to the reader: `new` also where it was revised since, and `revised_since` says when that was
-    seen, "" where it was not. `silent`: a publisher who marks changes elsewhere did not mark this one. `reason` is how
-    we know of a withdrawal. `at` is when it was published, or where it is `undated`, seen. `passage` quotes it around
-    the hits, and `changed` shows the first thing that a revision changed of what the reader knows, `changes_left_out`
-    how many more there are.
+    `kind` is its kind for the reader: `new` even if it was revised since; then `revised_since` says when, else it is
+    "". `silent`: a publisher who marks changes elsewhere did not mark this one. `reason` is the evidence for a
+    withdrawal. `at` is when it was published, or seen if it is `undated`. `passage` quotes it around the hits,
+    `changed` shows the first change to what the reader knows, and `changes_left_out` counts the others.
 
-    `also` are others that tell the same news, `also_left_out` how many more; `follows` is the statement of an earlier
-    message on it, None where there was none. Of a `brief` one only kind, title, issuer, link and `at` are filled.
+    `also` are other statements with the same news, `also_left_out` counts more; `follows` is the statement of an
+    earlier message on it, or None. Of a `brief` entry only kind, title, issuer, link and `at` are filled.
     """
 
     kind: Kind
@@ -84,7 +83,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DigestFeed(msgspec.Struct, frozen=True, kw_only=True):
-    """A feed that is not well: its id, who speaks there, what is the matter and since when, in words, and details."""
+    """A feed that fails: its id, its issuer, what is wrong and since when, in words, and details."""
 
     feed: str
     issuer: str

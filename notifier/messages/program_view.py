@@ -19,12 +19,13 @@ from notifier.messages.redline import Excerpts
 
 class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     """
-    An alert. `statement` is the statement's id and `position` that of its event in the log; `feed` the id of its feed.
+    An alert. `statement` is the statement's id and `position` that of its event in the log; `feed` is the id of its
+    feed.
 
-    `kind` is new, revised or withdrawn; `silent`: a revision that its publisher did not announce; `reason`: how we know
-    of a withdrawal. `published_at` is null where the feed gave no date, and `detected_at` is when we saw it. `passages`
-    quote the statement in runs of text, `redline` shows what a revision changed, `also` are further statements that
-    tell the same news, and `watchlists` those that matched, with the words that did.
+    `kind` is new, revised or withdrawn; `silent`: a revision that its publisher did not announce; `reason`: the
+    evidence for a withdrawal. `published_at` is null if the feed gave no date, and `detected_at` is when we saw it.
+    `passages` quote the statement in runs of text, `redline` shows what a revision changed, `also` are further
+    statements with the same news, and `watchlists` those that matched, with the matching words.
     """
 
     kind: Literal["new", "revised", "withdrawn"]

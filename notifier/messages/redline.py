@@ -1,8 +1,8 @@
 """
 What changed between two texts, word by word, as data: stretches that were kept, deleted or inserted.
 
-Colour, strokes and signs come from a template. Texts are compared in two levels, sentences first and then the words of
-those that differ: all words at once took seconds where this takes milliseconds. A comparison has an effort to spend;
+Colours and signs are up to the templates. Texts are compared in two steps, sentences first and then the words of those
+that differ: comparing all words at once took seconds where this takes milliseconds. A comparison has a limited effort;
 what is left when that is spent, such as a hundred thousand times the same word, counts as rewritten.
 """
 
@@ -64,8 +64,8 @@ class Redline(msgspec.Struct, frozen=True):
 
 class Excerpts(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The changes with some words around them, each passage on one line and without control characters; an ellipsis
-    stands where text was left out. `left_out` is the number of changes that there was no room for.
+    The changes with some words around them, each passage on one line and without control characters; an ellipsis marks
+    omitted text. `left_out` counts the changes that did not fit.
     """
 
     passages: tuple[tuple[Stretch, ...], ...] = ()

@@ -49,11 +49,12 @@ _SLACK_MARKS = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
 
 class Renderer:
     """
-    Fills the templates found in `folders`, the first of them first: an operator's own before the built-in ones.
+    Fills the templates found in `folders`, the first folder first: an operator's own before the built-in ones.
 
-    A form's ending says how its text is made safe. `.html`: every value is escaped. `.json`: every value is written as
-    a whole JSON value, quotes included, and the result must parse. `.txt`: no control characters, and no value brings
-    the signs of a redline with it; `subject.txt` is one line. A changed template is taken up at the next message.
+    The ending of a form decides how its values are made safe. `.html`: every value is escaped. `.json`: every value is
+    written as a whole JSON value, quotes included, and the result must parse. `.txt`: no control characters, and no
+    value can contain the signs of a redline; `subject.txt` is one line. A changed template is used from the next
+    message on.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -93,10 +94,10 @@ class Renderer:
 
     def writes_as_is(self, folder: str, form: str, names: Collection[str]) -> bool:
         """
-        Does the template of a form only ever write these variables, whole and as they are, or ask whether they are ""?
+        Does the template of a form only ever write these variables, whole and unchanged, or test whether they are ""?
 
-        Then it may be filled once with marks in their place, for all who are told the same, and each mark replaced.
-        False where that cannot be told from the template alone, and where it cannot be read.
+        Then it may be filled once with marks in their place, for all readers of the same message, and each mark
+        replaced. False if the template alone does not show that, or cannot be read.
         """
         environment = self._environments[Path(form).suffix]
         try:
@@ -305,7 +306,7 @@ def redlined(passage: Iterable[Mapping[str, str]]) -> str:
     """
     A passage of a redline as plain text: `[-old-]{+new+}`.
 
-    A sign that stands in the words themselves is opened with a space, so that nobody can forge a change or hide one.
+    A sign in the text itself gets a space, so that nobody can forge a change or hide one.
     """
     told = ""
     for stretch in passage:

@@ -1,9 +1,9 @@
 """
-Links that only we can have made: to unsubscribe, to confirm, and the address that a bounce comes back to.
+Links that only we can have made: to unsubscribe, to confirm, and the address for bounces.
 
-A link says in clear whom it is for (subscriber and channel as the log names them) and is signed. The channel's address
-goes into the signature's key and nowhere else, so a link that was made for an older address does not hold any more, and
-nobody reads an address out of one. Nothing expires: links outlive upgrades, and a mail may be opened after years.
+A link names subscriber and channel as the log does, in clear, and is signed. The channel's address is part of the
+signature's key and is nowhere else, so a link made for an older address is not valid any more, and nobody can read an
+address out of one. Nothing expires: links outlive upgrades, and a mail may be opened after years.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BOUNCE = re.compile(r"[a-z2-7]{42}")
 
 
 class Link(msgspec.Struct, frozen=True):
-    """What a link says of itself, before anybody has checked it."""
+    """The content of a link, before its signature is checked."""
 
     purpose: str
     subscriber: str
@@ -68,7 +68,7 @@ class SignedLinks:
         return Signer(self._keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
     def read(self, token: str) -> Link | None:
-        """What a token says, whoever made it; None where it says nothing. It counts only where it `holds`."""
+        """The content of a token, whoever made it; None if it is malformed. It counts only if it `holds`."""
         if len(token) > LENGTH:
             return None
         try:
@@ -95,7 +95,7 @@ class SignedLinks:
         return base64.b32encode(named + self._mac(self._keys[-1], named, channel, to)).decode().rstrip("=").lower()
 
     def alert_of(self, token: str) -> str:
-        """The id of the alert that a bounce's token names, whoever made it; "" where it is none."""
+        """The id of the alert that a bounce's token names, whoever made it; "" if it is malformed."""
         raw = _raw(token)
         return str(uuid.UUID(bytes=raw[:_ID])) if raw else ""
 

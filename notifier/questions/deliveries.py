@@ -38,10 +38,10 @@ State = Literal["held", "owed", "delivered", "postponed", "unknown", "abandoned"
 
 class RecordedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One try: its number from 1, when its end was recorded, and what was said. The number is 0 where none was made, or
-    the mail came back.
+    One attempt: its number from 1, when its outcome was recorded, and the reply or reason. The number is 0 for an
+    outcome without an attempt, and for a bounce.
 
-    A wish of the operator's that it be tried again stands among them, as `owed`.
+    An operator's retry is among them, as `owed`.
     """
 
     number: int
@@ -52,12 +52,12 @@ class RecordedAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """
-    An alert, digest or notice on one channel of a subscriber: where it stands, since when, and how it came to that.
+    An alert, digest or notice on one channel of a subscriber: its state, since when, and its attempts.
 
-    `held` for a digest that is not made yet; `owed` before the first try; `postponed`: another follows at `due_at`;
-    `unknown`: the same, and the other side may have it already; `abandoned`: none follows, for the reason that the last
-    attempt gives. `bounced`: it was taken over, and a mail system told us later that it failed, or that its reader
-    called it spam. An alert that went in a digest stands as that does, and `digest` is the digest's id.
+    `held`: it waits for a digest; `owed`: before the first attempt; `postponed`: another follows at `due_at`;
+    `unknown`: the same, and the other side may have it already; `abandoned`: none follows, for the reason of the last
+    attempt. `bounced`: it was accepted, and a mail system reported later that it failed, or that its reader marked it
+    as spam. An alert that went in a digest has the digest's state, and `digest` is the digest's id.
     """
 
     alert: str

@@ -1,5 +1,5 @@
 """
-Subscribers as values: who asked, what they watch, and how and when they are told.
+Subscribers as values: their watchlists, their channels, and when they want alerts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAIL = "email"
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """One way to reach a subscriber: `name` in the log, the `kind` of channel, and where it leads."""
+    """One channel of a subscriber: its `name` in the log, its `kind`, and its address."""
 
     name: str
     kind: str

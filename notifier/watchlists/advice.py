@@ -1,7 +1,7 @@
 """
-What a query may not mean, though it can be read: words that add nothing, and terms that can never be true.
+What in a valid query may not be intended: words that add nothing, and terms that can never match.
 
-Nothing here is an error. A query is matched as it says, and its owner is told.
+Nothing here is an error. A query is matched as written, and its owner is warned.
 """
 
 from __future__ import annotations

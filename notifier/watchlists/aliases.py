@@ -20,8 +20,7 @@ _PACKS = Path(__file__).with_name("packs")
 
 class Pack(msgspec.Struct, frozen=True):
     """
-    The terms that a name stands for, each as a query writes it. `version` counts the changes to them, `about` says to
-    people what they have in common.
+    A named set of terms, each as a query writes it. `version` counts its changes, `about` describes it for people.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """
-What did a revision put in, and what did it take out?
+What a revision added, and what it removed.
 
-Texts are compared in two steps: sentences that both have drop out, wherever they stand, and what is left is compared
-word by word. (One comparison of all words takes seconds where this takes milliseconds.) Words are equal as queries see
-them, so a capital or a dash is no change.
+Texts are compared in two steps: sentences that both have are dropped, wherever they are, and the rest is compared word
+by word. (Comparing all words takes seconds where this takes milliseconds.) Words are equal as queries see them, so a
+capital or a dash is not a change.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Revised(Statement, frozen=True, kw_only=True, omit_defaults=True):
         return super().fields() | changed
 
     def in_place(self, spans: Mapping[str, Iterable[Span]]) -> dict[str, list[Span]]:
-        """Spans by field, those in `added` where the words now stand; what was removed stands nowhere."""
+        """Spans by field, with those in `added` where the words are now; those in `removed` are nowhere."""
         placed = {field: list(found) for field, found in spans.items() if field not in {"added", "removed"}}
         for start, end in spans.get("added", ()):
             at = 0

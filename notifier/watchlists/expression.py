@@ -11,11 +11,11 @@ import msgspec
 
 class Word(msgspec.Struct, frozen=True, cache_hash=True):
     """
-    A word to be found, by its `term`.
+    A word to search for, by its `term`.
 
-    `plain` is how it reads, with ? for any one character; `ending` allows any ending. Of a word that is neither, the
-    term alone counts. `capital` is true of an acronym that must stand in capitals, `linked` where a hyphen alone parts
-    a word from the one before. `exact` is the word to the letter, where that was asked for.
+    `plain` is its text, with ? for any one character; `ending` allows any ending. For a word with neither, only the
+    term counts. `capital`: an acronym that must be in capitals; `linked`: only a hyphen separates it from the word
+    before. `exact` is the word to the letter, if that was asked for.
     """
 
     term: str
@@ -41,10 +41,10 @@ class Closed(msgspec.Struct, frozen=True, cache_hash=True):
 
 class Phrase(msgspec.Struct, frozen=True, cache_hash=True):
     """
-    Words one after another: a term of the query. `text` is how a query says it.
+    Words one after another: a term of the query. `text` is the term as written.
 
-    `slack` above 0 takes them in any order, within that many words more than they are. `field` is the only one to
-    search, "" for the title, summary and body.
+    `slack` above 0 allows them in any order, with at most that many other words between them. `field` is the only one
+    to search, "" for title, summary and body.
     """
 
     text: str

@@ -1,10 +1,9 @@
 """
-When are two spellings one word?
+When two spellings are the same word.
 
-`plain` takes away what only dresses a letter: case, width, accents, invisible characters; Chinese becomes simplified,
-one character for one. `term` then takes the plural and British spelling for the word they stand for. Deliberately no
-stemming: Snowball takes important for import, goods for good and securities for security. The tables are data, in
-`tables/`.
+`plain` removes case, width, accents and invisible characters; Chinese becomes simplified, character by character.
+`term` then maps plurals and British spelling to one form. There is deliberately no stemming: Snowball maps important to
+import, goods to good and securities to security. The tables are data, in `tables/`.
 """
 
 from __future__ import annotations

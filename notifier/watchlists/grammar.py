@@ -37,7 +37,7 @@ LANGUAGE = 2
 
 
 class ParsedQuery(msgspec.Struct, frozen=True):
-    """What a query stands for, and `text`, the query with the packs that it names written out."""
+    """The expression of a query, and its `text` with the packs that it names written out."""
 
     expression: Expression
     text: str

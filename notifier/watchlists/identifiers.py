@@ -35,9 +35,9 @@ _CALLED = {other: name for name, others in _UNION.items() for other in (name, *o
 
 def spellings(written: str) -> tuple[str, ...]:
     """
-    All other ways to write the name that a term is, each as a term of a query; none where it is no such name.
+    All other ways to write the identifier that a term is, each as a term of a query; empty if it is not an identifier.
 
-    `written` is the term without its quotes, words parted by single spaces.
+    `written` is the term without its quotes, words separated by single spaces.
     """
     for pattern, ways in _NAMES:
         if found := pattern.fullmatch(written):

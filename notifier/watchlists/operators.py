@@ -1,5 +1,5 @@
 """
-What a query's operators come to: which mixtures of them are refused, and which expressions would match anything.
+Which mixtures of operators are refused, and which expressions would match anything.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-A query: what it says, whether it is true of a text, where, and why.
+A query: its expression, whether a text matches, where, and why.
 
     "Hong Kong" AND ("dual-use" OR "export licence") NOT sports
 
-The language is in `grammar`, what counts as a word in `text`, and the search itself in `search`.
+The language is in `grammar`, the rules for words in `text`, and the search in `search`.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ class Query(msgspec.Struct, frozen=True):
 
 def parse(text: str, packs: Mapping[str, Pack] | None = None) -> Query:
     """
-    The query that a text is. Raises `QueryError`, with code, position and mend, and nothing else.
+    Parse a query. Raises only `QueryError`, with code, position and mend.
 
-    `packs` are the packs of terms that it may name, by name; those that come with the notifier if none are given. A
-    mend that rewrites the query gives one that can be read.
+    `packs` are the packs of terms that it may name, by name; by default the built-in ones. A mend that rewrites the
+    query is itself valid.
     """
     packs = built_in() if packs is None else packs
     try:

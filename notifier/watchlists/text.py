@@ -89,8 +89,8 @@ _NOTHING = Chunk(())
 
 class Words:
     """
-    A text as words. `terms`, `plains`, `starts`, `ends`, `sentences` and `paragraphs` run side by side, one item a
-    word: how it is found, how it reads, where it stands, and in which sentence and paragraph (numbers, rising).
+    A text as words. `terms`, `plains`, `starts`, `ends`, `sentences` and `paragraphs` are parallel lists with one item
+    a word: its term, its plain text, its position, and the numbers of its sentence and paragraph, rising.
     """
 
     def __init__(self, text: str) -> None:

@@ -1,7 +1,7 @@
 """
-Mail addresses: which of them can work, how they travel, and how they are shown.
+Mail addresses: which can work, how they are sent, and how they are shown.
 
-An address that anything on its way would rewrite is refused here: whoever wrote it down must see what is written to.
+An address that a server on its way might rewrite is refused here: messages must go to what the subscriber's file says.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 def mailbox(address: str) -> str:
     """
-    The bare address as it travels: as it is written, but for its domain, which is in ASCII (IDNA 2008) and small.
+    The bare address as it is sent: unchanged, except for its domain, which is in ASCII (IDNA 2008) and lower case.
 
-    Raises ValueError, in a sentence with the mend that does not quote it, for what is no address, or more than one, or
-    would become another on its way. Asks no server.
+    Raises ValueError, in a sentence with the mend that does not quote it, for an invalid address, several addresses,
+    and one that might be rewritten on its way. Asks no server.
     """
     for fault in _FAULTS:
         if fault.shape.search(address):

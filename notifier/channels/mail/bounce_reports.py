@@ -42,8 +42,8 @@ Fields = Mapping[str, Sequence[str]]
 
 class Outcome(msgspec.Struct, frozen=True):
     """
-    What became of a mail at one recipient: `action` and `status` as in RFC 3464, "" where it is not said. `recipient`
-    is the address in lower case, which must not be shown.
+    The result of a mail for one recipient: `action` and `status` as in RFC 3464, "" if missing. `recipient` is the
+    address in lower case, which must not be shown.
     """
 
     action: str

@@ -1,10 +1,10 @@
 """
 A message as the bytes of a mail: RFC 5322 headers, a text part and an HTML part.
 
-The bytes are laid down here one by one rather than by the standard library's mail policy, which reads what it writes:
-it takes a title like `=?utf-8?q?a=0d=0aBcc:_e@z?=` for an encoded one, and the decoded line break for a new header.
-Here a title is encoded and never decoded. All lines are under 998 octets and 7-bit, but for a header with a UTF-8
-address, which travels to servers that asked for it (SMTPUTF8, RFC 6531).
+The bytes are composed here and not by the standard library's mail policy, which parses what it writes: it takes a title
+like `=?utf-8?q?a=0d=0aBcc:_e@z?=` for an encoded one, and the decoded line break for a new header. Here a title is
+encoded and never decoded. All lines are under 998 octets and 7-bit, except for a header with a UTF-8 address, which
+goes only to servers that support it (SMTPUTF8, RFC 6531).
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _told(moment: datetime) -> str:
 @functools.lru_cache(maxsize=NAMED)
 def encoded(text: str, header: str) -> str:
     """
-    A header's text, folded at 76: as it stands where it is plain, as encoded words (RFC 2047) where it is not.
+    A header's text, folded at 76: plain text as it is, other text as encoded words (RFC 2047).
 
     Text that looks like an encoded word is encoded too, so that it is shown as it was written.
     """

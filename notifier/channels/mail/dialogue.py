@@ -24,7 +24,7 @@ LEAVE = 2.0  # seconds to wait for the answer to QUIT
 
 
 class Desk(Protocol):
-    """Where a dialogue gets its envelopes, and tells how it stands."""
+    """Gives a dialogue its messages, and is notified of its state."""
 
     def next_envelope(self) -> Envelope | None:
         """Another message to send, None when none waits."""

@@ -3,9 +3,9 @@ A mail's signature, by which a recipient's server knows that we sent it and nobo
 
 RFC 6376, with the keys of RFC 8301 and RFC 8463; headers and body are signed in their relaxed form.
 
-Most operators leave this to their mail server. Who signs here needs the library `cryptography`, which is loaded when a
-key is there and not before. The same mail gives the same signature: its time is the mail's own Date, and both kinds of
-key sign without chance, so that a second copy is byte for byte the first.
+Most operators leave this to their mail server. Signing needs the library `cryptography`, which is loaded only if there
+is a key. The same mail always gets the same signature: its time is the mail's own Date, and both kinds of key sign
+deterministically, so that a second copy is byte for byte the first.
 """
 
 from __future__ import annotations

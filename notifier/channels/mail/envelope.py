@@ -48,7 +48,7 @@ class Envelope:
         return self.phase == "envelope" and not self.was_heard and not on_fresh
 
     def cut_off(self, place: str) -> None:
-        """The connection has ended, or the server is silent: what that means where it stands."""
+        """The connection has ended, or the server is silent: end with what that means in this phase."""
         told = "the mail server fell silent or hung up"
         match self.phase:
             case "dot":
@@ -76,5 +76,5 @@ def unsure(told: str) -> TryLater:
 
 
 def untried(error: TryLater) -> TryLater:
-    """The same for who need not even try, because the way out is shut to everyone."""
+    """The same failure for a message that need not even be tried, because the route is closed to everyone."""
     return TryLater(str(error), outcome=error.outcome, after=error.after, scope="route", counts=False)

@@ -1,8 +1,8 @@
 """
-A few connections to one mail server, shared by all who have a message for it.
+A few connections to one mail server, shared by all messages.
 
 They are opened as messages wait, one first: a server that is down, or refuses our password, is asked once and not by
-each of them. Then as many as there are messages, up to eight; those that rest are let go of after a while.
+each of them. Then as many as there are messages, up to eight; idle ones are closed after a while.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Pool:
                 self._timer = loop.call_later(self._kept_for, self._leave_idle)
 
     def busy(self, error: TryLater) -> None:
-        """Whoever waits is told, and tries nothing."""
+        """Fail every message that waits, untried."""
         while (envelope := self.next_envelope()) is not None:
             envelope.fail(untried(error))
 

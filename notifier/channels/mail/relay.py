@@ -1,4 +1,6 @@
-"""The mail server that takes our mails, and who we are to it. A value alone: nothing here connects."""
+"""
+The settings of the mail server through which mail is sent. A value: nothing here connects.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,8 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
 
     def checked(self) -> Sender:
         """
-        Who writes. Raises `Misconfigured` for a sender that is no address in ASCII, and for a password that would
-        travel in clear.
+        The sender. Raises `Misconfigured` for a sender that is not an ASCII address, and for a password that would be
+        sent in clear.
         """
         # Read by hand: to the standard library a comma in the name begins a second address.
         found = re.fullmatch(r'\s*"?(?P<name>.*?)"?\s*<(?P<address>[^<>]*)>\s*', self.sender)

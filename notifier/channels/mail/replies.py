@@ -1,5 +1,5 @@
 """
-What a mail server's reply means: whose fault it is, whether it may pass, and who else would fare the same.
+What a mail server's reply means: whose fault it is, whether it is temporary, and whom else it concerns.
 
 Reply codes are those of RFC 5321, enhanced status codes those of RFC 3463, RFC 5248, RFC 7372 and RFC 7505. The tables
 below are read from the top, and the first line that fits decides.
@@ -65,10 +65,10 @@ class Reply(msgspec.Struct, frozen=True):
 
 class Class(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A class of replies: its name for the log, what is told of it, and what the operator can do.
+    A class of replies: its name for the log, its description, and what the operator can do.
 
-    `is_final` ends the delivery. Otherwise `scope` tells who else would fare the same, and `counts` is false where we
-    were only asked to be slower.
+    `is_final` ends the delivery. Otherwise `scope` says whom else it concerns, and `counts` is false if we were only
+    asked to be slower.
     """
 
     outcome: str
@@ -217,11 +217,11 @@ FOR_GOOD = (
 
 def judged(reply: Reply, stage: Stage, address: str) -> TryLater | Refused:
     """
-    The error that a reply amounts to, when it is not the one we hoped for at this stage of sending to `address`.
+    The error for a reply that is not the expected one at this stage of sending to `address`.
 
-    A fault of the recipient's or the message's ends the delivery; a fault of ours (our login, our name, their policy
-    on us) postpones it, because the operator can mend that and nothing may be lost meanwhile. Where the code says for
-    good and the enhanced code for now, it is for now.
+    A fault of the recipient or the message ends the delivery; a fault of ours (our login, our name, their policy on us)
+    postpones it, because the operator can fix that and nothing may be lost meanwhile. If the code is permanent and the
+    enhanced code temporary, it is temporary.
     """
     means = class_of(reply, stage)
     sentence = f"{means.told}: {reply.shown(address)}, at {stage}" + (f"; {means.mend}" if means.mend else "")

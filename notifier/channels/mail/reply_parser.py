@@ -1,4 +1,6 @@
-"""What a mail server says, piece by piece, as whole replies (RFC 5321, 4.2.1)."""
+"""
+The bytes of a mail server as whole replies (RFC 5321, 4.2.1).
+"""
 
 from __future__ import annotations
 

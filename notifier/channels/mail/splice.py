@@ -28,12 +28,12 @@ Fills = Mapping[str, str]
 
 class Part:
     """
-    One form of a message: its text but for the slots, encoded.
+    One form of a message: its text except for the slots, encoded.
 
-    `encoding` names it for Content-Transfer-Encoding. `literals` stand between the slots, first and last, and `marks`
-    are those that the slots are for. Scripts other than Latin cost nine bytes a letter when quoted, four in base64;
-    which it is follows from what the text says to all, so it is the same for each. Under base64 a slot cannot be
-    filled by itself: the literals are plain then, and the part is `packed` for each.
+    `encoding` is its Content-Transfer-Encoding. `literals` are the texts around the slots, and `marks` name the slots.
+    Scripts other than Latin cost nine bytes a letter when quoted, four in base64; the common text decides which is
+    used, so it is the same for every reader. Under base64 a slot cannot be filled on its own: the literals are plain
+    then, and the part is `packed` for each reader.
     """
 
     def __init__(self, text: str, marks: Iterable[str]) -> None:
@@ -53,7 +53,7 @@ class Part:
 
 
 def parted(text: str, marks: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The text cut at its marks: what stands around them, and the marks in the order in which they stand."""
+    """The text split at its marks: the texts around them, and the marks in order."""
     either = "|".join(map(re.escape, marks))
     if not either:
         return [text], []

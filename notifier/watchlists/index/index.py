@@ -1,8 +1,9 @@
 """
-All watchlists, held against one statement.
+All watchlists, matched against one statement.
 
-A statement is read once: which leaves of any query does it hold (`leaves`)? From these, sets of numbers tell which
-watchlists match (`postings`), with no watchlist looked at alone. The answer is that of asking every query by itself.
+A statement is read once: which leaves of any query does it have (`leaves`)? From these, sets of numbers give the
+watchlists that match (`postings`), without looking at any single watchlist. The result is the same as asking every
+query on its own.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """
-Every leaf of every query under a number, and which of them a statement holds.
+Every leaf of every query under a number, and which of them a statement has.
 
-What can be decided by words side by side is a *phrase*, found by the bytes of its terms. What asks more of one word (an
-ending, its very letters) is a *class* of words. The same in one field only is a leaf of that *field*. What asks where
-others stand is a *test*, made only where those others are present. What is none of these is searched for as
-`Query.search` does. So the answer is always that of the search, and ten thousand people who watch Hong Kong cost one
-phrase.
+Words side by side are a *phrase*, found by the bytes of its terms. A word with a condition of its own (an ending, its
+exact letters) is a *class* of words. A leaf that must be in one field is a leaf of that *field*. A condition on where
+several leaves are is a *test*, made only if those leaves are present. Everything else is searched for as `Query.search`
+does. So the result is always that of the search, and ten thousand subscribers who watch Hong Kong cost one phrase.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-Which phrases stand in a text, of hundreds of thousands, found by the bytes of their terms.
+Which of hundreds of thousands of phrases a text has, found by the bytes of their terms.
 
-A hash of two neighbours tells at which places some phrase may begin, and how long it is; then the very bytes decide.
+A hash of two neighbours gives the positions at which a phrase may begin, and its length; then the bytes decide.
 Automata (Aho-Corasick, Hyperscan, RE2) were measured, and gain nothing once a text is words.
 """
 

@@ -1,9 +1,9 @@
 """
-Which watchlists are true, given the leaves that are present: sets of numbers, united, intersected and subtracted.
+Which watchlists match, given the leaves that are present: sets of numbers, united, intersected and subtracted.
 
-A watchlist that needs k clauses stands, for each of them, in the set of every leaf that makes it true. So the answer is
-the union over k of the intersection over its clauses, less those for whom something is there that must not be. Sets of
-few are packed four bytes each beside their leaf, and only sets of many are bitmaps (Roaring, Lemire et al., 2016).
+A watchlist with k clauses is, for each clause, in the set of every leaf that satisfies it. So the result is the union
+over k of the intersection over its clauses, minus the watchlists for which an excluded leaf is present. Small sets are
+packed in four bytes each beside their leaf, and only large ones are bitmaps (Roaring, Lemire et al., 2016).
 """
 
 from __future__ import annotations

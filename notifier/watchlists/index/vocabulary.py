@@ -1,11 +1,11 @@
 """
-Words as numbers, so that a text is read once, into an array, and all else is arithmetic.
+Words as numbers, so that a text is read once, into an array, and the rest is arithmetic.
 
-A *surface* is a word as it is written. All that a query can ask of one word (its term, its ending, its capitals, its
-letters) the surface decides, so it is asked once for every surface ever seen and never again for a text. Texts come in
-chunks (what stands between white space) that repeat, and a chunk seen before costs one look-up.
+A *surface* is a word as written. Everything a query can ask of one word (its term, ending, capitals, letters) depends
+on the surface, so it is computed once for every surface and never again for a text. Texts come in chunks (between white
+space) that repeat, and a known chunk costs one look-up.
 
-Whatever is kept here grows with what is read, up to a bound: beyond it all that no query needs is forgotten.
+What is kept here grows with what is read, up to a bound: beyond it, everything that no query needs is forgotten.
 """
 
 from __future__ import annotations
