@@ -32,6 +32,7 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
 from notifier.eventlog import codec, sqlite
 from notifier.eventlog.sqlite import Row, SqliteLog
+from notifier.eventlog.sqlite_file import writing_connection
 from notifier.events.event import Event
 from notifier.events.statements import StatementPublished
 from notifier.statement import Statement, fingerprint
@@ -125,7 +126,7 @@ class Bare:
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
         # The log's file to the letter: page size, WAL, FULL, and the unique id.
-        self.connection: apsw.Connection = sqlite._writer(directory / "bare.db")
+        self.connection: apsw.Connection = writing_connection(directory / "bare.db")
 
     def append(self, rows: list[Row]) -> None:
         for batch in batches(rows):

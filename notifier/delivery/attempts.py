@@ -90,7 +90,8 @@ class Attempts:
 
     async def make(self, owed: Owed, place: str, turns: Turns, now: datetime) -> Attempt:
         """Try one delivery once. `turns` are those of its kind of channel; what concerns others is held there."""
-        who, contact = self._book.find(owed.subscriber), self._book.contact(*owed.lane)
+        who = self._book.find(owed.subscriber)
+        contact = next((each for each in who.channels if each.name == owed.channel), None) if who else None
         attempt = Attempt(owed=owed, at=now, place=place, who=who, contact=contact)
         if (end := self._end_unsent(attempt)) is not None:
             return attempt.ended(end)
